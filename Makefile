@@ -1,0 +1,48 @@
+# make train | test | lint | ui | bench | requirements
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+MODEL_OUTPUT := $(or $(AI_ROOT),$(if $(wildcard /opt/ai),/opt/ai,workspace))/output
+
+.PHONY: train test lint format ui bench requirements
+.DELETE_ON_ERROR:
+
+train: $(VENV)/runtime  ## train on the embedded digits, to the end
+	$(RUN) train.py data=digits experiment=digits_mlp
+
+test: $(VENV)/development
+	$(RUN) -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/development
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: $(VENV)/development
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+ui: $(VENV)/runtime  ## MLflow's UI on http://127.0.0.1:5000
+	MLFLOW_DISABLE_TELEMETRY=true $(RUN) -m mlflow ui --backend-store-uri sqlite:///$(abspath $(MODEL_OUTPUT))/mlflow.db
+
+bench: $(VENV)/runtime
+	for name in epoch start tracking_cost memory accuracy; do $(RUN) benchmarks/$$name.py || exit 1; done
+
+requirements: $(VENV)/development  ## freeze what pyproject.toml allows
+	$(RUN) -m pip install --quiet uv
+	$(RUN) -m uv pip compile --quiet --universal --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
+		--upgrade pyproject.toml -o requirements.txt
+	$(RUN) -m uv pip compile --quiet --universal --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
+		--upgrade --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+$(VENV)/runtime: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+		|| { echo "make: error: $(PYTHON) must be Python 3.11 to 3.13; say which one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/development: requirements-dev.txt $(VENV)/runtime
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

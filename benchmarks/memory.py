@@ -1,0 +1,50 @@
+"""Memory of runs on MNIST: the highest of one process over 20 runs, and how it grows from run to run.
+
+python benchmarks/memory.py [runs]
+"""
+
+import logging
+import os
+import sys
+import tempfile
+
+import psutil
+from measure import PROJECT, mnist
+from omegaconf import OmegaConf
+
+from trialmaker import cli, config, launch
+
+
+def main(runs: int) -> None:
+    """Train two epochs ``runs`` times in this process; print its resident memory, and its children's, after each."""
+    from pathlib import Path
+
+    from hydra import compose, initialize_config_dir
+
+    with tempfile.TemporaryDirectory() as root:
+        os.environ["AI_ROOT"] = root
+        cli.register_resolvers()
+        process = psutil.Process()
+        sizes = []
+        for run in range(1, runs + 1):
+            with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+                composed = compose("config", [f"data.directory={mnist()}", "training.epochs=2", f"seed={run}"])
+            composed.output = f"{root}/output"
+            directory = Path(root, "output", "logs", str(run))
+            directory.mkdir(parents=True)
+            launch.run(config.load(OmegaConf.create(composed)), run_directory=directory)
+            sizes.append(process.memory_info().rss / 2**20)
+            print(f"run {run}: {sizes[-1]:.0f} MiB, peak {peak_mebibytes():.0f} MiB", flush=True)
+    print(f"growth from run 2 to run {runs}: {100 * (sizes[-1] / sizes[1] - 1):.1f} %")
+
+
+def peak_mebibytes() -> float:
+    """Of this process, since its start."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    logging.disable()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)

@@ -1,0 +1,71 @@
+"""Random changes of training images, inside the graph, each a pure function of (images, seed)."""
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def build(*, name: str, **fields: float) -> Augment:
+    """The augmentation of ``conf/augment/<name>.yaml``.
+
+    Returns:
+        a function of images (float32 [N, H, W, C]) and a seed (int32 [2]) that gives images of the same shape. What
+        comes into the picture from outside is 0.
+    """
+    functions: dict[str, Callable[..., tf.Tensor]] = {"none": none, "shift": shift, "affine": affine}
+    return lambda images, seed: functions[name](images, seed, **fields)
+
+
+def none(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The images themselves."""
+    del seed
+    return images
+
+
+def shift(images: tf.Tensor, seed: tf.Tensor, *, pixels: int) -> tf.Tensor:
+    """Each image moved by whole pixels, evenly drawn from [-pixels, pixels] along each axis."""
+    count, height, width, _ = images.shape
+    offsets = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * pixels + 1, tf.int32)
+    padded = tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]])
+    rows = tf.gather(padded, offsets[0] + tf.range(height), axis=1, batch_dims=1)
+    return tf.gather(rows, offsets[1] + tf.range(width), axis=2, batch_dims=1)
+
+
+def affine(
+    images: tf.Tensor, seed: tf.Tensor, *, degrees: float, scale: float, shear: float, pixels: float
+) -> tf.Tensor:
+    """Each image rotated, scaled, sheared and moved about its centre, bilinearly, every amount evenly drawn."""
+    count, height, width, _ = images.shape
+    draws = tf.random.stateless_uniform((5, count, 1, 1), seed, -1.0, 1.0)
+    angle, size, slant = draws[0] * math.radians(degrees), 1.0 + draws[1] * scale, draws[2] * shear
+    y = tf.reshape(tf.range(height, dtype=tf.float32) - (height - 1) / 2, (1, height, 1))
+    x = tf.reshape(tf.range(width, dtype=tf.float32) - (width - 1) / 2, (1, 1, width))
+    source_y = (tf.cos(angle) * y + tf.sin(angle) * x) / size
+    source_x = (tf.cos(angle) * x - tf.sin(angle) * y) / size + slant * source_y
+    return _bilinear(
+        images,
+        source_y + draws[3] * pixels + (height - 1) / 2,
+        source_x + draws[4] * pixels + (width - 1) / 2,
+    )
+
+
+def _bilinear(images: tf.Tensor, y: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Values of images at the points (y, x), float32 [N, H, W] in pixels; 0 outside."""
+    count, height, width, channels = images.shape
+    padded = tf.reshape(tf.pad(images, [[0, 0], [1, 2], [1, 2], [0, 0]]), (count, -1, channels))
+    y = tf.clip_by_value(y, -1.0, height) + 1.0  # the border of zeros takes what lies outside
+    x = tf.clip_by_value(x, -1.0, width) + 1.0
+    top, left = tf.floor(y), tf.floor(x)
+    down, right = (y - top)[..., None], (x - left)[..., None]
+    corner = tf.cast(top, tf.int32) * (width + 3) + tf.cast(left, tf.int32)
+
+    def at(offset: int) -> tf.Tensor:
+        flat = tf.gather(padded, tf.reshape(corner + offset, (count, -1)), axis=1, batch_dims=1)
+        return tf.reshape(flat, (count, height, width, channels))
+
+    upper = (1 - right) * at(0) + right * at(1)
+    lower = (1 - right) * at(width + 3) + right * at(width + 4)
+    return (1 - down) * upper + down * lower

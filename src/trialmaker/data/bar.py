@@ -1,0 +1,24 @@
+"""Progress bars, for people only."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def progress_bar(*, text: str, total: int | None, unit: str, delay_seconds: float = 0) -> "tqdm[Any]":
+    """A bar on standard error, if that is a terminal; elsewhere it is silent, since a log file would keep every frame.
+
+    Args:
+        text: what is going on.
+        total: how many units there are; None: not known.
+        unit: ``B`` for bytes, else a word with a blank before it.
+        delay_seconds: nothing shows before; for work that is mostly quick.
+    """
+    from tqdm import tqdm  # here, since most runs show no bar
+
+    class Bar(tqdm):
+        monitor_interval = 0  # else tqdm starts a thread that outlives the bar, on a terminal or not
+
+    scale = unit == "B"  # kB, MB
+    return Bar(desc=text, total=total, unit=unit, unit_scale=scale, delay=delay_seconds, disable=None, leave=False)

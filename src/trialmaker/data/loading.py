@@ -1,0 +1,24 @@
+"""From a data config's name and fields to a ``Dataset``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trialmaker.data import digits, images, mnist
+from trialmaker.data.splits import Dataset
+
+
+def load(*, name: str, **fields: Any) -> Dataset:
+    """Read the data set ``name`` of ``conf/data``; ``fields`` are those of its YAML file.
+
+    Raises:
+        UserError: files are missing or broken.
+    """
+    if "directory" in fields:
+        fields["directory"] = Path(fields["directory"])
+    if name == "images":
+        fields["image_size"] = fields.pop("height"), fields.pop("width")
+    loaders: dict[str, Callable[..., Dataset]] = {"mnist": mnist.load, "digits": digits.load, "images": images.load}
+    dataset = loaders[name](**fields)
+    _ = dataset.digest  # here, on the thread that reads, and not later on the one that trains
+    return dataset

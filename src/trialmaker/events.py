@@ -1,0 +1,45 @@
+"""What the training loop tells its listeners. Epochs and steps count from 1."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StepsDone:
+    """Some consecutive steps of one epoch ended.
+
+    Args:
+        epoch: the epoch they belong to.
+        step: the last of them, counted over all epochs.
+        losses: mean loss of each step's batch, in order.
+        accuracies: share of right answers in each step's batch, in order.
+        seconds: how long they took.
+    """
+
+    epoch: int
+    step: int
+    losses: list[float]
+    accuracies: list[float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch ended and was validated.
+
+    Args:
+        metrics: ``loss accuracy val_loss val_accuracy learning_rate seconds examples_per_second``, in this order;
+            loss and accuracy are means over the epoch's steps, the learning rate is that of its last step.
+        best_weights: where the objective is better than in every epoch before, the weights that reached it, in the
+            model's order; else None.
+    """
+
+    epoch: int
+    metrics: dict[str, float]
+    best_weights: list[np.ndarray] | None = field(default=None, repr=False)
+
+
+Event = StepsDone | EpochDone
+Listener = Callable[[Event], None]

@@ -1,0 +1,178 @@
+"""Where config meets the parts: the one place that knows both."""
+
+import logging
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trialmaker import augment, models, optimizers, progress, steps, training
+from trialmaker.data.splits import Dataset, Split
+from trialmaker.events import EpochDone, Listener
+from trialmaker.objective import Objective
+from trialmaker.publisher import Publisher
+from trialmaker.saved_models import Card
+from trialmaker.schema import Config
+from trialmaker.tensorboard import EventFiles
+from trialmaker.tracking.client import Tracker
+from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
+from trialmaker.training import Outcome
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, *, run_directory: Path, dataset: Dataset, tracker: Tracker, started: float) -> float:
+    """Train, publish the best model as soon as it is better, test it once, and tell the tracker.
+
+    Args:
+        run_directory: Hydra's, for what belongs to this run alone.
+        started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
+
+    Returns:
+        the best value of the objective.
+    """
+    output = Path(config.output).absolute()
+    dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
+    tracker.send(_data_used(dataset))
+    keras.utils.set_random_seed(config.seed)
+    model, twin = _model(config, dataset), _model(config, dataset)
+    log.info(f"{config.model.name}: {model.count_params():,} parameters; {_sizes(dataset)}; output: {output}")
+    publisher = Publisher(twin, dataset.class_names, _CardWriter(config, dataset, tracker), output / "model")
+    event_files = EventFiles(output / "tensorboard" / run_directory.name)
+    with publisher:
+        outcome = _fit(config, model, dataset, [tracker, publisher, event_files], started)
+    metrics = _test(config, model, dataset, outcome, tracker)
+    publisher.tested(metrics)
+    published = publisher.version_directory
+    tracker.send(_best_model(published or publisher.export(run_directory / "saved_model"), outcome, dataset))
+    log.info(_closing(config, publisher, run_directory / "saved_model"))
+    log.info(f"MLflow run: {tracker.run_id} in {tracker.where}; to compare runs: make ui")
+    return outcome.best.metrics[config.objective]
+
+
+def find_devices() -> None:
+    """Have TensorFlow look for its devices now; else its first operation does."""
+    tf.constant(0)
+
+
+def _fit(config: Config, model: keras.Model, dataset: Dataset, listeners: list[Listener], started: float) -> Outcome:
+    wanted = config.training
+    steps_per_epoch = max(1, len(dataset.train) // wanted.batch_size)
+    schedule = optimizers.schedule(
+        **asdict(config.schedule),
+        learning_rate=config.optimizer.learning_rate,
+        steps_per_epoch=steps_per_epoch,
+        epochs=wanted.epochs,
+    )
+    optimizer = optimizers.build(
+        **asdict(config.optimizer) | {"learning_rate": schedule}, variables=model.trainable_variables
+    )
+    with progress.listener(
+        total_steps=steps_per_epoch * wanted.epochs, log_every_steps=wanted.log_every_steps
+    ) as lines:
+        outcome = training.fit(
+            model=model,
+            optimizer=optimizer,
+            learning_rate=lambda step: float(schedule(tf.constant(step, tf.float32))),
+            train=dataset.train,
+            validation=dataset.validation,
+            augment=augment.build(**asdict(config.augment)),
+            objective=Objective(config.objective, config.direction),
+            seed=config.seed,
+            epochs=wanted.epochs,
+            batch_size=wanted.batch_size,
+            label_smoothing=wanted.label_smoothing,
+            patience=wanted.patience,
+            deadline=started + (wanted.max_seconds or math.inf),
+            jit_compile=_jit_compile(config),
+            listeners=[lines, *listeners],
+        )
+    if outcome.reason != "epochs":
+        limit = f"training.{outcome.reason}={getattr(wanted, outcome.reason)}"
+        log.info(f"ended in epoch {outcome.epochs} of {wanted.epochs} by {limit}")
+    return outcome
+
+
+def _test(config: Config, model: keras.Model, dataset: Dataset, outcome: Outcome, tracker: Tracker) -> dict[str, float]:
+    """The one look at the test split."""
+    test, best = dataset.test, outcome.best
+    logits = steps.predictor(model=model, jit_compile=_jit_compile(config))(test.images)
+    loss, accuracy = training.loss_and_accuracy(logits, test.labels)
+    value = best.metrics[config.objective]
+    log.info(
+        f"best epoch={best.epoch} {config.objective}={value:.4f} test_loss={loss:.4f} test_accuracy={accuracy:.4f}"
+    )
+    metrics = {"test_loss": loss, "test_accuracy": accuracy}
+    tracker.send(Metrics(best.epoch, {**metrics, "best_epoch": best.epoch, f"best_{config.objective}": value}))
+    tracker.send(Tested(test.images, test.labels, keras.ops.softmax(logits).numpy(), dataset.class_names))
+    return metrics
+
+
+class _CardWriter:
+    """What ``best.json`` says of an epoch's model."""
+
+    def __init__(self, config: Config, dataset: Dataset, tracker: Tracker) -> None:
+        self.config, self.dataset, self.tracker = config, dataset, tracker
+
+    def __call__(self, event: EpochDone) -> Card:
+        return Card(
+            run_id=self.tracker.run_id,
+            model=self.config.model.name,
+            data=self.dataset.name,
+            data_digest=self.dataset.digest,
+            objective=self.config.objective,
+            direction=self.config.direction,
+            epoch=event.epoch,
+            metrics=event.metrics,
+        )
+
+
+def _model(config: Config, dataset: Dataset) -> keras.Model:
+    fields = asdict(config.model)
+    build = models.builder(fields.pop("name"))
+    return build(input_shape=dataset.input_shape, num_classes=dataset.num_classes, **fields)
+
+
+def _jit_compile(config: Config) -> bool:
+    asked = config.training.jit_compile
+    return models.compiles_faster(config.model.name) if asked is None else asked
+
+
+def _some(split: Split, most: int | None, seed: int) -> Split:
+    """At most so many examples, drawn by the seed, in their order."""
+    if most is None or most >= len(split):
+        return split
+    drawn = np.sort(np.random.Generator(np.random.Philox([seed, most])).permutation(len(split))[:most])
+    return Split(split.images[drawn], split.labels[drawn])
+
+
+def _sizes(dataset: Dataset) -> str:
+    sizes = (
+        f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test images"
+    )
+    return f"{dataset.name}: {sizes} of {'x'.join(map(str, dataset.input_shape))} in {dataset.num_classes} classes"
+
+
+def _closing(config: Config, publisher: Publisher, elsewhere: Path) -> str:
+    if publisher.version_directory or not publisher.best:
+        return f"best model: {publisher.version_directory}"
+    best = publisher.best
+    place = publisher.directory / str(best.version)
+    return (
+        f"not published: {place} is no worse with {config.objective}={best.metrics[config.objective]:.4f};"
+        f" this run's model: {elsewhere}"
+    )
+
+
+def _data_used(dataset: Dataset) -> DataUsed:
+    sizes = {name: len(getattr(dataset, name)) for name in ("train", "validation", "test")}
+    return DataUsed(dataset.name, dataset.source, dataset.digest, sizes, dataset.input_shape)
+
+
+def _best_model(directory: Path, outcome: Outcome, dataset: Dataset) -> BestModel:
+    example: Any = dataset.validation.images[:1].astype(np.float32) / 255
+    return BestModel(directory, outcome.best.epoch, example, dataset.num_classes)

@@ -1,0 +1,16 @@
+"""Writing a file at once and whole."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file's text, so that a reader, or a crash, sees the old text or the new, nothing between."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+    Path(name).chmod(0o644)
+    Path(name).replace(path)

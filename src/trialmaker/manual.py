@@ -1,0 +1,45 @@
+"""The text of ``python train.py --help``."""
+
+from textwrap import fill
+
+from trialmaker.arguments import choices
+from trialmaker.config import fields
+from trialmaker.platform import CONF
+
+OPENING = """\
+Train an image classifier, track it in MLflow, and leave the best model ready to deploy.
+
+    python train.py                                       the default: an MLP on MNIST
+    python train.py data=digits                           the embedded data set: nothing to download
+    python train.py model=cnn optimizer=adamw training.epochs=5 seed=1
+    python train.py -m seed=1,2,3                         one run after another
+    python train.py experiment=mnist_cnn                  a recorded recipe
+    python train.py debug=smoke                           every part once, in seconds
+    python train.py --cfg job                             show the config, train nothing
+
+Choices (group=choice):
+"""
+# Hydra substitutes in this text: "$$" is one dollar sign.
+CLOSING = """
+Values: lists as 'model.hidden_units=[256,128]', null for "none", true and false. A field belongs to the choices that
+are named beside it.
+--hydra-help lists Hydra's own flags. Tab completion: eval "$$(python train.py -sc install=bash)"
+The best model lies in <output>/model/<N>/, MLflow's records in <output>/mlflow.db: make ui.
+"""
+
+
+def text() -> str:
+    """Groups with their choices, then fields with their meaning, unit and owners."""
+    groups = (f"    {name:<12}{', '.join(names)}" for name, names in sorted(choices(CONF).items()) if name != "hydra")
+    owners: dict[tuple[str, str], list[str]] = {}
+    for field in fields():
+        owners.setdefault((field.path, field.meaning), []).append(field.owner.replace("/", " "))
+    lines = (_line(path, meaning, names) for (path, meaning), names in owners.items())
+    return OPENING + "\n".join(groups) + "\n\nFields (path=value):\n" + "\n".join(lines) + "\n" + CLOSING
+
+
+def _line(path: str, meaning: str, owners: list[str]) -> str:
+    group = path.partition(".")[0]
+    everyone = {field.owner.replace("/", " ") for field in fields() if field.path.startswith(f"{group}.")}
+    of = f" ({', '.join(owners)})" if any(owners) and set(owners) != everyone else ""
+    return fill(meaning + of, 118, initial_indent=f"    {path:<38}", subsequent_indent=" " * 42)

@@ -1,0 +1,71 @@
+"""A convolutional network: blocks of convolutions and a pooling, then dense layers."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from trialmaker.errors import UserError
+
+XLA_IS_FASTER_ON_CPU = False  # its CPU convolutions are several times slower than oneDNN's
+
+NORM_MOMENTUM = 0.9  # Keras' 0.99 needs thousands of steps before validation means anything
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    filters: Sequence[int],
+    convolutions: int,
+    kernel_size: int,
+    padding: str,
+    pooling: str,
+    pool_size: int,
+    dense_units: Sequence[int],
+    activation: str,
+    dropout_rate: float,
+    batch_norm: bool,
+) -> keras.Model:
+    """One block for each entry of ``filters``.
+
+    Returns:
+        a model from ``images``, float32 [N, H, W, C] in [0, 1], to ``logits``, float32 [N, num_classes].
+
+    Raises:
+        UserError: a block would be left with less than one pixel.
+    """
+    _check_size(input_shape, len(filters), convolutions, kernel_size if padding == "valid" else 1, pool_size)
+    pool = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[pooling]
+    images = x = keras.Input(input_shape, name="images")
+    for block, channels in enumerate(filters, start=1):
+        for number in range(1, convolutions + 1):
+            name = f"{block}_{number}"
+            x = layers.Conv2D(channels, kernel_size, padding=padding, use_bias=not batch_norm, name=f"conv_{name}")(x)
+            if number == convolutions and pool_size > 1:
+                x = pool(pool_size)(x)  # before norm and activation, which then have a fraction of the work
+            x = _activate(x, activation, batch_norm, name)
+    x = layers.Flatten()(x)
+    for number, units in enumerate(dense_units, start=1):
+        x = layers.Dropout(dropout_rate)(x) if dropout_rate else x
+        x = layers.Dense(units, use_bias=not batch_norm, name=f"dense_{number}")(x)
+        x = _activate(x, activation, batch_norm, f"dense_{number}")
+    x = layers.Dropout(dropout_rate)(x) if dropout_rate else x
+    return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="cnn")
+
+
+def _activate(x: keras.KerasTensor, activation: str, batch_norm: bool, name: str) -> keras.KerasTensor:
+    if batch_norm:
+        x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{name}")(x)
+    return layers.Activation(activation)(x)
+
+
+def _check_size(shape: tuple[int, int, int], blocks: int, convolutions: int, kernel: int, pool: int) -> None:
+    side = min(shape[:2])
+    for block in range(1, blocks + 1):
+        side = (side - convolutions * (kernel - 1)) // pool
+        if side < 1:
+            raise UserError(
+                f"model.filters has {blocks} blocks, but after block {block} nothing is left of a picture of"
+                f" {shape[0]}x{shape[1]} pixels: use fewer blocks, a smaller model.pool_size or model.padding=same"
+            )

@@ -1,0 +1,36 @@
+"""A multi-layer perceptron."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+XLA_IS_FASTER_ON_CPU = True
+
+NORM_MOMENTUM = 0.9  # Keras' 0.99 needs thousands of steps before validation means anything
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    hidden_units: Sequence[int],
+    activation: str,
+    dropout_rate: float,
+    batch_norm: bool,
+) -> keras.Model:
+    """Dense layers over the flattened image.
+
+    Returns:
+        a model from ``images``, float32 [N, H, W, C] in [0, 1], to ``logits``, float32 [N, num_classes].
+    """
+    images = x = keras.Input(input_shape, name="images")
+    x = layers.Flatten()(x)
+    for number, units in enumerate(hidden_units, start=1):
+        x = layers.Dense(units, use_bias=not batch_norm, name=f"hidden_{number}")(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{number}")(x)
+        x = layers.Activation(activation)(x)
+        if dropout_rate:
+            x = layers.Dropout(dropout_rate)(x)
+    return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="mlp")

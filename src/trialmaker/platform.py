@@ -1,0 +1,15 @@
+"""Where things lie: the platform's directories, or the same tree on a laptop."""
+
+import os
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONF = PROJECT / "conf"
+
+
+def root() -> Path:
+    """The platform's root: ``AI_ROOT`` where it is set, else ``/opt/ai`` where that exists, else ``workspace/``."""
+    if os.environ.get("AI_ROOT"):
+        return Path(os.environ["AI_ROOT"]).absolute()
+    platform = Path("/opt/ai")
+    return platform if platform.is_dir() else PROJECT / "workspace"

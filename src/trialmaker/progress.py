@@ -1,0 +1,87 @@
+"""What a person, or the platform's regular expressions, sees of a training: listeners that write lines or a bar."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+from trialmaker.data.bar import progress_bar
+from trialmaker.events import EpochDone, Event, StepsDone
+
+log = logging.getLogger(__name__)
+
+
+def listener(*, total_steps: int, log_every_steps: int) -> "Bar | Lines":
+    """On a terminal a live bar and a line an epoch; elsewhere plain lines, of steps too."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        return Bar(total_steps)
+    return Lines(log_every_steps)
+
+
+class Lines:
+    """``step`` lines, each of the means since the last, and ``epoch`` lines: see DESIGN, standard output."""
+
+    def __init__(self, every_steps: int, write: Callable[[str], None] = log.info) -> None:
+        self.every_steps, self.write = every_steps, write
+        self.losses: list[float] = []
+        self.accuracies: list[float] = []
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochDone):
+            self.write(epoch_line(event))
+            return
+        first = event.step - len(event.losses) + 1
+        for step, loss, accuracy in zip(range(first, event.step + 1), event.losses, event.accuracies, strict=True):
+            self.losses.append(loss)
+            self.accuracies.append(accuracy)
+            if step % self.every_steps == 0:
+                self.write(
+                    f"step {step}, loss {_mean(self.losses):.4f}, training accuracy {_mean(self.accuracies):.4f}"
+                )
+                self.losses.clear()
+                self.accuracies.clear()
+
+
+class Bar:
+    """A bar with rate and time left on standard error, above it a line an epoch on standard output."""
+
+    def __init__(self, total_steps: int) -> None:
+        self.bar = progress_bar(text="training", total=total_steps, unit=" steps")
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StepsDone):
+            self.bar.set_postfix_str(f"epoch {event.epoch}, loss {_mean(event.losses):.4f}", refresh=False)
+            self.bar.update(len(event.losses))
+            return
+        self.bar.clear()
+        log.info(epoch_line(event))
+        self.bar.refresh()
+
+
+def epoch_line(event: EpochDone) -> str:
+    """``epoch=1 loss=0.2103 accuracy=… val_loss=… val_accuracy=… learning_rate=0.001 seconds=0.43``."""
+    metrics = event.metrics
+    parts = [f"{name}={metrics[name]:.4f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy")]
+    return " ".join(
+        [
+            f"epoch={event.epoch}",
+            *parts,
+            f"learning_rate={metrics['learning_rate']:.4g}",
+            f"seconds={metrics['seconds']:.2f}",
+        ]
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,91 @@
+"""A listener that publishes each better model while the training goes on."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from trialmaker import saved_models
+from trialmaker.events import EpochDone, Event
+from trialmaker.saved_models import Card, Exportable
+
+
+class Publisher:
+    """Exports on a thread of its own, from a twin of the model; when epochs are faster than exports, the latest wins.
+
+    Args:
+        twin: a model of the same architecture, for the publisher alone.
+        card: given an event, what to say of its model.
+        directory: of the versions.
+    """
+
+    def __init__(
+        self, twin: keras.Model, class_names: tuple[str, ...], card: Callable[[EpochDone], Card], directory: Path
+    ) -> None:
+        self.twin, self.card, self.directory = twin, card, directory
+        self.exportable = Exportable(twin, class_names)
+        self.mine: Card | None = None  # the version that this run published last
+        self.best: Card | None = None  # the best version, whoever published it
+        self.waiting: EpochDone | None = None
+        self.wake = threading.Condition()
+        self.ending = False
+        self.error: Exception | None = None
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochDone) and event.best_weights is not None:
+            with self.wake:
+                self.waiting = event
+                self.wake.notify()
+
+    def __enter__(self) -> "Publisher":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Publish what waits, and end. A failure of publishing is raised here, unless something else failed."""
+        with self.wake:
+            self.ending = True
+            self.wake.notify()
+        self.thread.join()
+        if self.error and not error:
+            raise self.error
+
+    @property
+    def version_directory(self) -> Path | None:
+        """Where this run's best model is published; None where a model of an earlier run is better."""
+        return self.directory / str(self.mine.version) if self.mine else None
+
+    def export(self, directory: Path) -> Path:
+        """Write this run's best model elsewhere. Call after the context has ended."""
+        self.exportable.export(directory)
+        return directory
+
+    def tested(self, metrics: Mapping[str, float]) -> None:
+        """Add the test metrics to the record of this run's version, if it is still the best. Call after the context."""
+        if self.mine and self.mine == saved_models.read_best(self.directory):
+            self.best = self.mine = replace(self.mine, metrics={**self.mine.metrics, **metrics})
+            saved_models.write_best(self.mine, self.directory)
+
+    def _work(self) -> None:
+        try:
+            while event := self._next():
+                self._publish(event.best_weights or [], self.card(event))
+        except Exception as error:  # raised again on the thread that closes
+            self.error = error
+
+    def _next(self) -> EpochDone | None:
+        with self.wake:
+            self.wake.wait_for(lambda: self.waiting or self.ending)
+            event, self.waiting = self.waiting, None
+            return event
+
+    def _publish(self, weights: list[np.ndarray], card: Card) -> None:
+        self.twin.set_weights(weights)
+        replaces = self.mine.version if self.mine else 0
+        self.best = saved_models.publish(self.exportable, card, self.directory, replaces=replaces)
+        if self.best.run_id == card.run_id:
+            self.mine = self.best

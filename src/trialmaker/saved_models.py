@@ -1,0 +1,172 @@
+"""The deployable model, both ends of its format: export, publish as the best so far, load.
+
+A version is a folder ``<directory>/<N>/``: a SavedModel whose signature takes ``images`` (float32 [N, H, W, C], 0 to 1)
+to ``probabilities`` (float32 [N, K]) and ``classes`` (int64 [N]), with ``assets/class_names.json``. It is written under
+a hidden name and renamed, so that a number never names half a model. ``<directory>/best.json`` says which is best.
+"""
+
+import fcntl
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trialmaker.errors import UserError
+from trialmaker.files import write_text
+from trialmaker.objective import Objective
+
+CLASS_NAMES = "class_names.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What ``best.json`` says of a version.
+
+    Args:
+        run_id: MLflow's id of the run that trained it.
+        model: the architecture's name; data: the data set's name; data_digest: of its examples.
+        metrics: those of its epoch; the test metrics join them when the run ends.
+        version: its folder's number; 0 before it is published.
+    """
+
+    run_id: str
+    model: str
+    data: str
+    data_digest: str
+    objective: str
+    direction: str
+    epoch: int
+    metrics: Mapping[str, float]
+    version: int = 0
+
+    def beats(self, other: "Card | None") -> bool:
+        """Whether it takes the other's place: better by the objective, or not comparable and newer."""
+        if other is None or (self.data_digest, self.objective) != (other.data_digest, other.objective):
+            return True
+        judge = Objective(self.objective, self.direction)
+        return judge.is_better(self.metrics[self.objective], other.metrics[self.objective])
+
+
+class Exportable(tf.Module):
+    """A model as it is deployed: from images to probabilities, with its class names.
+
+    Args:
+        model: from images to logits. Its weights may change between exports.
+        class_names: by label.
+    """
+
+    def __init__(self, model: keras.Model, class_names: Sequence[str]) -> None:
+        super().__init__()
+        spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="images")
+        self.ordered_weights = [weight.value for weight in model.weights]
+        self.probabilities = tf.function(
+            lambda images: tf.nn.softmax(model(images, training=False)), input_signature=[spec]
+        )
+        self.__call__ = self.probabilities  # what makes the loaded object callable, as MLflow expects
+        self.answer = tf.function(self._answer, input_signature=[spec])
+        self.class_names_text = json.dumps(list(class_names), ensure_ascii=False)
+
+    def _answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = self.probabilities(images)
+        return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
+
+    def export(self, directory: Path) -> None:
+        """Write a SavedModel."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, CLASS_NAMES)
+            path.write_text(self.class_names_text, encoding="utf-8")
+            self.class_names = tf.saved_model.Asset(str(path))
+            tf.saved_model.save(self, str(directory), signatures={"serving_default": self.answer})
+
+
+def publish(exportable: Exportable, card: Card, directory: Path, *, replaces: int = 0) -> Card:
+    """Make the model the best version, if it beats the one that is.
+
+    Args:
+        directory: of the versions; made where it is missing. Several processes may publish there at once.
+        replaces: a version of the same run that is then removed; 0 for none.
+
+    Returns:
+        the card of what is best now: this one with its version, or that of the model it did not beat.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    best = read_best(directory)
+    if best and not card.beats(best):
+        return best
+    hidden = directory / f".{uuid.uuid4().hex}"
+    try:
+        exportable.export(hidden)
+        with _locked(directory):
+            best = read_best(directory)
+            if best and not card.beats(best):
+                return best
+            card = replace(card, version=max(versions(directory), default=0) + 1)
+            hidden.rename(directory / str(card.version))
+            write_best(card, directory)
+            if replaces:
+                (directory / str(replaces)).rename(hidden)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return card
+
+
+def versions(directory: Path) -> list[int]:
+    """The numbers of the versions that lie there, ascending."""
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
+
+
+def read_best(directory: Path) -> Card | None:
+    """The card of the best version; None where there is none, or its folder is gone."""
+    path = directory / "best.json"
+    try:
+        card = Card(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: is not the record of a best model ({error}): remove it or restore it") from error
+    return card if (directory / str(card.version)).is_dir() else None
+
+
+def write_best(card: Card, directory: Path) -> None:
+    """Write ``best.json`` at once and whole."""
+    write_text(directory / "best.json", json.dumps(asdict(card), indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version, ready to answer."""
+
+    class_names: tuple[str, ...]
+    module: tf.Module
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """From images, float32 [N, H, W, C] in [0, 1], to float32 [N, K]."""
+        answers = self.module.signatures["serving_default"](images=tf.constant(images, tf.float32))
+        return np.asarray(answers["probabilities"])
+
+
+def load(version: Path) -> Loaded:
+    """Load a version's folder.
+
+    Raises:
+        UserError: it holds no SavedModel of this project's.
+    """
+    names = version / "assets" / CLASS_NAMES
+    if not (version / "saved_model.pb").is_file() or not names.is_file():
+        raise UserError(f"{version}: is not a published model; expected saved_model.pb and assets/{CLASS_NAMES} in it")
+    return Loaded(tuple(json.loads(names.read_text(encoding="utf-8"))), tf.saved_model.load(str(version)))
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

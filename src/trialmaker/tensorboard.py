@@ -1,0 +1,21 @@
+"""TensorBoard event files, a listener: the platform's job page shows them."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from trialmaker.events import EpochDone, Event
+
+
+class EventFiles:
+    """A scalar for each metric of each epoch, in ``directory``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.writer = tf.summary.create_file_writer(str(directory))
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochDone):
+            with self.writer.as_default(step=event.epoch):
+                for name, value in event.metrics.items():
+                    tf.summary.scalar(name, value)
+            self.writer.flush()

@@ -1,0 +1,108 @@
+"""The training process' end of tracking. Light: it imports no MLflow."""
+
+import json
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from trialmaker.errors import UserError
+from trialmaker.events import EpochDone, Event
+from trialmaker.tracking.messages import End, Message, Metrics, Start
+
+SOURCE = Path(__file__).resolve().parents[2]
+
+
+class Tracker:
+    """One MLflow run, written by another process. A listener of the training loop, and a context manager.
+
+    Leaving the context ends the run: FINISHED, or FAILED or KILLED by the exception that passes through. A training
+    process that dies without a word leaves a closed pipe, and the run KILLED.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self.log = start.run_directory / "tracking.log"
+        self.where = start.uri or f"sqlite:///{start.output / 'mlflow.db'}"
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "trialmaker.tracking.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the training process; it then tells this one
+            )
+        self.outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self.sender = threading.Thread(target=self._send_all, daemon=True)
+        self.sender.start()
+        self.send(start)
+
+    def send(self, message: Message) -> None:
+        """Queue a message; never waits for MLflow."""
+        self.outbox.put(message)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochDone):
+            self.send(Metrics(event.epoch, event.metrics))
+
+    @cached_property
+    def run_id(self) -> str:
+        """MLflow's id of the run; waits until the store is there.
+
+        Raises:
+            UserError: the store cannot be used.
+        """
+        return str(self._reply()["run_id"])
+
+    def __enter__(self) -> "Tracker":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        self.send(_end(error))
+        self.outbox.put(None)
+        self.sender.join()
+        failed = error is not None
+        try:
+            _ = self.run_id
+            self._reply()
+        except UserError as lost:
+            if not failed:
+                raise lost from None
+        finally:
+            self.process.wait()
+            if self.process.stdout:
+                self.process.stdout.close()
+
+    def _send_all(self) -> None:
+        pipe = self.process.stdin
+        if pipe is None:
+            return
+        try:
+            while (message := self.outbox.get()) is not None:
+                pickle.dump(message, pipe)
+                pipe.flush()
+            pipe.close()
+        except BrokenPipeError:
+            pass  # the worker ended; its last reply, or its log, says why
+
+    def _reply(self) -> dict[str, Any]:
+        line = self.process.stdout.readline() if self.process.stdout else b""
+        reply: dict[str, Any] = (
+            json.loads(line) if line.strip() else {"error": f"it ended without a word; see {self.log}"}
+        )
+        if "error" in reply:
+            raise UserError(f"MLflow tracking at {self.where} failed: {reply['error']}")
+        return reply
+
+
+def _end(error: BaseException | None) -> End:
+    if error is None:
+        return End("FINISHED")
+    killed = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+    return End("KILLED" if killed else "FAILED", f"{type(error).__name__}: {error}")

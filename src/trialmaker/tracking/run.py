@@ -1,0 +1,129 @@
+"""One MLflow run, from its start to its status."""
+
+import fcntl
+import importlib.metadata
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import mlflow
+import mlflow.store.db.utils
+import numpy as np
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.types import Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from trialmaker import reports
+from trialmaker.tracking import model
+from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
+
+
+class Run:
+    """Creates the run and records messages in it. Raises whatever MLflow raises."""
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+        uri = start.uri or f"sqlite:///{start.output / 'mlflow.db'}"
+        mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # its 10, with growing pauses, take two minutes to say no
+        mlflow.set_tracking_uri(uri)
+        self.client = mlflow.MlflowClient(uri)
+        experiment_id = self._experiment()
+        mlflow.set_experiment(experiment_id=experiment_id)  # where logged models go
+        self.run_id = self.client.create_run(experiment_id, run_name=start.run_name).info.run_id
+        params = [Param(key, value) for key, value in start.params.items()]
+        for at in range(0, len(params), 100):
+            self.client.log_batch(self.run_id, params=params[at : at + 100])
+        self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in _git_tags(start.project).items()])
+        self.client.log_text(self.run_id, _versions(), "requirements.txt")
+        self.client.log_text(self.run_id, start.resolved_config, "resolved_config.yaml")
+        self.history: list[Metrics] = []
+        self.machine = SystemMetricsMonitor(self.run_id, start.system_metrics_seconds, tracking_uri=uri)
+        self.machine.start()
+
+    def record(self, messages: Sequence[Message]) -> None:
+        """Record messages in order; metrics that came together are written together."""
+        metrics = [message for message in messages if isinstance(message, Metrics)]
+        self.history += metrics
+        self._metrics(metrics)
+        for message in messages:
+            if isinstance(message, DataUsed):
+                self._data(message)
+            elif isinstance(message, Tested):
+                self._pictures(message)
+            elif isinstance(message, BestModel):
+                model.log(self.run_id, message)
+            elif isinstance(message, End):
+                self._end(message)
+
+    def _experiment(self) -> str:
+        """The experiment's id. One process at a time: a new SQLite store that two make at once is broken."""
+        with (self.start.output / ".mlflow.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self.client.get_experiment_by_name(self.start.experiment)
+            return found.experiment_id if found else self.client.create_experiment(**self._new_experiment())
+
+    def _new_experiment(self) -> dict[str, str]:
+        """A server knows where its artifacts go; a bare database would have them in the current directory."""
+        name, uri = self.start.experiment, self.start.uri
+        if uri and "sql" not in uri.partition(":")[0]:
+            return {"name": name}
+        return {"name": name, "artifact_location": (self.start.output / "mlartifacts" / name).as_uri()}
+
+    def _metrics(self, messages: Sequence[Metrics]) -> None:
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, value, now, m.epoch) for m in messages for name, value in m.values.items()]
+        for at in range(0, len(metrics), 1000):
+            self.client.log_batch(self.run_id, metrics[at : at + 1000])
+
+    def _data(self, used: DataUsed) -> None:
+        source = CodeDatasetSource(tags={"source": used.source, **{k: str(v) for k, v in used.sizes.items()}})
+        schema = Schema([TensorSpec(np.dtype("uint8"), (-1, *used.input_shape), "images")])
+        dataset = MetaDataset(source, used.name, used.digest[:36], schema)
+        tag = InputTag(MLFLOW_DATASET_CONTEXT, "training")
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), [tag])])
+
+    def _pictures(self, tested: Tested) -> None:
+        for name, figure in reports.figures(self.history, tested):
+            self.client.log_figure(self.run_id, figure, f"pictures/{name}.png")
+
+    def _end(self, end: End) -> None:
+        self.machine.finish()
+        if end.message:
+            self.client.set_tag(self.run_id, "trialmaker.end", end.message[:5000])
+        for path in (self.start.run_directory / ".hydra", self.start.run_directory / "train.log"):
+            if path.is_dir():
+                self.client.log_artifacts(self.run_id, str(path), "config")
+            elif path.exists():
+                self.client.log_artifact(self.run_id, str(path))
+        self.client.set_terminated(self.run_id, end.status)
+
+
+def _git_tags(project: Path) -> dict[str, str]:
+    """The commit and the files that differ from it; nothing outside a checkout."""
+    commit = _git(project, "rev-parse", "HEAD")
+    if not commit:
+        return {}
+    changes = _git(project, "status", "--porcelain")
+    return {
+        "mlflow.source.git.commit": commit,
+        "trialmaker.git.uncommitted": "yes" if changes else "no",
+        "trialmaker.git.changes": changes[:5000],
+    }
+
+
+def _git(project: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _versions() -> str:
+    """Every installed package, a line each, as pip writes it."""
+    packages = {f"{found.name}=={found.version}" for found in importlib.metadata.distributions()}
+    return "\n".join(sorted(packages, key=str.lower)) + "\n"

@@ -1,0 +1,174 @@
+"""The training loop: epochs of compiled calls, validation, when to end. Of its listeners it knows the call only."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import keras
+import numpy as np
+
+from trialmaker import steps
+from trialmaker.augment import Augment
+from trialmaker.data.splits import Split
+from trialmaker.errors import UserError
+from trialmaker.events import EpochDone, Listener, StepsDone
+from trialmaker.objective import Objective
+
+E = TypeVar("E", StepsDone, EpochDone)
+CALL_SECONDS = 0.8  # what a call into the compiled loop aims at, so that limits and signals are soon seen
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Args:
+        best: the event of the best epoch.
+        epochs: how many epochs were begun.
+        reason: why it ended: ``epochs``, ``patience`` or ``max_seconds``.
+    """
+
+    best: EpochDone
+    epochs: int
+    reason: str
+
+
+def fit(
+    *,
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    learning_rate: Callable[[int], float],
+    train: Split,
+    validation: Split,
+    augment: Augment,
+    objective: Objective,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    label_smoothing: float,
+    patience: int | None,
+    deadline: float,
+    jit_compile: bool,
+    listeners: Sequence[Listener],
+) -> Outcome:
+    """Train, and leave the best epoch's weights in the model.
+
+    The weights after each step are a pure function of the initial weights and of what trains them (optimizer, train,
+    augment, seed, batch_size, label_smoothing, jit_compile): neither the clock nor a listener has a part in them.
+
+    Args:
+        learning_rate: that of a step, counted from 0, for the record; the optimizer has its own schedule.
+        patience: end after so many epochs without a better objective; None for never.
+        deadline: ``time.monotonic()`` at which to end; the epoch begun is validated as it stands.
+        listeners: called with every event, in order, on this thread.
+
+    Raises:
+        UserError: fewer examples than a batch, or a loss that is not finite.
+    """
+    if batch_size > len(train):
+        raise UserError(f"training.batch_size={batch_size} is more than the {len(train)} training examples: lower it")
+    run = steps.trainer(
+        model=model,
+        optimizer=optimizer,
+        images=train.images,
+        labels=train.labels,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        seed=seed,
+        jit_compile=jit_compile,
+    )
+    calls = _Calls(run=run, deadline=deadline)
+    predict = steps.predictor(model=model, jit_compile=jit_compile)
+    best: EpochDone | None = None
+    reason = "epochs"
+    for epoch in range(1, epochs + 1):
+        order = steps.data_order(seed=seed, epoch=epoch, examples=len(train), batch_size=batch_size)
+        chunks = [_told(listeners, chunk) for chunk in calls.of_epoch(epoch, order)]
+        step = chunks[-1].step
+        metrics = _metrics(chunks, batch_size, learning_rate(step - 1), predict(validation.images), validation.labels)
+        if not math.isfinite(metrics["val_loss"]):
+            raise _not_finite("val_loss", metrics["val_loss"], step, epoch)
+        if best is None or objective.is_better(metrics[objective.name], best.metrics[objective.name]):
+            done = best = EpochDone(epoch, metrics, [variable.numpy() for variable in model.weights])
+        else:
+            done = EpochDone(epoch, metrics)
+        _told(listeners, done)
+        if calls.are_late:
+            reason = "max_seconds"
+            break
+        if patience and epoch - best.epoch >= patience:
+            reason = "patience"
+            break
+    if best is None:
+        raise ValueError(f"epochs must be at least 1, but got {epochs}")
+    model.set_weights(best.best_weights)
+    return Outcome(best, epoch, reason)
+
+
+class _Calls:
+    """Cuts epochs into calls of about ``CALL_SECONDS``. Where it cuts changes no weight."""
+
+    def __init__(self, *, run: Callable[..., steps.Chunk], deadline: float) -> None:
+        self.run = run
+        self.deadline = deadline
+        self.size = 1  # steps; the first call compiles, and its first result is soon seen
+
+    @property
+    def are_late(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def of_epoch(self, epoch: int, order: np.ndarray) -> Iterator[StepsDone]:
+        """Make the epoch's steps, to its end or the deadline, at least one."""
+        before, start = (epoch - 1) * len(order), 0
+        while start < len(order):
+            stop = min(start + self.size, len(order))
+            began = time.monotonic()
+            losses, accuracies = self.run(order, start, stop, before)
+            seconds = time.monotonic() - began
+            if not math.isfinite(losses[-1]):
+                raise _not_finite("loss", losses[-1], before + start + len(losses), epoch)
+            yield StepsDone(epoch, before + stop, losses.tolist(), accuracies.tolist(), seconds)
+            self.size = max(1, min(8 * self.size, int((stop - start) * CALL_SECONDS / max(seconds, 1e-6))))
+            start = stop
+            if self.are_late:
+                return
+
+
+def _metrics(
+    chunks: list[StepsDone], batch_size: int, learning_rate: float, logits: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+    losses = np.concatenate([chunk.losses for chunk in chunks])
+    seconds = sum(chunk.seconds for chunk in chunks)
+    val_loss, val_accuracy = loss_and_accuracy(logits, labels)
+    return {
+        "loss": float(losses.mean()),
+        "accuracy": float(np.concatenate([chunk.accuracies for chunk in chunks]).mean()),
+        "val_loss": val_loss,
+        "val_accuracy": val_accuracy,
+        "learning_rate": learning_rate,
+        "seconds": seconds,
+        "examples_per_second": len(losses) * batch_size / seconds,
+    }
+
+
+def loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Mean cross-entropy, in nats, and share of right answers, of float32 [N, K] logits and int32 [N] labels."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=1, keepdims=True)
+    log_likelihood = wide[np.arange(len(labels)), labels] - np.log(np.exp(wide).sum(axis=1))
+    return float(-log_likelihood.mean()), float((logits.argmax(axis=1) == labels).mean())
+
+
+def _told(listeners: Sequence[Listener], event: E) -> E:
+    for listener in listeners:
+        listener(event)
+    return event
+
+
+def _not_finite(name: str, value: float, step: int, epoch: int) -> UserError:
+    return UserError(
+        f"{name} became {value} at step {step} (epoch {epoch}): lower optimizer.learning_rate,"
+        " or limit the gradients with optimizer.global_clipnorm=1"
+    )

@@ -1,0 +1,51 @@
+"""What several tests share: the real entry, run in this process, and where real MNIST lies."""
+
+import os
+import sys
+from pathlib import Path
+
+import absl.logging
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from entry import PROJECT, Result, Train
+from trialmaker import cli
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _absl_leaves_captured_streams_open() -> None:
+    """Hydra's logging set-up closes all handlers, and absl's closes its stream, were it not the real standard error."""
+    absl.logging.use_absl_handler()
+    absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _subprocesses_find_the_package() -> None:
+    os.environ["PYTHONPATH"] = str(PROJECT / "src")
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Train:
+    """``python train.py ARGUMENTS``, in this process, with ``AI_ROOT`` in a directory of the test's own."""
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.setenv("AI_ROOT", str(tmp_path))
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        GlobalHydra.instance().clear()
+        try:
+            code = cli.train()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err, tmp_path / "output")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_mnist() -> Path:
+    """The folder of the four MNIST files."""
+    folder = os.environ.get("TRIALMAKER_MNIST")
+    if not folder:
+        pytest.skip("needs real MNIST: set TRIALMAKER_MNIST to the folder that holds its four files")
+    return (PROJECT / folder).resolve()

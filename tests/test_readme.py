@@ -1,0 +1,68 @@
+"""README's commands work, and its examples say what the program says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from entry import PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+SHORT = ("training.max_examples=1000", "training.epochs=2")  # the same command, for a test's patience
+
+NOT_UNDER_MAKE = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
+def run(command: list[str], root: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"AI_ROOT": str(root)}
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=180)
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("python train.py")])
+def test_a_command_runs(line: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    words = line.split()[1:]
+    if "mnist" in line or "model=cnn" in line:
+        mnist = request.getfixturevalue("real_mnist")
+        (tmp_path / "input").mkdir()
+        (tmp_path / "input" / "data").symlink_to(mnist)
+        words += [word for word in SHORT if word.split("=")[0] not in line]
+    if "schedule" not in line and "experiment=mnist" in line:
+        words.append("schedule=constant")
+    done = run([sys.executable, *words], tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_make_train_trains_on_the_embedded_digits(tmp_path: Path) -> None:
+    """What ``make train`` runs, whole: the one command of a newcomer."""
+    plan = subprocess.run(
+        ["make", "--no-print-directory", "-n", "-o", ".venv/runtime", "train"],
+        cwd=PROJECT, env=NOT_UNDER_MAKE, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    words = plan.stdout.split()
+    assert words[:3] == [".venv/bin/python", "train.py", "data=digits"]
+    done = run([sys.executable, *words[1:]], tmp_path)
+    assert done.returncode == 0, done.stderr
+    accuracy = re.search(r"test_accuracy=([\d.]+)$", done.stdout, re.MULTILINE)
+    assert accuracy and float(accuracy[1]) >= 0.97
+    assert (tmp_path / "output" / "model" / "best.json").exists()
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    assert [line for line in COMMANDS if not line.startswith("python train.py")] == ["make train", "make test"]
+
+
+def test_the_example_of_a_mistake(tmp_path: Path) -> None:
+    command, *lines = re.findall(r"^(?:\$ python )?(train.py.*)$", README.partition("exit code 2")[2], re.MULTILINE)[:3]
+    done = run([sys.executable, *command.split()], tmp_path)
+    assert done.returncode == 2
+    for said, written in zip(done.stderr.splitlines(), lines, strict=True):
+        start, _, end = written.partition("…")
+        assert said.startswith(start) and said.endswith(end)
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 150

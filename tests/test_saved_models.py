@@ -1,0 +1,173 @@
+"""What is deployed: its form, when it is published, and that a number never names half a model."""
+
+import json
+import multiprocessing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trialmaker import models, saved_models
+from trialmaker.errors import UserError
+from trialmaker.events import EpochDone
+from trialmaker.publisher import Publisher
+from trialmaker.saved_models import Card, Exportable
+
+NAMES = ("null", "eins", "zwei 二")
+CARD = Card("run", "mlp", "shapes", "digest", "val_accuracy", "maximize", 3, {"val_accuracy": 0.5})
+
+
+def model(bias=0.0):
+    fields = {"hidden_units": [4], "activation": "relu", "dropout_rate": 0.2, "batch_norm": True}
+    built = models.builder("mlp")(input_shape=(5, 6, 1), num_classes=3, **fields)
+    built.get_layer("logits").bias.assign([bias, 0.0, 0.0])
+    return built
+
+
+def accuracy(value, **changes):
+    return replace(CARD, metrics={"val_accuracy": value}, **changes)
+
+
+def test_a_version_answers_as_the_contract_says(tmp_path: Path):
+    source = model()
+    card = saved_models.publish(Exportable(source, NAMES), CARD, tmp_path)
+    loaded = tf.saved_model.load(str(tmp_path / str(card.version)))
+    signature = loaded.signatures["serving_default"]
+    (images,) = signature.structured_input_signature[1].values()
+    assert (images.name, images.dtype, images.shape.as_list()) == ("images", tf.float32, [None, 5, 6, 1])
+    pictures = np.random.default_rng(0).random((7, 5, 6, 1)).astype(np.float32)
+    answer = signature(images=tf.constant(pictures))
+    assert {name: (tensor.dtype, tensor.shape.as_list()) for name, tensor in answer.items()} == {
+        "probabilities": (tf.float32, [7, 3]),
+        "classes": (tf.int64, [7]),
+    }
+    expected = tf.nn.softmax(source(pictures, training=False))
+    np.testing.assert_allclose(answer["probabilities"], expected, rtol=1e-5)
+    np.testing.assert_array_equal(answer["classes"], np.argmax(expected, axis=1))
+    ours = saved_models.load(tmp_path / "1")
+    assert ours.class_names == NAMES
+    np.testing.assert_allclose(ours.probabilities(pictures), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("new", "best", "takes_its_place"),
+    [
+        (accuracy(0.6), accuracy(0.5), True),
+        (accuracy(0.5), accuracy(0.5), False),
+        (accuracy(0.4), accuracy(0.5), False),
+        (accuracy(0.4), None, True),
+        (accuracy(0.4, data_digest="other"), accuracy(0.5), True),
+        (
+            replace(CARD, objective="val_loss", direction="minimize", metrics={"val_loss": 0.1}),
+            replace(CARD, objective="val_loss", direction="minimize", metrics={"val_loss": 0.2}),
+            True,
+        ),
+    ],
+)
+def test_only_a_better_or_a_different_model_takes_the_place(new, best, takes_its_place):
+    assert new.beats(best) is takes_its_place
+
+
+def test_publishing_counts_versions_and_keeps_those_of_other_runs(tmp_path: Path):
+    exportable = Exportable(model(), NAMES)
+    first = saved_models.publish(exportable, accuracy(0.1, run_id="a"), tmp_path)
+    second = saved_models.publish(exportable, accuracy(0.2, run_id="b"), tmp_path)
+    third = saved_models.publish(exportable, accuracy(0.3, run_id="b"), tmp_path, replaces=second.version)
+    worse = saved_models.publish(exportable, accuracy(0.2, run_id="c"), tmp_path)
+    assert (first.version, second.version, third.version, worse) == (1, 2, 3, third)
+    assert saved_models.versions(tmp_path) == [1, 3]
+    assert saved_models.read_best(tmp_path) == third
+    assert json.loads((tmp_path / "best.json").read_text())["metrics"] == {"val_accuracy": 0.3}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "1", "3", "best.json"]
+
+
+def test_a_best_whose_folder_is_gone_is_no_best(tmp_path: Path):
+    saved_models.write_best(replace(CARD, version=7), tmp_path)
+    assert saved_models.read_best(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"run_id": 1}'])
+def test_a_damaged_record_is_named(tmp_path: Path, text: str):
+    (tmp_path / "best.json").write_text(text)
+    with pytest.raises(UserError, match=r"best\.json: is not the record of a best model"):
+        saved_models.read_best(tmp_path)
+
+
+def test_what_is_no_published_model_is_named(tmp_path: Path):
+    with pytest.raises(UserError) as caught:
+        saved_models.load(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: is not a published model; expected saved_model.pb and assets/class_names.json in it"
+    )
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path: Path):
+    class Broken(Exportable):
+        def export(self, directory: Path) -> None:
+            super().export(directory)
+            raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        saved_models.publish(Broken(model(), NAMES), CARD, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def publish_from_a_process(directory: str, run: int) -> None:
+    exportable = Exportable(model(), NAMES)
+    for value in range(3):
+        saved_models.publish(exportable, accuracy(run + value / 10, run_id=str(run)), Path(directory))
+
+
+def test_processes_that_publish_at_once_agree_on_the_best(tmp_path: Path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=publish_from_a_process, args=(str(tmp_path), run)) for run in (1, 2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    best = saved_models.read_best(tmp_path)
+    assert best and best.metrics["val_accuracy"] == 2.2
+    assert best.version == max(saved_models.versions(tmp_path))
+    for version in saved_models.versions(tmp_path):
+        saved_models.load(tmp_path / str(version))
+
+
+def epoch(number, value, bias):
+    return EpochDone(number, {"val_accuracy": value}, model(bias).get_weights())
+
+
+def publisher(directory, run_id="mine"):
+    return Publisher(model(), NAMES, lambda done: accuracy(done.metrics["val_accuracy"], run_id=run_id), directory)
+
+
+def test_the_publisher_leaves_the_best_epochs_weights(tmp_path: Path):
+    with publisher(tmp_path) as listener:
+        for number, bias in ((1, 5.0), (2, -5.0)):
+            listener(epoch(number, number / 10, bias))
+        listener(EpochDone(3, {"val_accuracy": 0.05}))
+    assert listener.version_directory
+    zeros = np.zeros((1, 5, 6, 1), np.float32)
+    assert saved_models.load(listener.version_directory).probabilities(zeros)[0, 0] < 0.01
+    listener.tested({"test_accuracy": 0.9})
+    assert saved_models.read_best(tmp_path).metrics == {"val_accuracy": 0.2, "test_accuracy": 0.9}
+    assert len(saved_models.versions(tmp_path)) == 1
+
+
+def test_the_publisher_yields_to_a_better_model_of_an_earlier_run(tmp_path: Path):
+    earlier = saved_models.publish(Exportable(model(), NAMES), accuracy(0.9), tmp_path)
+    with publisher(tmp_path) as listener:
+        listener(epoch(1, 0.5, 5.0))
+    listener.tested({"test_accuracy": 0.9})
+    assert (listener.version_directory, listener.best) == (None, earlier)
+    assert saved_models.read_best(tmp_path) == earlier
+    exported = saved_models.load(listener.export(tmp_path / "elsewhere"))
+    assert exported.probabilities(np.zeros((1, 5, 6, 1), np.float32))[0, 0] > 0.98
+
+
+def test_what_goes_wrong_in_publishing_is_raised_where_the_training_ends(tmp_path: Path):
+    (tmp_path / "best.json").write_text("{}")
+    with pytest.raises(UserError, match=r"best\.json"), publisher(tmp_path) as listener:
+        listener(epoch(1, 0.5, 0.0))

@@ -1,0 +1,139 @@
+"""The compiled steps: right numbers, and a pure function of seed, epoch and step."""
+
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialmaker import augment, models, optimizers, steps
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 1), np.uint8)
+LABELS = np.random.default_rng(1).integers(0, 3, 96).astype(np.int32)
+MLP = {"hidden_units": [16], "activation": "tanh", "dropout_rate": 0.0, "batch_norm": False}
+
+
+def training(name="adam", jit_compile=False, rate=0.01, smoothing=0.0, changes=None, **fields):
+    """A fresh model and its compiled steps, always from the same initial weights."""
+    keras.utils.set_random_seed(7)
+    model = models.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **(MLP | fields))
+    optimizer = optimizers.build(
+        name=name, variables=model.trainable_variables, learning_rate=lambda step: rate + 0.0 * step
+    )
+    run = steps.trainer(
+        model=model,
+        optimizer=optimizer,
+        images=IMAGES,
+        labels=LABELS,
+        augment=changes or augment.build(name="none"),
+        label_smoothing=smoothing,
+        seed=3,
+        jit_compile=jit_compile,
+    )
+    return model, run
+
+
+def weights(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
+def order(epoch=1):
+    return steps.data_order(seed=3, epoch=epoch, examples=96, batch_size=16)
+
+
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    epoch=st.integers(1, 10**6),
+    examples=st.integers(1, 500),
+    batch_size=st.integers(1, 64),
+)
+def test_data_order_is_a_permutation_without_the_last_partial_batch(seed, epoch, examples, batch_size):
+    first, again = (
+        steps.data_order(seed=seed, epoch=epoch, examples=examples, batch_size=batch_size) for _ in range(2)
+    )
+    assert first.shape == (examples // batch_size, batch_size) and first.dtype == np.int32
+    assert len(np.unique(first)) == first.size
+    assert np.array_equal(first, again)
+
+
+def test_data_order_differs_between_epochs_and_seeds():
+    orders = [
+        steps.data_order(seed=seed, epoch=epoch, examples=96, batch_size=16).tobytes()
+        for seed in (0, 1)
+        for epoch in (1, 2)
+    ]
+    assert len(set(orders)) == 4
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_steps_are_those_of_keras(smoothing):
+    model, run = training("sgd", rate=0.1, smoothing=smoothing)
+    reference, _ = training("sgd")
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+    reference.compile(keras.optimizers.SGD(0.1), loss)
+    losses, accuracies = run(order(), 0, 6, 0)
+    for batch, ours in zip(order(), losses, strict=True):
+        theirs = reference.train_on_batch(IMAGES[batch] / np.float32(255), np.eye(3)[LABELS[batch]])
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    np.testing.assert_allclose(weights(model), weights(reference), rtol=1e-3, atol=1e-6)
+    assert all(0 <= accuracy <= 1 for accuracy in accuracies)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("changes", ["none", "shift", "affine"])
+def test_where_an_epoch_is_cut_into_calls_changes_no_bit(jit_compile, changes):
+    fields = {"shift": {"pixels": 1}, "affine": {"degrees": 10.0, "scale": 0.1, "shear": 0.1, "pixels": 1.0}}
+    ends = []
+    for cuts in ([0, 6], [0, 1, 2, 5, 6]):
+        model, run = training(
+            jit_compile=jit_compile,
+            dropout_rate=0.3,
+            batch_norm=True,
+            changes=augment.build(name=changes, **fields.get(changes, {})),
+        )
+        for start, stop in pairwise(cuts):
+            run(order(), start, stop, 0)
+        ends.append(weights(model).tobytes())
+    assert ends[0] == ends[1]
+
+
+def test_dropout_depends_on_the_step_and_not_on_what_ran_before():
+    """The step that an interrupted run begins with draws what it would have drawn."""
+    through, run = training(dropout_rate=0.5)
+    run(order(), 0, 3, 0)
+    at_three = through.get_weights()
+    run(order(), 3, 4, 0)
+    resumed, run_again = training("adam", dropout_rate=0.5)
+    resumed.set_weights(at_three)
+    losses, _ = run_again(order(), 3, 4, 0)
+    through.set_weights(at_three)
+    assert losses[0] == run(order(), 3, 4, 0)[0][0]
+    through.set_weights(at_three)
+    assert losses[0] != run(order(), 3, 4, 100)[0][0]
+
+
+def test_xla_and_no_xla_agree():
+    ends = []
+    for jit_compile in (False, True):
+        model, run = training(jit_compile=jit_compile)
+        run(order(), 0, 6, 0)
+        ends.append(weights(model))
+    np.testing.assert_allclose(*ends, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_loss_that_is_not_finite_ends_the_call(jit_compile):
+    _, run = training("sgd", rate=1e30, activation="relu", jit_compile=jit_compile)
+    losses, _ = run(order(), 0, 6, 0)
+    assert len(losses) < 6
+    assert np.isfinite(losses[:-1]).all() and not np.isfinite(losses[-1])
+
+
+@pytest.mark.parametrize("count", [1, 96, 499, 500, 501, 1003])
+def test_predictor_answers_for_any_number_of_images(count):
+    model, _ = training()
+    images = np.random.default_rng(2).integers(0, 256, (count, 8, 8, 1), np.uint8)
+    expected = np.asarray(model(images / np.float32(255)))
+    np.testing.assert_allclose(steps.predictor(model=model, jit_compile=False)(images), expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,131 @@
+"""The loop: its events, its ends, and the weights it leaves."""
+
+import math
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from trialmaker import augment, models, optimizers, training
+from trialmaker.data.splits import Split
+from trialmaker.errors import UserError
+from trialmaker.events import EpochDone, StepsDone
+from trialmaker.objective import Objective
+
+
+def examples(count, seed):
+    """A task that a small net learns: which third of the picture is bright."""
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, 3, count).astype(np.int32)
+    images = draw.integers(0, 60, (count, 6, 6, 1), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[2 * label : 2 * label + 2] += 150
+    return Split(images, labels)
+
+
+def fit(listeners=(), rate=0.05, **changes):
+    keras.utils.set_random_seed(0)
+    fields = {"hidden_units": [8], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
+    model = models.builder("mlp")(input_shape=(6, 6, 1), num_classes=3, **fields)
+    arguments = {
+        "model": model,
+        "optimizer": optimizers.build(
+            name="sgd", variables=model.trainable_variables, learning_rate=lambda step: rate + 0.0 * step
+        ),
+        "learning_rate": lambda _: rate,
+        "train": examples(100, 0),
+        "validation": examples(40, 1),
+        "augment": augment.build(name="none"),
+        "objective": Objective("val_loss", "minimize"),
+        "seed": 0,
+        "epochs": 3,
+        "batch_size": 16,
+        "label_smoothing": 0.0,
+        "patience": None,
+        "deadline": math.inf,
+        "jit_compile": False,
+        "listeners": list(listeners),
+    }
+    return training.fit(**(arguments | changes)), model
+
+
+def test_events_tell_every_step_once_and_every_epoch_after_its_steps():
+    events = []
+    outcome, _ = fit([events.append])
+    losses = [loss for event in events if isinstance(event, StepsDone) for loss in event.losses]
+    epochs = [event for event in events if isinstance(event, EpochDone)]
+    assert len(losses) == 3 * 6
+    assert [event.epoch for event in epochs] == [1, 2, 3]
+    assert [event.step for event in events if isinstance(event, StepsDone)][-1] == 18
+    assert epochs[0].metrics["loss"] == pytest.approx(np.mean(losses[:6]))
+    names = "loss accuracy val_loss val_accuracy learning_rate seconds examples_per_second"
+    assert list(epochs[0].metrics) == names.split()
+    assert (outcome.epochs, outcome.reason) == (3, "epochs")
+
+
+def test_it_learns_and_leaves_the_best_weights():
+    outcome, model = fit(epochs=30, rate=0.5)
+    validation = examples(40, 1)
+    loss, accuracy = training.loss_and_accuracy(
+        np.asarray(model(validation.images / np.float32(255))), validation.labels
+    )
+    assert accuracy == 1.0
+    assert loss == pytest.approx(outcome.best.metrics["val_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(("direction", "best"), [("minimize", 30), ("maximize", 1)])
+def test_the_direction_decides_what_is_best(direction, best):
+    outcome, _ = fit(epochs=30, objective=Objective("loss", direction))
+    assert outcome.best.epoch == best
+
+
+def test_patience_counts_epochs_without_a_better_objective():
+    outcome, _ = fit(epochs=50, patience=4, objective=Objective("val_loss", "maximize"))
+    assert (outcome.best.epoch, outcome.epochs, outcome.reason) == (1, 5, "patience")
+
+
+def test_the_deadline_ends_the_epoch_begun_and_validates_it():
+    events = []
+    outcome, _ = fit([events.append], epochs=50, deadline=time.monotonic())
+    assert (outcome.epochs, outcome.reason) == (1, "max_seconds")
+    assert [type(event) for event in events] == [StepsDone, EpochDone]
+    assert outcome.best.metrics["val_loss"] > 0
+
+
+def test_a_loss_that_is_not_finite_names_its_step():
+    with pytest.raises(UserError) as caught:
+        fit(rate=1e30)
+    assert str(caught.value) == (
+        "loss became nan at step 2 (epoch 1): lower optimizer.learning_rate,"
+        " or limit the gradients with optimizer.global_clipnorm=1"
+    )
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(UserError, match=r"^training.batch_size=101 is more than the 100 training examples: lower it$"):
+        fit(batch_size=101)
+
+
+def test_loss_and_accuracy_are_those_of_keras():
+    draw = np.random.default_rng(0)
+    logits, labels = draw.normal(0, 30, (500, 7)).astype(np.float32), draw.integers(0, 7, 500).astype(np.int32)
+    loss, accuracy = training.loss_and_accuracy(logits, labels)
+    theirs = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+    assert loss == pytest.approx(float(theirs), rel=1e-5)
+    assert accuracy == pytest.approx(float(np.mean(keras.metrics.sparse_categorical_accuracy(labels, logits))))
+
+
+@pytest.mark.parametrize(
+    ("direction", "value", "than", "better"),
+    [
+        ("maximize", 2.0, 1.0, True),
+        ("maximize", 1.0, 1.0, False),
+        ("minimize", 1.0, 2.0, True),
+        ("minimize", 2.0, 2.0, False),
+        ("minimize", 9.0, None, True),
+        ("maximize", math.nan, 1.0, False),
+    ],
+)
+def test_better(direction, value, than, better):
+    assert Objective("x", direction).is_better(value, than) is better
