@@ -27,7 +27,7 @@ def model(bias=0.0):
 
 
 def accuracy(value, **changes):
-    return replace(CARD, metrics={"val_accuracy": value}, **changes)
+    return replace(CARD, metrics={"val_accuracy": value, "val_loss": 1.0}, **changes)
 
 
 def test_a_version_answers_as_the_contract_says(tmp_path: Path):
@@ -79,7 +79,7 @@ def test_publishing_counts_versions_and_keeps_those_of_other_runs(tmp_path: Path
     assert (first.version, second.version, third.version, worse) == (1, 2, 3, third)
     assert saved_models.versions(tmp_path) == [1, 3]
     assert saved_models.read_best(tmp_path) == third
-    assert json.loads((tmp_path / "best.json").read_text())["metrics"] == {"val_accuracy": 0.3}
+    assert json.loads((tmp_path / "best.json").read_text())["metrics"] == {"val_accuracy": 0.3, "val_loss": 1.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "1", "3", "best.json"]
 
 
@@ -152,7 +152,7 @@ def test_the_publisher_leaves_the_best_epochs_weights(tmp_path: Path):
     zeros = np.zeros((1, 5, 6, 1), np.float32)
     assert saved_models.load(listener.version_directory).probabilities(zeros)[0, 0] < 0.01
     listener.tested({"test_accuracy": 0.9})
-    assert saved_models.read_best(tmp_path).metrics == {"val_accuracy": 0.2, "test_accuracy": 0.9}
+    assert saved_models.read_best(tmp_path).metrics == {"val_accuracy": 0.2, "val_loss": 1.0, "test_accuracy": 0.9}
     assert len(saved_models.versions(tmp_path)) == 1
 
 

@@ -119,13 +119,17 @@ def test_loss_and_accuracy_are_those_of_keras():
 @pytest.mark.parametrize(
     ("direction", "value", "than", "better"),
     [
-        ("maximize", 2.0, 1.0, True),
-        ("maximize", 1.0, 1.0, False),
-        ("minimize", 1.0, 2.0, True),
-        ("minimize", 2.0, 2.0, False),
-        ("minimize", 9.0, None, True),
-        ("maximize", math.nan, 1.0, False),
+        ("maximize", (2.0, 0.5), (1.0, 0.5), True),
+        ("maximize", (1.0, 0.5), (2.0, 0.9), False),
+        ("minimize", (1.0, 0.5), (2.0, 0.5), True),
+        ("minimize", (2.0, 0.5), (1.0, 0.9), False),
+        ("maximize", (1.0, 0.5), (1.0, 0.6), True),  # a tie: the lower validation loss
+        ("maximize", (1.0, 0.6), (1.0, 0.5), False),
+        ("maximize", (1.0, 0.5), (1.0, 0.5), False),  # the earlier one stays
+        ("maximize", (math.nan, 0.5), (1.0, 0.5), False),
+        ("minimize", (math.nan, 0.5), (1.0, 0.5), False),
     ],
 )
 def test_better(direction, value, than, better):
-    assert Objective("x", direction).is_better(value, than) is better
+    metrics, others = ({"x": x, "val_loss": val_loss} for x, val_loss in (value, than))
+    assert Objective("x", direction).is_better(metrics, others) is better

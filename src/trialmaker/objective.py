@@ -1,5 +1,6 @@
 """What is best: used by training, by publishing and by whatever compares runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -15,8 +16,12 @@ class Objective:
     name: str
     direction: str
 
-    def is_better(self, value: float, than: float | None) -> bool:
-        """Whether ``value`` beats ``than``; anything beats None."""
-        if than is None:
-            return True
-        return value > than if self.direction == "maximize" else value < than
+    def is_better(self, metrics: Mapping[str, float], than: Mapping[str, float]) -> bool:
+        """Whether an epoch with ``metrics`` beats one with those of ``than``.
+
+        The lower ``val_loss`` breaks a tie: a few hundred validation images give the same accuracy again and again.
+        """
+        value, other = metrics[self.name], than[self.name]
+        if value == other:
+            return metrics["val_loss"] < than["val_loss"]
+        return value > other if self.direction == "maximize" else value < other

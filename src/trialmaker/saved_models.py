@@ -51,8 +51,7 @@ class Card:
         """Whether it takes the other's place: better by the objective, or not comparable and newer."""
         if other is None or (self.data_digest, self.objective) != (other.data_digest, other.objective):
             return True
-        judge = Objective(self.objective, self.direction)
-        return judge.is_better(self.metrics[self.objective], other.metrics[self.objective])
+        return Objective(self.objective, self.direction).is_better(self.metrics, other.metrics)
 
 
 class Exportable(tf.Module):

@@ -90,7 +90,7 @@ def fit(
         metrics = _metrics(chunks, batch_size, learning_rate(step - 1), predict(validation.images), validation.labels)
         if not math.isfinite(metrics["val_loss"]):
             raise _not_finite("val_loss", metrics["val_loss"], step, epoch)
-        if best is None or objective.is_better(metrics[objective.name], best.metrics[objective.name]):
+        if best is None or objective.is_better(metrics, best.metrics):
             done = best = EpochDone(epoch, metrics, [variable.numpy() for variable in model.weights])
         else:
             done = EpochDone(epoch, metrics)
