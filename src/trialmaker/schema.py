@@ -205,7 +205,9 @@ class Training:
     max_examples: int | None = about(
         "use only so many of the training examples, drawn by data.split_seed, or null for all", ge=1
     )
-    patience: int | None = about("stop after so many epochs without a better objective (a tie: val_loss), or null", ge=1)
+    patience: int | None = about(
+        "stop after so many epochs without a better objective (a tie: val_loss), or null", ge=1
+    )
     max_seconds: float | None = about("end in order after so many seconds, best model published, or null", gt=0)
     jit_compile: bool | None = about("compile with XLA; null for where it is known to be faster")
     log_every_steps: int = about("steps between two 'step' lines", ge=1)

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import mlflow.store.db.utils
@@ -20,6 +21,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from trialmaker import reports
 from trialmaker.tracking import model
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
+
+SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
 
 
 class Run:
@@ -37,7 +40,8 @@ class Run:
         params = [Param(key, value) for key, value in start.params.items()]
         for at in range(0, len(params), 100):
             self.client.log_batch(self.run_id, params=params[at : at + 100])
-        self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in _git_tags(start.project).items()])
+        tags = SOURCE_TAGS | _git_tags(start.project)
+        self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
         self.client.log_text(self.run_id, _versions(), "requirements.txt")
         self.client.log_text(self.run_id, start.resolved_config, "resolved_config.yaml")
         self.history: list[Metrics] = []
@@ -66,12 +70,13 @@ class Run:
             found = self.client.get_experiment_by_name(self.start.experiment)
             return found.experiment_id if found else self.client.create_experiment(**self._new_experiment())
 
-    def _new_experiment(self) -> dict[str, str]:
+    def _new_experiment(self) -> dict[str, Any]:
         """A server knows where its artifacts go; a bare database would have them in the current directory."""
         name, uri = self.start.experiment, self.start.uri
+        new = {"name": name, "tags": {"mlflow.experimentKind": "custom_model_development"}}  # which pages its UI shows
         if uri and "sql" not in uri.partition(":")[0]:
-            return {"name": name}
-        return {"name": name, "artifact_location": (self.start.output / "mlartifacts" / name).as_uri()}
+            return new
+        return new | {"artifact_location": (self.start.output / "mlartifacts" / name).as_uri()}
 
     def _metrics(self, messages: Sequence[Metrics]) -> None:
         now = int(time.time() * 1000)
@@ -111,7 +116,7 @@ def _git_tags(project: Path) -> dict[str, str]:
     return {
         "mlflow.source.git.commit": commit,
         "trialmaker.git.uncommitted": "yes" if changes else "no",
-        "trialmaker.git.changes": changes[:5000],
+        **({"trialmaker.git.changes": changes[:5000]} if changes else {}),
     }
 
 
