@@ -81,6 +81,19 @@ def test_every_field_has_a_meaning() -> None:
             ],
         ),
         (
+            ["training.max_examples=10"],
+            ["training.max_examples=10: must be at least training.batch_size=128"],
+        ),
+        (
+            ["data=digits", "data.validation_fraction=0.5", "data.test_fraction=0.5"],
+            ["data.validation_fraction and data.test_fraction: must add up to less than 1, but are 1"],
+        ),
+        (
+            ["output='out?'"],
+            ['output="out?": must not contain ? or %, which mean something in MLflow\'s address'],
+        ),
+        (["output="], ['output="": must not be empty']),
+        (
             ["objective=val_loss"],
             ["direction=maximize: objective=val_loss asks for direction=minimize"],
         ),

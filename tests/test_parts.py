@@ -52,8 +52,8 @@ def test_too_many_blocks_for_the_picture_are_refused():
     with pytest.raises(UserError) as caught:
         build_model("cnn", filters=[1] * 5)
     assert str(caught.value) == (
-        "model.filters has 5 blocks, but after block 5 nothing is left of a picture of 28x28 pixels:"
-        " use fewer blocks, a smaller model.pool_size or model.padding=same"
+        "model.filters: after block 5 of 5 nothing is left of pictures of 28x28 pixels:"
+        " use fewer blocks or a smaller model.pool_size"
     )
 
 

@@ -85,6 +85,38 @@ def test_a_second_run_that_is_no_better_is_not_published(train: Train) -> None:
     assert line in second.out
 
 
+def test_a_smoke_run_does_not_take_the_place_of_a_good_model(train: Train) -> None:
+    good = best(train("data=digits", "training.epochs=3"))
+    smoke = train("debug=smoke")
+    assert smoke.code == 0 and best(smoke) == good
+
+
+def test_a_multirun_goes_on_after_a_mistake(train: Train) -> None:
+    result = train("-m", "training.max_seconds=-1,60", *SMALL)
+    assert result.code == 2
+    assert result.err.splitlines() == ["train.py: error: training.max_seconds=-1: must be more than 0"]
+    assert best(result)["run_id"]
+
+
+@pytest.mark.parametrize("name", ["", "model", "tensorboard", "logs", "mlartifacts"])
+def test_an_output_that_cannot_be_written_is_one_line(train: Train, tmp_path: Path, name: str) -> None:
+    place = tmp_path / "output" / name
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("a file, where a folder should be")
+    result = train(*SMALL)
+    assert result.code == 2
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"train.py: error: {place}") or f"tracking at sqlite:///{tmp_path}" in line
+
+
+def test_a_training_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
+    command = f"{sys.executable} train.py {' '.join(SMALL)} | head -1"
+    environment = os.environ | {"AI_ROOT": str(tmp_path)}
+    done = subprocess.run(command, shell=True, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+    assert (tmp_path / "output" / "model" / "best.json").exists()
+
+
 def digest(root: Path, *overrides: str) -> str:
     """Of the published weights of a run in a process of its own."""
     command = [sys.executable, "train.py", "debug=smoke", "training.epochs=2", *overrides]

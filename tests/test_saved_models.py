@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
-from dataclasses import replace
+import os
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card, Exportable
 
 NAMES = ("null", "eins", "zwei 二")
-CARD = Card("run", "mlp", "shapes", "digest", "val_accuracy", "maximize", 3, {"val_accuracy": 0.5})
+CARD = Card("run", "mlp", "shapes", "digest", "val_accuracy", "maximize", 3, {"val_accuracy": 0.5, "val_loss": 1.0})
 
 
 def model(bias=0.0):
@@ -88,11 +90,23 @@ def test_a_best_whose_folder_is_gone_is_no_best(tmp_path: Path):
     assert saved_models.read_best(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"run_id": 1}'])
-def test_a_damaged_record_is_named(tmp_path: Path, text: str):
-    (tmp_path / "best.json").write_text(text)
+WITHOUT_METRICS = json.dumps(asdict(replace(CARD, metrics={})))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"run_id": 1}', WITHOUT_METRICS, None])
+def test_a_damaged_record_is_named_before_the_training(tmp_path: Path, text: str | None):
+    path = tmp_path / "best.json"
+    path.mkdir() if text is None else path.write_text(text)
     with pytest.raises(UserError, match=r"best\.json: is not the record of a best model"):
-        saved_models.read_best(tmp_path)
+        publisher(tmp_path)
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path):
+    for name, age_seconds in ((".old", 4000), (".new", 5)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age_seconds,) * 2)
+    saved_models.prepare(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".new"]
 
 
 def test_what_is_no_published_model_is_named(tmp_path: Path):
@@ -154,6 +168,30 @@ def test_the_publisher_leaves_the_best_epochs_weights(tmp_path: Path):
     listener.tested({"test_accuracy": 0.9})
     assert saved_models.read_best(tmp_path).metrics == {"val_accuracy": 0.2, "val_loss": 1.0, "test_accuracy": 0.9}
     assert len(saved_models.versions(tmp_path)) == 1
+
+
+def test_a_failure_of_publishing_is_raised_by_the_next_call(tmp_path: Path):
+    listener = publisher(tmp_path)
+    (tmp_path / "best.json").write_text("damaged")
+    listener(epoch(1, 0.1, 0.0))
+    while not listener.error:
+        time.sleep(0.01)
+    with pytest.raises(UserError, match="is not the record of a best model"), listener:
+        listener(epoch(2, 0.2, 0.0))
+
+
+def test_a_better_model_of_another_run_in_between_is_not_taken_for_ours(tmp_path: Path):
+    with publisher(tmp_path, run_id="a") as ours:
+        ours(epoch(1, 0.5, 0.0))
+        while not ours.mine:
+            time.sleep(0.01)
+        theirs = saved_models.publish(Exportable(model(), NAMES), accuracy(0.9, run_id="b"), tmp_path)
+        ours(epoch(2, 0.7, 5.0))
+    assert (ours.version_directory, ours.best) == (None, theirs)
+    ours.tested({"test_accuracy": 0.7})
+    assert saved_models.read_best(tmp_path) == theirs
+    zeros = np.zeros((1, 5, 6, 1), np.float32)
+    assert saved_models.load(ours.export(tmp_path / "elsewhere")).probabilities(zeros)[0, 0] > 0.9
 
 
 def test_the_publisher_yields_to_a_better_model_of_an_earlier_run(tmp_path: Path):

@@ -1,5 +1,6 @@
 """MLflow after a run: what it holds, and that its status is right however the run ended."""
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ import pytest
 from PIL import Image
 
 from entry import PROJECT, SMALL, Result, Train
+from trialmaker import reports
+from trialmaker.tracking import messages
 
 KERAS_NAMES = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
@@ -178,6 +181,34 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_modules_in_the_current_directory_are_not_taken_for_pythons_own(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise ImportError('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    result = train(*SMALL)
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("name", ["/tmp/elsewhere", "../..", "Größe 二", "a%b?c"])
+def test_artifacts_of_any_experiment_lie_in_the_output(train: Train, name: str) -> None:
+    result = train(*SMALL, f"tracking.experiment='{name}'")
+    assert result.code == 0, result.err
+    (run,) = result.runs()
+    assert client(result).get_experiment(run.info.experiment_id).name == name
+    (folder,) = (result.output / "mlartifacts").iterdir()
+    assert run.info.artifact_uri.startswith(folder.as_uri())
+
+
+def test_class_names_are_no_formulas() -> None:
+    names = ("$^$", r"$\frac$")
+    tested = messages.Tested(
+        np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), np.eye(2, dtype=np.float32)[::-1], names
+    )
+    for figure in (reports.confusion_matrix(tested), reports.confident_errors(tested)):
+        figure.savefig(io.BytesIO())
 
 
 def test_any_tracking_uri_by_one_override(train: Train, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import typing
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -74,10 +74,30 @@ def load(composed: DictConfig) -> Config:
     return config
 
 
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(path, value as text) of each field in nested dictionaries."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(list(value) if isinstance(value, tuple) else value)
+
+
 def _laws_between_fields(config: Config) -> Iterator[str]:
     direction = {"val_accuracy": "maximize", "val_loss": "minimize"}[config.objective]
     if config.direction != direction:
         yield f"direction={config.direction}: objective={config.objective} asks for direction={direction}"
+    for path, value in flat(asdict(config)):
+        if "\0" in value:
+            yield f"{path}={json.dumps(value)}: must not contain a NUL character"
+    if {"?", "%"} & set(config.output) and not config.tracking.uri:
+        yield f"output={json.dumps(config.output)}: must not contain ? or %, which mean something in MLflow's address"
+    examples, batch_size = config.training.max_examples, config.training.batch_size
+    if examples and examples < batch_size:
+        yield f"training.max_examples={examples}: must be at least training.batch_size={batch_size}"
+    held_out = config.data.validation_fraction + getattr(config.data, "test_fraction", 0)
+    if held_out >= 1:
+        yield f"data.validation_fraction and data.test_fraction: must add up to less than 1, but are {held_out:g}"
     warmup = getattr(config.schedule, "warmup_epochs", 0)
     if warmup and warmup >= config.training.epochs:
         yield (

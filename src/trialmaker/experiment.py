@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trialmaker import augment, models, optimizers, progress, steps, training
+from trialmaker import augment, models, optimizers, platform, progress, steps, training
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.events import EpochDone, Listener
 from trialmaker.objective import Objective
@@ -36,13 +36,14 @@ def run(config: Config, *, run_directory: Path, dataset: Dataset, tracker: Track
         the best value of the objective.
     """
     output = Path(config.output).absolute()
+    digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
-    tracker.send(_data_used(dataset))
+    tracker.send(_data_used(dataset, digest))
     keras.utils.set_random_seed(config.seed)
     model, twin = _model(config, dataset), _model(config, dataset)
     log.info(f"{config.model.name}: {model.count_params():,} parameters; {_sizes(dataset)}; output: {output}")
-    publisher = Publisher(twin, dataset.class_names, _CardWriter(config, dataset, tracker), output / "model")
-    event_files = EventFiles(output / "tensorboard" / run_directory.name)
+    publisher = Publisher(twin, dataset.class_names, _CardWriter(config, digest, tracker), output / "model")
+    event_files = EventFiles(output / "tensorboard" / platform.run_name(run_directory, output))
     with publisher:
         outcome = _fit(config, model, dataset, [tracker, publisher, event_files], started)
     metrics = _test(config, model, dataset, outcome, tracker)
@@ -115,15 +116,15 @@ def _test(config: Config, model: keras.Model, dataset: Dataset, outcome: Outcome
 class _CardWriter:
     """What ``best.json`` says of an epoch's model."""
 
-    def __init__(self, config: Config, dataset: Dataset, tracker: Tracker) -> None:
-        self.config, self.dataset, self.tracker = config, dataset, tracker
+    def __init__(self, config: Config, digest: str, tracker: Tracker) -> None:
+        self.config, self.digest, self.tracker = config, digest, tracker
 
     def __call__(self, event: EpochDone) -> Card:
         return Card(
             run_id=self.tracker.run_id,
             model=self.config.model.name,
-            data=self.dataset.name,
-            data_digest=self.dataset.digest,
+            data=self.config.data.name,
+            data_digest=self.digest,
             objective=self.config.objective,
             direction=self.config.direction,
             epoch=event.epoch,
@@ -168,9 +169,9 @@ def _closing(config: Config, publisher: Publisher, elsewhere: Path) -> str:
     )
 
 
-def _data_used(dataset: Dataset) -> DataUsed:
+def _data_used(dataset: Dataset, digest: str) -> DataUsed:
     sizes = {name: len(getattr(dataset, name)) for name in ("train", "validation", "test")}
-    return DataUsed(dataset.name, dataset.source, dataset.digest, sizes, dataset.input_shape)
+    return DataUsed(dataset.name, dataset.source, digest, sizes, dataset.input_shape)
 
 
 def _best_model(directory: Path, outcome: Outcome, dataset: Dataset) -> BestModel:

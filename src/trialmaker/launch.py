@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
 from trialmaker import platform
+from trialmaker.config import flat
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
 from trialmaker.schema import Config
@@ -79,18 +79,10 @@ def _start(config: Config, run_directory: Path) -> Start:
         uri=config.tracking.uri,
         output=Path(config.output).absolute(),
         experiment=config.tracking.experiment,
-        run_name=run_directory.name,
+        run_name=platform.run_name(run_directory.absolute(), Path(config.output).absolute()),
         run_directory=run_directory.absolute(),
         project=platform.PROJECT,
-        params=dict(_flat(asdict(config))),
+        params=dict(flat(asdict(config))),
         resolved_config=OmegaConf.to_yaml(asdict(config)),
         system_metrics_seconds=config.tracking.system_metrics_seconds,
     )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(list(value) if isinstance(value, tuple) else value)

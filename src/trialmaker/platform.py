@@ -7,6 +7,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 CONF = PROJECT / "conf"
 
 
+def run_name(run_directory: Path, output: Path) -> str:
+    """A run's name: its directory below ``logs``, or just its directory's name where that lies elsewhere."""
+    logs = output / "logs"
+    return str(run_directory.relative_to(logs)) if run_directory.is_relative_to(logs) else run_directory.name
+
+
 def root() -> Path:
     """The platform's root: ``AI_ROOT`` where it is set, else ``/opt/ai`` where that exists, else ``workspace/``."""
     if os.environ.get("AI_ROOT"):

@@ -1,6 +1,7 @@
 """What a person, or the platform's regular expressions, sees of a training: listeners that write lines or a bar."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -67,6 +68,21 @@ class Bar:
         self.bar.clear()
         log.info(epoch_line(event))
         self.bar.refresh()
+
+
+class Console(logging.StreamHandler):  # type: ignore[type-arg]
+    """Log lines on standard output. When its reader has gone (``| head``), the training goes on in silence."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, sys.stdout.fileno())
+            os.close(silence)
+        else:
+            super().handleError(record)
 
 
 def epoch_line(event: EpochDone) -> str:

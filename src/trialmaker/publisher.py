@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -16,6 +15,8 @@ from trialmaker.saved_models import Card, Exportable
 class Publisher:
     """Exports on a thread of its own, from a twin of the model; when epochs are faster than exports, the latest wins.
 
+    A failure of publishing is raised by the next call.
+
     Args:
         twin: a model of the same architecture, for the publisher alone.
         card: given an event, what to say of its model.
@@ -27,16 +28,20 @@ class Publisher:
     ) -> None:
         self.twin, self.card, self.directory = twin, card, directory
         self.exportable = Exportable(twin, class_names)
-        self.mine: Card | None = None  # the version that this run published last
+        self.mine: Card | None = None  # the version that holds this run's best model, if one does
         self.best: Card | None = None  # the best version, whoever published it
+        self.replaces = 0  # this run's last version, which its next one makes superfluous
         self.waiting: EpochDone | None = None
         self.wake = threading.Condition()
         self.ending = False
         self.error: Exception | None = None
+        saved_models.prepare(directory)
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
 
     def __call__(self, event: Event) -> None:
+        if self.error:
+            raise self.error  # now, and not after hours of training
         if isinstance(event, EpochDone) and event.best_weights is not None:
             with self.wake:
                 self.waiting = event
@@ -66,9 +71,8 @@ class Publisher:
 
     def tested(self, metrics: Mapping[str, float]) -> None:
         """Add the test metrics to the record of this run's version, if it is still the best. Call after the context."""
-        if self.mine and self.mine == saved_models.read_best(self.directory):
-            self.best = self.mine = replace(self.mine, metrics={**self.mine.metrics, **metrics})
-            saved_models.write_best(self.mine, self.directory)
+        if self.mine:
+            saved_models.add_metrics(self.mine, metrics, self.directory)
 
     def _work(self) -> None:
         try:
@@ -85,7 +89,6 @@ class Publisher:
 
     def _publish(self, weights: list[np.ndarray], card: Card) -> None:
         self.twin.set_weights(weights)
-        replaces = self.mine.version if self.mine else 0
-        self.best = saved_models.publish(self.exportable, card, self.directory, replaces=replaces)
-        if self.best.run_id == card.run_id:
-            self.mine = self.best
+        self.best = saved_models.publish(self.exportable, card, self.directory, replaces=self.replaces)
+        self.mine = self.best if self.best.run_id == card.run_id else None
+        self.replaces = self.mine.version if self.mine else self.replaces

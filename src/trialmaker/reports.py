@@ -43,8 +43,8 @@ def confusion_matrix(tested: Tested) -> Figure:
     axes = figure.subplots()
     wrong = counts - np.diag(counts.diagonal())
     axes.imshow(wrong, cmap="Reds", vmax=max(1, wrong.max()))
-    axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 3 else 0)
-    axes.set_yticks(range(classes), names)
+    axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 3 else 0, parse_math=False)
+    axes.set_yticks(range(classes), names, parse_math=False)
     accuracy = counts.trace() / max(1, counts.sum())
     axes.set(xlabel="predicted", ylabel="true", title=f"test accuracy {accuracy:.4f}")
     if classes <= MOST_NUMBERED_CLASSES:
@@ -70,5 +70,6 @@ def confident_errors(tested: Tested) -> Figure:
         if index is not None:
             truth, answer = tested.class_names[tested.labels[index]], tested.class_names[answers[index]]
             axes.imshow(tested.images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
-            axes.set_title(f"{truth} → {answer}  {tested.probabilities[index].max():.2f}", fontsize=8)
+            title = f"{truth} → {answer}  {tested.probabilities[index].max():.2f}"
+            axes.set_title(title, fontsize=8, parse_math=False)
     return figure

@@ -9,6 +9,7 @@ import fcntl
 import json
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,13 +91,12 @@ def publish(exportable: Exportable, card: Card, directory: Path, *, replaces: in
     """Make the model the best version, if it beats the one that is.
 
     Args:
-        directory: of the versions; made where it is missing. Several processes may publish there at once.
+        directory: of the versions; ``prepare`` makes it. Several processes may publish there at once.
         replaces: a version of the same run that is then removed; 0 for none.
 
     Returns:
         the card of what is best now: this one with its version, or that of the model it did not beat.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     best = read_best(directory)
     if best and not card.beats(best):
         return best
@@ -127,11 +127,32 @@ def read_best(directory: Path) -> Card | None:
     path = directory / "best.json"
     try:
         card = Card(**json.loads(path.read_text(encoding="utf-8")))
+        float(card.metrics[card.objective]), float(card.metrics["val_loss"])
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, LookupError, OSError) as error:
         raise UserError(f"{path}: is not the record of a best model ({error}): remove it or restore it") from error
     return card if (directory / str(card.version)).is_dir() else None
+
+
+def add_metrics(card: Card, metrics: Mapping[str, float], directory: Path) -> None:
+    """Add metrics to the record of the best version, if that is still ``card``."""
+    with _locked(directory):
+        if card == read_best(directory):
+            write_best(replace(card, metrics={**card.metrics, **metrics}), directory)
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory of versions, and clear away what killed processes left half-written there an hour ago.
+
+    Raises:
+        UserError: its record of the best cannot be read.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    read_best(directory)
+    for hidden in directory.glob(".*/"):
+        if time.time() - hidden.stat().st_mtime > 3600:
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def write_best(card: Card, directory: Path) -> None:

@@ -42,7 +42,9 @@ class Data:
 @fields
 class Mnist(Data):
     name: Literal["mnist"]
-    directory: str = about("folder that holds the four MNIST files or mnist.npz, or a sub-folder with them")
+    directory: str = about(
+        "folder that holds the four MNIST files or mnist.npz, or a sub-folder with them", min_length=1
+    )
     download: bool = about("fetch the files into the directory when they are not there")
     mirrors: tuple[str, ...] = about("base addresses to fetch from, tried in turn")
 
@@ -56,7 +58,7 @@ class Digits(Data):
 @fields
 class Images(Data):
     name: Literal["images"]
-    directory: str = about("folder that holds train/<class>/*.jpg|png and perhaps validation/ and test/")
+    directory: str = about("folder that holds train/<class>/*.jpg|png and perhaps validation/ and test/", min_length=1)
     height: int = about("pictures are resized to this many pixels from top to bottom", ge=4, le=1024)
     width: int = about("and to this many pixels from left to right", ge=4, le=1024)
     channels: Literal[1, 3] = about("1 for grey, 3 for colour")
@@ -69,7 +71,9 @@ class Images(Data):
 @fields
 class Mlp:
     name: Literal["mlp"]
-    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = about("units of each hidden layer, input to output")
+    hidden_units: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = about(
+        "units of each hidden layer, input to output"
+    )
     activation: Activation = about("activation of the hidden layers")
     dropout_rate: Rate = about("share of hidden activations dropped in training, after each hidden layer")
     batch_norm: bool = about("normalize over the batch before each activation")
@@ -78,13 +82,13 @@ class Mlp:
 @fields
 class Cnn:
     name: Literal["cnn"]
-    filters: tuple[Annotated[int, Field(ge=1)], ...] = about("filters of each block", min_length=1)
+    filters: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = about("filters of each block", min_length=1)
     convolutions: int = about("convolutions in each block, before its pooling", ge=1, le=8)
     kernel_size: int = about("side of the square convolution kernels, pixels", ge=1, le=15)
     padding: Literal["same", "valid"] = about("whether a convolution keeps the picture's size")
     pooling: Literal["max", "average"] = about("how each block ends")
     pool_size: int = about("side and stride of the pooling window, pixels; 1 for none", ge=1, le=8)
-    dense_units: tuple[Annotated[int, Field(ge=1)], ...] = about("units of the layers after the last block")
+    dense_units: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = about("units of the layers after the last block")
     activation: Activation = about("activation of every layer but the last")
     dropout_rate: Rate = about("share of activations dropped in training, before each dense layer")
     batch_norm: bool = about("normalize over the batch before each activation")
@@ -182,7 +186,7 @@ class NoAugment:
 @fields
 class Shift:
     name: Literal["shift"]
-    pixels: int = about("largest shift along each axis, whole pixels", ge=1)
+    pixels: int = about("largest shift along each axis, whole pixels", ge=1, le=1024)
 
 
 @fields
@@ -191,7 +195,7 @@ class Affine:
     degrees: float = about("largest rotation either way, degrees", ge=0, le=180)
     scale: float = about("largest relative change of size, 0.1 for 0.9 to 1.1", ge=0, lt=1)
     shear: float = about("largest horizontal shear, pixels a pixel", ge=0, le=1)
-    pixels: float = about("largest shift along each axis, pixels", ge=0)
+    pixels: float = about("largest shift along each axis, pixels", ge=0, le=1024)
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------
@@ -199,8 +203,8 @@ class Affine:
 
 @fields
 class Training:
-    epochs: int = about("passes over the training examples", ge=1)
-    batch_size: int = about("examples a step; what is left of an epoch's last batch is dropped", ge=1)
+    epochs: int = about("passes over the training examples", ge=1, le=1_000_000)
+    batch_size: int = about("examples a step; what is left of an epoch's last batch is dropped", ge=1, le=1_000_000)
     label_smoothing: Rate = about("share of each label spread evenly over all classes")
     max_examples: int | None = about(
         "use only so many of the training examples, drawn by data.split_seed, or null for all", ge=1
@@ -231,7 +235,7 @@ class Config:
     augment: Annotated[NoAugment | Shift | Affine, Field(discriminator="name")]
     training: Training
     tracking: Tracking
-    output: str = about("folder for everything that the run leaves; the platform keeps it")
+    output: str = about("folder for everything that the run leaves; the platform keeps it", min_length=1)
     objective: Literal["val_accuracy", "val_loss"] = about("metric that decides what is best")
     direction: Literal["maximize", "minimize"] = about("which way the objective is better")
     seed: int = about("seed of initial weights, data order, augmentation and dropout", ge=0, lt=2**31)

@@ -11,6 +11,7 @@ class EventFiles:
     """A scalar for each metric of each epoch, in ``directory``."""
 
     def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self.writer = tf.summary.create_file_writer(str(directory))
 
     def __call__(self, event: Event) -> None:

@@ -20,5 +20,5 @@ def load(*, name: str, **fields: Any) -> Dataset:
         fields["image_size"] = fields.pop("height"), fields.pop("width")
     loaders: dict[str, Callable[..., Dataset]] = {"mnist": mnist.load, "digits": digits.load, "images": images.load}
     dataset = loaders[name](**fields)
-    _ = dataset.digest  # here, on the thread that reads, and not later on the one that trains
+    _ = dataset.digest  # cached: here, on the thread that reads, and not later on the one that trains
     return dataset

@@ -66,6 +66,7 @@ def _check_size(shape: tuple[int, int, int], blocks: int, convolutions: int, ker
         side = (side - convolutions * (kernel - 1)) // pool
         if side < 1:
             raise UserError(
-                f"model.filters has {blocks} blocks, but after block {block} nothing is left of a picture of"
-                f" {shape[0]}x{shape[1]} pixels: use fewer blocks, a smaller model.pool_size or model.padding=same"
+                f"model.filters: after block {block} of {blocks} nothing is left of pictures of"
+                f" {shape[0]}x{shape[1]} pixels: use fewer blocks or a smaller model.pool_size"
+                + (" or model.padding=same" if kernel > 1 else "")
             )

@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ class Tracker:
 
     def __init__(self, start: Start) -> None:
         self.log = start.run_directory / "tracking.log"
-        self.where = start.uri or f"sqlite:///{start.output / 'mlflow.db'}"
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])}
+        self.where = start.store
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+        }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "trialmaker.tracking.worker"],
+                [sys.executable, "-P", "-m", "trialmaker.tracking.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -87,15 +90,18 @@ class Tracker:
             while (message := self.outbox.get()) is not None:
                 pickle.dump(message, pipe)
                 pipe.flush()
-            pipe.close()
         except BrokenPipeError:
             pass  # the worker ended; its last reply, or its log, says why
+        with suppress(BrokenPipeError):
+            pipe.close()
 
     def _reply(self) -> dict[str, Any]:
         line = self.process.stdout.readline() if self.process.stdout else b""
         reply: dict[str, Any] = (
             json.loads(line) if line.strip() else {"error": f"it ended without a word; see {self.log}"}
         )
+        if "bug" in reply:
+            raise RuntimeError(f"the tracking process failed: {reply['bug']}")
         if "error" in reply:
             raise UserError(f"MLflow tracking at {self.where} failed: {reply['error']}")
         return reply

@@ -31,6 +31,11 @@ class Start:
     resolved_config: str
     system_metrics_seconds: float
 
+    @property
+    def store(self) -> str:
+        """The tracking URI."""
+        return self.uri or f"sqlite:///{self.output / 'mlflow.db'}"
+
 
 @dataclass(frozen=True)
 class DataUsed:

@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.metadata
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ class Run:
 
     def __init__(self, start: Start) -> None:
         self.start = start
-        uri = start.uri or f"sqlite:///{start.output / 'mlflow.db'}"
+        uri = start.store
         mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # its 10, with growing pauses, take two minutes to say no
         mlflow.set_tracking_uri(uri)
         self.client = mlflow.MlflowClient(uri)
@@ -76,7 +77,8 @@ class Run:
         new = {"name": name, "tags": {"mlflow.experimentKind": "custom_model_development"}}  # which pages its UI shows
         if uri and "sql" not in uri.partition(":")[0]:
             return new
-        return new | {"artifact_location": (self.start.output / "mlartifacts" / name).as_uri()}
+        folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
+        return new | {"artifact_location": (self.start.output / "mlartifacts" / folder).as_uri()}
 
     def _metrics(self, messages: Sequence[Metrics]) -> None:
         now = int(time.time() * 1000)

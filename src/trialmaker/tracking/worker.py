@@ -1,7 +1,8 @@
 """The tracking process: reads messages from standard input, writes them to MLflow.
 
 Replies on standard output, a JSON object a line: ``{"run_id": …}`` once the run exists, ``{"done": true}`` once it has
-ended, ``{"error": …}`` when MLflow refuses. Everything else that is printed goes to standard error, a log file.
+ended, ``{"error": …}`` when MLflow refuses, ``{"bug": …}``, a traceback, for anything else that fails.
+Everything else that is printed goes to standard error, a log file.
 """
 
 import json
@@ -11,6 +12,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -26,6 +28,7 @@ SETTINGS = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MPLBACKEND": "agg",
 }
+STORES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # whose errors are of the store, not of ours
 
 
 def main() -> None:
@@ -38,8 +41,13 @@ def main() -> None:
     try:
         _serve(sys.stdin.buffer, reply)
     except Exception as error:
-        reply({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"})
-        raise
+        if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORES:
+            reply({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"})
+        else:
+            reply({"bug": traceback.format_exc()})
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # the thread that reads holds standard input, over which Python's own exit would stumble
 
 
 def _serve(stream: BinaryIO, reply: Callable[[dict[str, Any]], None]) -> None:
