@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 from entry import PROJECT, SMALL
@@ -41,10 +42,11 @@ def test_lines_are_those_of_the_contract_wherever_the_calls_were_cut() -> None:
 
 def test_on_a_terminal_there_is_a_bar_and_no_step_lines(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (30, 120))
     process = subprocess.Popen(
         [sys.executable, "train.py", *SMALL, "training.epochs=30"],
         cwd=PROJECT,
-        env=os.environ | {"AI_ROOT": str(tmp_path), "COLUMNS": "120"},
+        env=os.environ | {"AI_ROOT": str(tmp_path)},
         stdout=theirs,
         stderr=theirs,
     )
