@@ -47,11 +47,18 @@ def trainer(
         the number of steps in earlier epochs. It makes the steps and returns their losses and accuracies, float32 [n].
         It stops after a step whose loss is not finite: then this is the last loss.
     """
-    image_data, label_data = tf.constant(images), tf.constant(labels)
+    data = tf.constant(images), tf.constant(labels)  # arguments of each call: what a loop captures is never freed
     dropouts = _dropout_states(model)
 
     @tf.function(jit_compile=jit_compile)
-    def run(order: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, before: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def run(
+        image_data: tf.Tensor,
+        label_data: tf.Tensor,
+        order: tf.Tensor,
+        start: tf.Tensor,
+        stop: tf.Tensor,
+        before: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
         def body(step: tf.Tensor, _: tf.Tensor, losses: tf.Tensor, accuracies: tf.Tensor) -> tuple[tf.Tensor, ...]:
             for layer, state in enumerate(dropouts):
                 state.assign(tf.cast(tf.stack([seed ^ (DROPOUT_STREAM + layer << 20), before + step]), state.dtype))
@@ -67,7 +74,8 @@ def trainer(
         return tf.while_loop(lambda step, finite, *_: finite & (step < stop), body, state, parallel_iterations=1)
 
     def steps(order: np.ndarray, start: int, stop: int, before: int) -> Chunk:
-        end, _, losses, accuracies = run(*(tf.constant(value) for value in (order, start, stop, before)))
+        numbers = (tf.constant(value) for value in (order, start, stop, before))
+        end, _, losses, accuracies = run(*data, *numbers)
         return losses.numpy()[start : int(end)], accuracies.numpy()[start : int(end)]
 
     return steps
