@@ -9,7 +9,7 @@ LAYERS = (
     {"errors", "objective", "files", "platform"},
     {"schema", "events", "data", "tracking.messages"},
     {"config", "progress"},
-    {"arguments", "tracking.client", "tracking.worker"},
+    {"arguments", "names", "overrides", "values", "words", "tracking.client", "tracking.worker"},
     {"manual"},
     # ---- the seam: TensorFlow and MLflow are imported only below this line ----
     {"augment", "models", "optimizers", "reports", "saved_models", "tensorboard", "steps"},

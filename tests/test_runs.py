@@ -41,7 +41,7 @@ def test_standard_output_is_what_the_platforms_expressions_expect(train: Train) 
     "overrides",
     [
         ["model=cnn", "model.filters=[4]", "model.dense_units=[8]", "optimizer=adamw", "schedule=cosine"],
-        ["model.batch_norm=true", "optimizer=nesterov", "schedule=one_cycle", "augment=shift", "training.epochs=3"],
+        ["model.batch_norm=true", "optimizer=nesterov", "schedule=one_cycle", "augment=shift"],
         ["objective=val_loss", "direction=minimize", "augment=affine", "training.label_smoothing=0.1"],
     ],
 )

@@ -27,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """One short run, as a process of its own: the tests below look at what it left."""
     root = tmp_path_factory.mktemp("finished")
     done = subprocess.run(
-        [sys.executable, "train.py", *SMALL, "training.epochs=3"],
+        [sys.executable, "train.py", *SMALL, "training.epochs=3", "tracking.system_metrics_seconds=0.2"],
         cwd=PROJECT,
         env=os.environ | {"AI_ROOT": str(root), "TRIALMAKER_SECRET": "hunter2"},
         capture_output=True,

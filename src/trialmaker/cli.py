@@ -29,7 +29,7 @@ def train() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
     jobs = _Jobs()
     try:
-        arguments.check(sys.argv[1:], platform.CONF)
+        sys.argv[1:] = arguments.translate(sys.argv[1:], [platform.CONF])
         hydra.main(version_base="1.3", config_path=str(platform.CONF), config_name="config")(jobs.run)()
     except UserError as error:
         return _report(error)

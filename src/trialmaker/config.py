@@ -3,10 +3,11 @@
 import dataclasses
 import json
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from trialmaker.errors import UserError
+from trialmaker.schema import LAWS as STRICT
 from trialmaker.schema import Config
 
 GROUPS = ("data", "model", "optimizer", "schedule", "augment")
@@ -31,6 +33,7 @@ LAWS = {
     "tuple_type": "must be a list, such as [128,64]",
     "too_short": "must have at least {min_length} entry",
     "missing": "must be given",
+    "json_invalid": "must be text that UTF-8 can hold",
     "dataclass_type": "must be a group of fields",
 }
 
@@ -43,7 +46,7 @@ class Field:
         path: such as ``optimizer.learning_rate``.
         owner: the value of ``name`` in the group's choices that have this field, such as ``adam``; "" for all.
         meaning: with unit.
-        type: its annotation.
+        type: its annotation, with its bounds.
     """
 
     path: str
@@ -83,6 +86,20 @@ def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
             yield f"{prefix}{key}", str(list(value) if isinstance(value, tuple) else value)
 
 
+def broken_laws(field: Field, value: Any) -> list[str]:
+    """What a value breaks of a field's type and bounds, such as ``must be at least 1``; empty for a legal value."""
+    try:
+        TypeAdapter(field.type, config=STRICT).validate_json(json.dumps(value))
+    except ValidationError as error:
+        return [_entry(detail) + _law(detail) for detail in error.errors()]
+    return []
+
+
+def _entry(detail: ErrorDetails) -> str:
+    """Which entry of a list it is about, if it is about one."""
+    return f"{json.dumps(detail['input'], ensure_ascii=False)} " if detail["loc"] else ""
+
+
 def _laws_between_fields(config: Config) -> Iterator[str]:
     direction = {"val_accuracy": "maximize", "val_loss": "minimize"}[config.objective]
     if config.direction != direction:
@@ -120,28 +137,34 @@ def _place(path: str, order: list[str]) -> int:
 
 
 def _mistake(path: str, detail: ErrorDetails) -> str:
-    context = {key: f"{value:g}" if isinstance(value, float) else value for key, value in detail.get("ctx", {}).items()}
     place = f"{path}={json.dumps(detail['input'])}" if detail["type"] != "missing" else path
     if detail["type"] == "unexpected_keyword_argument":
         return f"{path}: there is no such field{nearest(path, {field.path for field in fields()})}"
+    return f"{place}: {_law(detail)}"
+
+
+def _law(detail: ErrorDetails) -> str:
+    context = {key: f"{value:g}" if isinstance(value, float) else value for key, value in detail.get("ctx", {}).items()}
     if detail["type"] == "literal_error":
         legal = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
-        return f"{place}: must be one of {', '.join(legal)}{nearest(str(detail['input']), legal)}"
+        return f"must be one of {', '.join(legal)}{nearest(str(detail['input']), legal)}"
     law = LAWS.get(detail["type"])
-    return f"{place}: {law.format(**context) if law else detail['msg']}"
+    return law.format(**context) if law else detail["msg"]
 
 
-def nearest(name: str, legal: Iterable[str]) -> str:
+def nearest(name: str, legal: Iterable[str], aliases: Mapping[str, str] = MappingProxyType({})) -> str:
     """``; did you mean …?`` with the legal names most like this one, or nothing.
 
-    A path is looked for in its own group, by its last part; a name without a group everywhere.
+    A path is looked for in its own group, by its last part; a name without a group everywhere, and among the aliases,
+    which map other names to legal ones.
     """
     paths = sorted(legal)
     group = name.rpartition(".")[0]
     siblings = [path for path in paths if group and path.rpartition(".")[0] == group]
-    by_last_part = {path.rpartition(".")[2]: path for path in siblings or paths}
-    close = get_close_matches(name.rpartition(".")[2], by_last_part, cutoff=0.6)
-    names = [by_last_part[part] for part in close]
+    meant = {path.rpartition(".")[2]: path for path in siblings or paths} | ({} if siblings else dict(aliases))
+    last = name.rpartition(".")[2]
+    close = get_close_matches(last, meant, cutoff=0.6) or [part for part in meant if len(last) > 2 and last in part][:3]
+    names = dict.fromkeys(meant[part] for part in close)
     return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
@@ -159,7 +182,8 @@ def _fields_of(cls: type, prefix: str, owner: str) -> Iterator[Field]:
             name = typing.get_type_hints(choice).get("name")
             yield from _fields_of(choice, f"{path}.", "/".join(typing.get_args(name)) if name else "")
         if not inner and not (owner and field.name == "name"):
-            yield Field(path, owner, getattr(field.default, "description", ""), types[field.name])
+            declared: Any = Annotated[types[field.name], field.default]
+            yield Field(path, owner, getattr(field.default, "description", ""), declared)
 
 
 def _dataclasses_in(annotation: Any) -> list[type]:

@@ -30,7 +30,7 @@ The best model lies in <output>/model/<N>/, MLflow's records in <output>/mlflow.
 
 def text() -> str:
     """Groups with their choices, then fields with their meaning, unit and owners."""
-    groups = (f"    {name:<12}{', '.join(names)}" for name, names in sorted(choices(CONF).items()) if name != "hydra")
+    groups = (f"    {name:<12}{', '.join(names)}" for name, names in sorted(choices([CONF]).items()) if name != "hydra")
     owners: dict[tuple[str, str], list[str]] = {}
     for field in fields():
         owners.setdefault((field.path, field.meaning), []).append(field.owner.replace("/", " "))

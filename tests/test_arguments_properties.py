@@ -1,0 +1,200 @@
+"""Whatever the value: written as a runtime parameter and read back it is the same. Whatever is typed: one answer."""
+
+import json
+import re
+import subprocess
+from decimal import Decimal
+from itertools import product
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import pytest
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from pydantic.fields import FieldInfo
+
+from trialmaker import arguments, config, values, words
+from trialmaker.errors import UserError
+from trialmaker.names import SYNONYMS
+from trialmaker.platform import CONF
+
+FIELDS = list(config.fields())
+GROUPS = arguments.choices([CONF])
+PARSER = OverridesParser.create()
+LARGEST = 10**6  # where a field has no bound of its own
+
+
+def bounds(declared: Any) -> dict[str, Any]:
+    """``ge``, ``gt``, ``le``, ``lt`` and ``min_length`` of an annotation."""
+    if get_origin(declared) is not Annotated:
+        return {}
+    laws = [law for part in declared.__metadata__ if isinstance(part, FieldInfo) for law in part.metadata]
+    limits = {key: getattr(law, key) for law in laws for key in law.__slots__}
+    return bounds(declared.__origin__) | limits
+
+
+def values_of(declared: Any) -> st.SearchStrategy[Any]:
+    """All legal values of a declared type."""
+    kind, limits = values.kind_of(declared), bounds(declared)
+    least, most = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
+    beyond = {"exclude_min": "gt" in limits, "exclude_max": "lt" in limits}
+    if kind is bool:
+        legal: st.SearchStrategy[Any] = st.booleans()
+    elif kind is int:
+        legal = st.integers(least, LARGEST if most is None else most - ("lt" in limits))
+    elif kind is float:
+        legal = st.floats(least, most, allow_nan=False, allow_infinity=False, **beyond)
+    elif kind is str:
+        legal = st.text(TEXT, min_size=limits.get("min_length", 0))
+    elif get_origin(kind) is Literal:
+        legal = st.sampled_from(get_args(kind))
+    else:
+        legal = st.lists(values_of(get_args(kind)[0]), min_size=limits.get("min_length", 0), max_size=4)
+    return st.none() | legal if values.stands_for_none("null", declared) else legal
+
+
+TEXT = st.characters(exclude_categories=["Cs"]) | st.sampled_from(" \\\"'${}[](),=:#~+-_\n\0中é")
+
+
+def writings(value: Any) -> list[str]:
+    """The ways to write a value that mean the same in every spelling."""
+    if value is None:
+        return ["null", "None", "NONE", ""]
+    if isinstance(value, bool):
+        return [*(("true", "YES", "On", "1") if value else ("False", "no", "OFF", "0")), json.dumps(str(value))]
+    if isinstance(value, int):
+        return [str(value), f"+{value}", f"{value}.0", f"{value}e0", f'"{value}"', f"'{value}'"]
+    if isinstance(value, float):
+        return [repr(value), f"{Decimal(value):f}", f"{value:.17e}", f'"{value!r}"', f"'{value!r}'"]
+    if isinstance(value, str):
+        return [json.dumps(value), json.dumps(value, ensure_ascii=False), *([f"'{value}'"] if "'" not in value else [])]
+    return [json.dumps(value), json.dumps(json.dumps(value)), repr(value), repr(tuple(value)), *plain_lists(value)]
+
+
+def plain_lists(value: list[Any]) -> list[str]:
+    if any(isinstance(entry, str) for entry in value):
+        return []
+    entries = [str(entry) for entry in value]
+    bare = [",".join(entries), ", ".join(entries), " ".join(entries), f"[{' , '.join(entries)}]"]
+    return [*bare, f"({bare[0]},)" if entries else "()"]
+
+
+def names_of(path: str) -> list[str]:
+    """What a field may be called."""
+    last = path.rpartition(".")[2]
+    unique = {field.path for field in FIELDS if field.path.rpartition(".")[2] == last} == {path} and last not in GROUPS
+    names = [path, *([last] if unique else []), *(synonym for synonym, meant in SYNONYMS.items() if meant == path)]
+    return [*names, *(name.replace("_", "-") for name in names if "_" in name)]
+
+
+def spelled(name: str, text: str) -> list[list[str]]:
+    """A runtime parameter in the four spellings that are not Hydra's."""
+    return [words for dashed in (f"--{name}", f"-{name}") for words in ([dashed, text], [f"{dashed}={text}"])]
+
+
+def held(override: str) -> tuple[str, Any]:
+    """Which field the override changes, and what Hydra and OmegaConf make of its value."""
+    parsed = PARSER.parse_override(override)
+    resolved = OmegaConf.to_container(OmegaConf.create({"value": parsed.value()}), resolve=True)
+    assert isinstance(resolved, dict)
+    return parsed.key_or_group, resolved["value"]
+
+
+def assert_arrives(argv: list[str], field: config.Field, value: Any) -> None:
+    (override,) = arguments.translate(argv, [CONF])
+    path, arrived = held(override)
+    assert (path, arrived) == (field.path, value), argv
+    assert isinstance(arrived, bool) == isinstance(value, bool)
+    assert config.broken_laws(field, arrived) == []
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: f"{field.path}-{field.owner}")
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_any_value_of_any_field_arrives_in_every_spelling(field: config.Field, data: st.DataObject) -> None:
+    value = data.draw(values_of(field.type))
+    text = data.draw(st.sampled_from(writings(value)))
+    name = data.draw(st.sampled_from(names_of(field.path)))
+    assert_arrives(data.draw(st.sampled_from(spelled(name, text))), field, value)
+    # name=value is Hydra's: what it reads as text is that text, so here a text is written in its way.
+    assert_arrives([f"{name}={values.write(value) if values.is_text(field.type) else text}"], field, value)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(TEXT, min_size=1))
+def test_a_text_without_quotes_around_it_is_taken_as_it_is(text: str) -> None:
+    if values.unquoted(text) == text:
+        (override,) = arguments.translate([f"--experiment_name={text}"], [CONF])
+        assert held(override) == ("tracking.experiment", text)
+        assert arguments.translate(["--experiment_name", f"{text} "], [CONF]) == [
+            f"tracking.experiment={values.write(f'{text} ')}"
+        ]
+
+
+def test_the_five_spellings_of_each_choice() -> None:
+    for group, choices in GROUPS.items():
+        for choice, name in product(choices, (group, *(s for s, meant in SYNONYMS.items() if meant == group))):
+            for argv in (*spelled(name, choice), *spelled(name, f'"{choice}"'), [f"{name}={choice}"]):
+                assert arguments.translate(argv, [CONF]) == [f"{group}={choice}"]
+
+
+ANY_TEXT = st.text(st.characters() | st.sampled_from("-=+~ \0\n\ud800'\"[](){}$,"), max_size=12)
+NAME = st.sampled_from([
+    *{name for field in FIELDS for name in names_of(field.path)}, *GROUPS, *SYNONYMS, "training", "tracking", "name",
+    "hydra.run.dir", "hydra/launcher", "hydra", "model@x", "zebra", "sweeps", "run", "info", "version", "package",
+    "mult", "conf", "", ".", "a.b", "a b", "$x", "0",
+]) | ANY_TEXT  # fmt: skip
+VALUE = st.sampled_from([
+    "", "0", "1", "-1", "-0.1", "1e3", "1e999999999", "0x10", "inf", "-inf", "nan", "true", "null", "none", "cnn",
+    "adam", "adam,sgd", "choice(1,2)", "range(1,3)", "glob(*)", "interval(0,1)", "int(1e400)", "${seed}", "${", "$",
+    "???", "[1,2]", "[", "(", "{a:1}", "'a", '"a"', "\\", "a\\'b", "[[1],[2]]", "[true,null]", "[1+2j, b'x']",
+    "'a','b'", "\ud800", '["\\ud800"]', "a=b", "--", "-m", "9" * 5000, "[" * 300, "\\" * 300 + "a", "{" * 300,
+]) | ANY_TEXT  # fmt: skip
+PREFIX = st.sampled_from(["--", "-", "", "+", "++", "~", "---"])
+NEAR_LEGAL = (
+    st.builds(lambda prefix, name: [prefix + name], PREFIX, NAME)
+    | st.builds(lambda prefix, name, value: [f"{prefix}{name}={value}"], PREFIX, NAME, VALUE)
+    | st.builds(lambda prefix, name, value: [prefix + name, value], PREFIX, NAME, VALUE)
+    | st.sampled_from([*words.FLAGS, *words.SWITCHES]).map(lambda flag: [flag])
+    | st.builds(lambda flag, value: [flag, value], st.sampled_from([*words.FLAGS, *words.SWITCHES]), VALUE)
+    | st.builds(lambda flag, value: [f"{flag}={value}"], st.sampled_from([*words.FLAGS, *words.SWITCHES]), VALUE)
+)
+
+
+def assert_answered(argv: list[str]) -> None:
+    """Either Hydra's own parsers take what is returned, or there are mistakes, a line each."""
+    try:
+        translated = arguments.translate(argv, [CONF])
+    except UserError as error:
+        assert error.mistakes and all(line and line.isprintable() for line in error.mistakes)
+        return
+    if not words.SHELL_COMPLETION & set(argv):
+        PARSER.parse_overrides(get_args_parser().parse_args(translated).overrides)
+        arguments.command_line(translated)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(ANY_TEXT, max_size=5))
+def test_no_words_raise_anything_but_a_user_error(argv: list[str]) -> None:
+    assert_answered(argv)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(st.lists(NEAR_LEGAL, max_size=4))
+def test_no_nearly_legal_words_raise_anything_but_a_user_error(parts: list[list[str]]) -> None:
+    assert_answered([word for part in parts for word in part])
+
+
+PIECES = TEXT.filter(lambda char: char != "\0") | st.sampled_from(["accuracy", "accuracy ", "=", "'", " "])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(PIECES, min_size=1).map("".join)))
+def test_bash_reads_the_line_to_copy_as_the_same_words(overrides: list[str]) -> None:
+    line = arguments.command_line(overrides)
+    assert line.isprintable() and not re.search(r".*?accuracy\s(.*)", f"{line}\n")
+    shell = line.replace("python train.py", "printf '%s\\0' python", 1)
+    said = subprocess.run(["bash", "-c", shell], capture_output=True, check=True).stdout
+    assert said.decode().split("\0")[1:-1] == overrides
