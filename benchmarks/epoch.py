@@ -8,7 +8,7 @@ import sys
 from measure import alternate, mnist, report
 
 import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import numpy as np  # isort: skip
 
 from trialmaker import augment, models, optimizers, steps
 from trialmaker.data import mnist as data
@@ -41,24 +41,20 @@ def main(name: str, rounds: int) -> None:
         keras.utils.set_random_seed(0)
         return models.builder(name)(input_shape=(28, 28, 1), num_classes=10, **MODELS[name])
 
-    ours = build()
-    run = steps.trainer(
-        model=ours,
-        optimizer=optimizers.build(
-            name="adam", variables=ours.trainable_variables, learning_rate=lambda step: 0.001 * tf.ones_like(step)
-        ),
-        images=split.train.images,
-        labels=split.train.labels,
+    model = build()
+    ours = steps.Program(
+        model=model,
+        optimizer=optimizers.build(name="adam", variables=model.trainable_variables),
         augment=augment.build(name="none"),
         label_smoothing=0.0,
-        seed=0,
         jit_compile=models.compiles_faster(name),
     )
+    run = ours.steps_over(split.train.images, split.train.labels, seed=0)
     epochs = iter(range(1, 1000))
 
     def our_epoch() -> None:
         order = steps.data_order(seed=0, epoch=next(epochs), examples=len(split.train), batch_size=BATCH)
-        run(order, 0, len(order), 0)
+        run(order, np.full(len(order), 0.001, np.float32), 0, len(order), 0)
 
     tasks = {"ours": our_epoch}
     fitted = {"fit": {}, "fit, jit_compile, steps_per_execution=100": {"jit_compile": True, "steps_per_execution": 100}}
@@ -77,8 +73,9 @@ def main(name: str, rounds: int) -> None:
     alternate(tasks, rounds=1)
     print(f"{name}: seconds an epoch of {len(split.train):,} images, batch {BATCH}, Adam")
     report(alternate(tasks, rounds=rounds), "ours")
-    for label, model in {"ours": ours, **rivals}.items():
-        logits = steps.predictor(model=model, jit_compile=False)(split.test.images)
+    floats = split.test.images.astype("float32") / 255
+    for label, trained in {"ours": model, **rivals}.items():
+        logits = trained.predict(floats, verbose=0)
         print(
             f"{label:<44} test accuracy after {rounds + 1} epochs {loss_and_accuracy(logits, split.test.labels)[1]:.4f}"
         )

@@ -14,11 +14,12 @@ from pathlib import Path
 from measure import PROJECT, mnist
 
 import keras  # isort: skip
-import tensorflow as tf  # isort: skip
+import numpy as np  # isort: skip
 
 from trialmaker import augment, models, optimizers, training
 from trialmaker.data import mnist as data
 from trialmaker.objective import Objective
+from trialmaker.steps import Program
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 
@@ -28,30 +29,34 @@ EPOCHS = 10
 def main(rounds: int) -> None:
     """Train with a listener that tracks, and with none; start and end of the MLflow run are outside the loop."""
     split = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
+    keras.utils.set_random_seed(0)
+    fields = {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
+    model = models.builder("mlp")(input_shape=(28, 28, 1), num_classes=10, **fields)
+    optimizer = optimizers.build(name="adam", variables=model.trainable_variables)
+    program = Program(
+        model=model,
+        optimizer=optimizer,
+        augment=augment.build(name="none"),
+        label_smoothing=0.0,
+        jit_compile=True,
+    )
+    weights = model.get_weights()
 
     def train(listeners: list[training.Listener]) -> float:
-        keras.utils.set_random_seed(0)
-        fields = {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
-        model = models.builder("mlp")(input_shape=(28, 28, 1), num_classes=10, **fields)
         seconds: list[float] = []
         times = [lambda _: seconds.append(time.perf_counter())]
         training.fit(
-            model=model,
-            optimizer=optimizers.build(
-                name="adam", variables=model.trainable_variables, learning_rate=lambda step: 0.001 * tf.ones_like(step)
-            ),
-            learning_rate=lambda _: 0.001,
+            program=program,
+            weights=weights,
+            learning_rates=lambda steps: np.full_like(steps, 0.001),
             train=split.train,
             validation=split.validation,
-            augment=augment.build(name="none"),
             objective=Objective("val_accuracy", "maximize"),
             seed=0,
             epochs=EPOCHS,
             batch_size=128,
-            label_smoothing=0.0,
             patience=None,
             deadline=math.inf,
-            jit_compile=True,
             listeners=[*listeners, *times],
         )
         return seconds[-1] - seconds[len(seconds) // 3]

@@ -13,7 +13,7 @@ LAYERS = (
     {"manual"},
     # ---- the seam: TensorFlow and MLflow are imported only below this line ----
     {"augment", "models", "optimizers", "reports", "saved_models", "tensorboard", "steps"},
-    {"training", "publisher", "tracking.model"},
+    {"building", "training", "publisher", "tracking.model"},
     {"tracking.run"},
     {"experiment"},
     {"launch"},

@@ -1,5 +1,6 @@
 """The compiled steps: right numbers, and a pure function of seed, epoch and step."""
 
+import gc
 from itertools import pairwise
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from trialmaker import augment, models, optimizers, steps
 
@@ -15,24 +17,28 @@ LABELS = np.random.default_rng(1).integers(0, 3, 96).astype(np.int32)
 MLP = {"hidden_units": [16], "activation": "tanh", "dropout_rate": 0.0, "batch_norm": False}
 
 
-def training(name="adam", jit_compile=False, rate=0.01, smoothing=0.0, changes=None, **fields):
-    """A fresh model and its compiled steps, always from the same initial weights."""
+def program(name="adam", jit_compile=False, smoothing=0.0, changes=None, **fields):
+    """A fresh program, always from the same initial weights."""
     keras.utils.set_random_seed(7)
     model = models.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **(MLP | fields))
-    optimizer = optimizers.build(
-        name=name, variables=model.trainable_variables, learning_rate=lambda step: rate + 0.0 * step
-    )
-    run = steps.trainer(
+    return steps.Program(
         model=model,
-        optimizer=optimizer,
-        images=IMAGES,
-        labels=LABELS,
+        optimizer=optimizers.build(name=name, variables=model.trainable_variables),
         augment=changes or augment.build(name="none"),
         label_smoothing=smoothing,
-        seed=3,
         jit_compile=jit_compile,
     )
-    return model, run
+
+
+def over_data(built, rate=0.01, seed=3):
+    """Its steps, at one learning rate."""
+    run = built.steps_over(IMAGES, LABELS, seed=seed)
+    return lambda order, *numbers: run(order, np.full(len(order), rate, np.float32), *numbers)
+
+
+def training(*arguments, rate=0.01, **fields):
+    built = program(*arguments, **fields)
+    return built.model, over_data(built, rate)
 
 
 def weights(model):
@@ -132,8 +138,44 @@ def test_a_loss_that_is_not_finite_ends_the_call(jit_compile):
 
 
 @pytest.mark.parametrize("count", [1, 96, 499, 500, 501, 1003])
-def test_predictor_answers_for_any_number_of_images(count):
-    model, _ = training()
+def test_logits_are_those_of_the_model_for_any_number_of_images(count):
+    built = program()
     images = np.random.default_rng(2).integers(0, 256, (count, 8, 8, 1), np.uint8)
-    expected = np.asarray(model(images / np.float32(255)))
-    np.testing.assert_allclose(steps.predictor(model=model, jit_compile=False)(images), expected, rtol=1e-4, atol=1e-5)
+    expected = np.asarray(built.model(images / np.float32(255)))
+    np.testing.assert_allclose(built.logits(images), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", optimizers.CLASSES)
+def test_an_earlier_training_with_the_program_leaves_no_trace(name):
+    """Weights, the optimizer's state, data, seed and learning rate are all of the training that runs."""
+    ends = []
+    for used in (False, True):
+        built = program(name, dropout_rate=0.3, batch_norm=True, changes=augment.build(name="shift", pixels=1))
+        initial = built.model.get_weights()
+        if used:
+            over_data(built, rate=0.02, seed=4)(order(2), 0, 4, 0)
+        built.begin(initial)
+        over_data(built)(order(), 0, 6, 0)
+        ends.append(weights(built.model).tobytes())
+    assert ends[0] == ends[1]
+
+
+def test_each_step_takes_its_own_learning_rate():
+    built = program("sgd")
+    before = weights(built.model)
+    built.steps_over(IMAGES, LABELS, seed=3)(order(), np.zeros(6, np.float32), 0, 5, 0)
+    np.testing.assert_array_equal(weights(built.model), before)
+    built.steps_over(IMAGES, LABELS, seed=3)(order(), np.array([0, 0, 0, 0, 0, 0.1], np.float32), 0, 6, 0)
+    assert (weights(built.model) != before).any()
+
+
+def test_a_program_that_is_not_used_any_more_is_freed():
+    """What TensorFlow and Keras keep of it for ever would add up over the runs of a multirun."""
+
+    def graphs():
+        gc.collect()
+        return sum(isinstance(found, FuncGraph) for found in gc.get_objects())
+
+    before = graphs()
+    over_data(program("adamw", dropout_rate=0.3, batch_norm=True))(order(), 0, 6, 0)
+    assert graphs() <= before

@@ -12,6 +12,7 @@ from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
 from trialmaker.events import EpochDone, StepsDone
 from trialmaker.objective import Objective
+from trialmaker.steps import Program
 
 
 def examples(count, seed):
@@ -28,23 +29,25 @@ def fit(listeners=(), rate=0.05, **changes):
     keras.utils.set_random_seed(0)
     fields = {"hidden_units": [8], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
     model = models.builder("mlp")(input_shape=(6, 6, 1), num_classes=3, **fields)
+    program = Program(
+        model=model,
+        optimizer=optimizers.build(name="sgd", variables=model.trainable_variables),
+        augment=augment.build(name="none"),
+        label_smoothing=0.0,
+        jit_compile=False,
+    )
     arguments = {
-        "model": model,
-        "optimizer": optimizers.build(
-            name="sgd", variables=model.trainable_variables, learning_rate=lambda step: rate + 0.0 * step
-        ),
-        "learning_rate": lambda _: rate,
+        "program": program,
+        "weights": model.get_weights(),
+        "learning_rates": lambda steps: np.full_like(steps, rate),
         "train": examples(100, 0),
         "validation": examples(40, 1),
-        "augment": augment.build(name="none"),
         "objective": Objective("val_loss", "minimize"),
         "seed": 0,
         "epochs": 3,
         "batch_size": 16,
-        "label_smoothing": 0.0,
         "patience": None,
         "deadline": math.inf,
-        "jit_compile": False,
         "listeners": list(listeners),
     }
     return training.fit(**(arguments | changes)), model

@@ -10,13 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trialmaker import augment, models, optimizers, platform, progress, steps, training
+from trialmaker import building, optimizers, platform, progress, training
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.events import EpochDone, Listener
 from trialmaker.objective import Objective
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card
 from trialmaker.schema import Config
+from trialmaker.steps import Program
 from trialmaker.tensorboard import EventFiles
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
@@ -40,13 +41,14 @@ def run(config: Config, *, run_directory: Path, dataset: Dataset, tracker: Track
     dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
     tracker.send(_data_used(dataset, digest))
     keras.utils.set_random_seed(config.seed)
-    model, twin = _model(config, dataset), _model(config, dataset)
-    log.info(f"{config.model.name}: {model.count_params():,} parameters; {_sizes(dataset)}; output: {output}")
+    twin = building.model(config, dataset)
+    weights, program = twin.get_weights(), building.program(config, dataset)
+    log.info(f"{config.model.name}: {twin.count_params():,} parameters; {_sizes(dataset)}; output: {output}")
     publisher = Publisher(twin, dataset.class_names, _CardWriter(config, digest, tracker), output / "model")
     event_files = EventFiles(output / "tensorboard" / platform.run_name(run_directory, output))
     with publisher:
-        outcome = _fit(config, model, dataset, [tracker, publisher, event_files], started)
-    metrics = _test(config, model, dataset, outcome, tracker)
+        outcome = _fit(config, program, weights, dataset, [tracker, publisher, event_files], started)
+    metrics = _test(config, program, dataset, outcome, tracker)
     publisher.tested(metrics)
     published = publisher.version_directory
     tracker.send(_best_model(published or publisher.export(run_directory / "saved_model"), outcome, dataset))
@@ -60,7 +62,14 @@ def find_devices() -> None:
     tf.constant(0)
 
 
-def _fit(config: Config, model: keras.Model, dataset: Dataset, listeners: list[Listener], started: float) -> Outcome:
+def _fit(
+    config: Config,
+    program: Program,
+    weights: list[np.ndarray],
+    dataset: Dataset,
+    listeners: list[Listener],
+    started: float,
+) -> Outcome:
     wanted = config.training
     steps_per_epoch = max(1, len(dataset.train) // wanted.batch_size)
     schedule = optimizers.schedule(
@@ -69,27 +78,21 @@ def _fit(config: Config, model: keras.Model, dataset: Dataset, listeners: list[L
         steps_per_epoch=steps_per_epoch,
         epochs=wanted.epochs,
     )
-    optimizer = optimizers.build(
-        **asdict(config.optimizer) | {"learning_rate": schedule}, variables=model.trainable_variables
-    )
     with progress.listener(
         total_steps=steps_per_epoch * wanted.epochs, log_every_steps=wanted.log_every_steps
     ) as lines:
         outcome = training.fit(
-            model=model,
-            optimizer=optimizer,
-            learning_rate=lambda step: float(schedule(tf.constant(step, tf.float32))),
+            program=program,
+            weights=weights,
+            learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
             train=dataset.train,
             validation=dataset.validation,
-            augment=augment.build(**asdict(config.augment)),
             objective=Objective(config.objective, config.direction),
             seed=config.seed,
             epochs=wanted.epochs,
             batch_size=wanted.batch_size,
-            label_smoothing=wanted.label_smoothing,
             patience=wanted.patience,
             deadline=started + (wanted.max_seconds or math.inf),
-            jit_compile=_jit_compile(config),
             listeners=[lines, *listeners],
         )
     if outcome.reason != "epochs":
@@ -98,10 +101,10 @@ def _fit(config: Config, model: keras.Model, dataset: Dataset, listeners: list[L
     return outcome
 
 
-def _test(config: Config, model: keras.Model, dataset: Dataset, outcome: Outcome, tracker: Tracker) -> dict[str, float]:
+def _test(config: Config, program: Program, dataset: Dataset, outcome: Outcome, tracker: Tracker) -> dict[str, float]:
     """The one look at the test split."""
     test, best = dataset.test, outcome.best
-    logits = steps.predictor(model=model, jit_compile=_jit_compile(config))(test.images)
+    logits = program.logits(test.images)
     loss, accuracy = training.loss_and_accuracy(logits, test.labels)
     value = best.metrics[config.objective]
     log.info(
@@ -130,17 +133,6 @@ class _CardWriter:
             epoch=event.epoch,
             metrics=event.metrics,
         )
-
-
-def _model(config: Config, dataset: Dataset) -> keras.Model:
-    fields = asdict(config.model)
-    build = models.builder(fields.pop("name"))
-    return build(input_shape=dataset.input_shape, num_classes=dataset.num_classes, **fields)
-
-
-def _jit_compile(config: Config) -> bool:
-    asked = config.training.jit_compile
-    return models.compiles_faster(config.model.name) if asked is None else asked
 
 
 def _some(split: Split, most: int | None, seed: int) -> Split:

@@ -19,35 +19,24 @@ CLASSES = {
     "adagrad": keras.optimizers.Adagrad,
     "adadelta": keras.optimizers.Adadelta,
 }
-Shape = Callable[[tf.Tensor], tf.Tensor]  # from the step to a share of the learning rate, float32 scalars
+Shape = Callable[[tf.Tensor], tf.Tensor]  # from steps to shares of the learning rate, float32
 NOT_DECAYED = ["bias", "gamma", "beta"]  # weight decay pulls kernels to zero; a norm's scale has no business there
 
 
-def build(*, name: str, variables: list[Any], learning_rate: Shape, **fields: Any) -> keras.Optimizer:
-    """A built optimizer.
+def build(*, name: str, variables: list[Any], **fields: Any) -> keras.Optimizer:
+    """A built optimizer, whose learning rate is set before each step.
 
     Args:
         name: a key of ``CLASSES``.
         variables: what it will update.
-        learning_rate: from the step (float32 scalar, counted from 0) to the learning rate, float32 scalar.
-        fields: the Keras class' own arguments.
+        fields: the Keras class' own arguments, but for the learning rate.
     """
-    optimizer = CLASSES[name](learning_rate=_Schedule(learning_rate), **fields)
+    optimizer = CLASSES[name](**fields)
     if fields.get("weight_decay"):
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    optimizer._all_reduce_sum_gradients = list  # the sum over one replica, which TensorFlow remembers for ever
     optimizer.build(variables)
     return optimizer
-
-
-class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    def __init__(self, function: Shape) -> None:
-        self.function = function
-
-    def __call__(self, step: Any) -> tf.Tensor:
-        return self.function(tf.cast(step, tf.float32))
-
-    def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError("a published model holds no optimizer")
 
 
 def schedule(*, name: str, learning_rate: float, steps_per_epoch: int, epochs: int, **fields: float) -> Shape:
@@ -59,7 +48,7 @@ def schedule(*, name: str, learning_rate: float, steps_per_epoch: int, epochs: i
         fields: those of ``conf/schedule/<name>.yaml``.
 
     Returns:
-        a function from the step (float32 scalar, from 0) to a float32 scalar.
+        a function from steps (from 0) to their learning rates, both float32 and of one shape.
     """
     shape = SCHEDULES[name](steps_per_epoch=steps_per_epoch, steps=steps_per_epoch * epochs, **fields)
     return lambda step: learning_rate * shape(step)

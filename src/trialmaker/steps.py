@@ -1,6 +1,6 @@
 """The compiled part of training: many steps, or a whole evaluation, in one call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ EVALUATION_BATCH = 500
 AUGMENT_STREAM, DROPOUT_STREAM = 1, 2  # so that no two users of the seed draw the same numbers
 
 Chunk = tuple[np.ndarray, np.ndarray]
+Steps = Callable[[np.ndarray, np.ndarray, int, int, int], Chunk]
 
 
 def data_order(*, seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
@@ -25,60 +26,106 @@ def data_order(*, seed: int, epoch: int, examples: int, batch_size: int) -> np.n
     return shuffled[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
-def trainer(
-    *,
-    model: keras.Model,
-    optimizer: keras.Optimizer,
-    images: np.ndarray,
-    labels: np.ndarray,
-    augment: Augment,
-    label_smoothing: float,
-    seed: int,
-    jit_compile: bool,
-) -> Callable[[np.ndarray, int, int, int], Chunk]:
-    """Put the data on the device and compile the training steps over it.
+class Program:
+    """A model and its optimizer, compiled once for any number of trainings in a process.
+
+    What is compiled knows neither data nor seed nor learning rate: they are arguments of each call. So the next run of
+    a multirun need not compile again, and its memory does not grow: XLA keeps for ever what it has compiled, and
+    TensorFlow what a loop has captured.
 
     Args:
-        images: uint8 [N, H, W, C], labels: int32 [N]; they stay on the device as they are.
         label_smoothing: in [0, 1).
-
-    Returns:
-        a function of an epoch's order (int32 [steps, batch]), the first and the end step in that order (from 0), and
-        the number of steps in earlier epochs. It makes the steps and returns their losses and accuracies, float32 [n].
-        It stops after a step whose loss is not finite: then this is the last loss.
     """
-    data = tf.constant(images), tf.constant(labels)  # arguments of each call: what a loop captures is never freed
+
+    def __init__(
+        self,
+        *,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        augment: Augment,
+        label_smoothing: float,
+        jit_compile: bool,
+    ) -> None:
+        self.model, self.optimizer = model, optimizer
+        self._fresh = [variable.numpy() for variable in optimizer.variables]
+        self._run = tf.function(_loop(model, optimizer, augment, label_smoothing), jit_compile=jit_compile)
+        self._logits = tf.function(lambda images: model(_scaled(images), training=False), jit_compile=jit_compile)
+
+    def begin(self, weights: Sequence[np.ndarray]) -> None:
+        """Start anew: with these weights, and the optimizer as it was built."""
+        self.model.set_weights(list(weights))
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+
+    def steps_over(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Steps:
+        """Put the data on the device.
+
+        Args:
+            images: uint8 [N, H, W, C], labels: int32 [N]; they stay on the device as they are.
+
+        Returns:
+            a function of an epoch's order (int32 [steps, batch]) and learning rates (float32 [steps]), of the first and
+            the end step in that order (from 0), and of the number of steps in earlier epochs. It makes the steps and
+            returns their losses and accuracies, float32 [n]. It stops after a step whose loss is not finite: then this
+            is the last loss.
+        """
+        constant = tf.constant(images), tf.constant(labels), tf.constant(seed)
+
+        def steps(order: np.ndarray, rates: np.ndarray, start: int, stop: int, before: int) -> Chunk:
+            end, losses, accuracies = self._run(*constant, *map(tf.constant, (order, rates, start, stop, before)))
+            return losses.numpy()[start : int(end)], accuracies.numpy()[start : int(end)]
+
+        return steps
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """From images, uint8 [N, H, W, C], to float32 [N, K]."""
+        size = min(EVALUATION_BATCH, len(images))
+        padding = np.repeat(images[:1], -len(images) % size, axis=0)  # one shape, so compiled once
+        padded = np.concatenate([images, padding]) if len(padding) else images
+        parts = [self._logits(tf.constant(padded[at : at + size])) for at in range(0, len(padded), size)]
+        return tf.concat(parts, axis=0).numpy()[: len(images)]
+
+
+def _loop(
+    model: keras.Model, optimizer: keras.Optimizer, augment: Augment, label_smoothing: float
+) -> Callable[..., tuple[tf.Tensor, ...]]:
     dropouts = _dropout_states(model)
 
-    @tf.function(jit_compile=jit_compile)
     def run(
-        image_data: tf.Tensor,
-        label_data: tf.Tensor,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
         order: tf.Tensor,
+        rates: tf.Tensor,
         start: tf.Tensor,
         stop: tf.Tensor,
         before: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
+        def drawn(stream: int, step: tf.Tensor) -> tf.Tensor:
+            return tf.stack([tf.bitwise.bitwise_xor(seed, stream << 20), before + step])
+
         def body(step: tf.Tensor, _: tf.Tensor, losses: tf.Tensor, accuracies: tf.Tensor) -> tuple[tf.Tensor, ...]:
             for layer, state in enumerate(dropouts):
-                state.assign(tf.cast(tf.stack([seed ^ (DROPOUT_STREAM + layer << 20), before + step]), state.dtype))
-            batch = tf.cast(tf.gather(image_data, order[step]), tf.float32) * (1 / 255)
-            batch = augment(batch, tf.stack([seed ^ (AUGMENT_STREAM << 20), before + step]))
-            loss, accuracy = _step(model, optimizer, batch, tf.gather(label_data, order[step]), label_smoothing)
+                state.assign(tf.cast(drawn(DROPOUT_STREAM + layer, step), state.dtype))
+            optimizer.learning_rate.assign(rates[step])
+            batch = augment(_scaled(tf.gather(images, order[step])), drawn(AUGMENT_STREAM, step))
+            loss, accuracy = _step(model, optimizer, batch, tf.gather(labels, order[step]), label_smoothing)
             losses = tf.tensor_scatter_nd_update(losses, [[step]], [loss])
             accuracies = tf.tensor_scatter_nd_update(accuracies, [[step]], [accuracy])
             return step + 1, tf.math.is_finite(loss), losses, accuracies
 
         zeros = tf.zeros([order.shape[0]])
         state: tuple[tf.Tensor, ...] = (start, tf.constant(True), zeros, zeros)
-        return tf.while_loop(lambda step, finite, *_: finite & (step < stop), body, state, parallel_iterations=1)
+        end, _, *results = tf.while_loop(
+            lambda step, finite, *_: finite & (step < stop), body, state, parallel_iterations=1
+        )
+        return end, *results
 
-    def steps(order: np.ndarray, start: int, stop: int, before: int) -> Chunk:
-        numbers = (tf.constant(value) for value in (order, start, stop, before))
-        end, _, losses, accuracies = run(*data, *numbers)
-        return losses.numpy()[start : int(end)], accuracies.numpy()[start : int(end)]
+    return run
 
-    return steps
+
+def _scaled(images: tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32) * (1 / 255)
 
 
 def _step(
@@ -99,24 +146,3 @@ def _dropout_states(model: keras.Model) -> list[Any]:
     """The variables that Keras keeps dropout's seeds in; set before each step, they make dropout a pure function."""
     generators = [layer.seed_generator for layer in model.layers if hasattr(layer, "seed_generator")]
     return [generator.state for generator in generators]
-
-
-def predictor(*, model: keras.Model, jit_compile: bool) -> Callable[[np.ndarray], np.ndarray]:
-    """Compile inference.
-
-    Returns:
-        a function from images, uint8 [N, H, W, C], to logits, float32 [N, K].
-    """
-
-    @tf.function(jit_compile=jit_compile)
-    def batch_logits(images: tf.Tensor) -> tf.Tensor:
-        return model(tf.cast(images, tf.float32) * (1 / 255), training=False)
-
-    def logits(images: np.ndarray) -> np.ndarray:
-        size = min(EVALUATION_BATCH, len(images))
-        padding = np.repeat(images[:1], -len(images) % size, axis=0)  # one shape, so compiled once
-        padded = np.concatenate([images, padding]) if len(padding) else images
-        parts = [batch_logits(tf.constant(padded[at : at + size])) for at in range(0, len(padded), size)]
-        return tf.concat(parts, axis=0).numpy()[: len(images)]
-
-    return logits

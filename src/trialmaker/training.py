@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import keras
 import numpy as np
 
-from trialmaker import steps
-from trialmaker.augment import Augment
 from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
 from trialmaker.events import EpochDone, Listener, StepsDone
 from trialmaker.objective import Objective
+from trialmaker.steps import Program, Steps, data_order
 
 E = TypeVar("E", StepsDone, EpochDone)
 CALL_SECONDS = 0.8  # what a call into the compiled loop aims at, so that limits and signals are soon seen
@@ -37,29 +35,28 @@ class Outcome:
 
 def fit(
     *,
-    model: keras.Model,
-    optimizer: keras.Optimizer,
-    learning_rate: Callable[[int], float],
+    program: Program,
+    weights: Sequence[np.ndarray],
+    learning_rates: Callable[[np.ndarray], np.ndarray],
     train: Split,
     validation: Split,
-    augment: Augment,
     objective: Objective,
     seed: int,
     epochs: int,
     batch_size: int,
-    label_smoothing: float,
     patience: int | None,
     deadline: float,
-    jit_compile: bool,
     listeners: Sequence[Listener],
 ) -> Outcome:
-    """Train, and leave the best epoch's weights in the model.
+    """Train, and leave the best epoch's weights in the program's model.
 
-    The weights after each step are a pure function of the initial weights and of what trains them (optimizer, train,
-    augment, seed, batch_size, label_smoothing, jit_compile): neither the clock nor a listener has a part in them.
+    The weights after each step are a pure function of ``weights`` and of what trains them (program, learning_rates,
+    train, seed, batch_size): neither the clock nor a listener nor an earlier training has a part in them.
 
     Args:
-        learning_rate: that of a step, counted from 0, for the record; the optimizer has its own schedule.
+        program: what is trained; one training at a time.
+        weights: the initial ones, in the model's order.
+        learning_rates: of steps, counted from 0: float32 [n] to float32 [n].
         patience: end after so many epochs without a better objective; None for never.
         deadline: ``time.monotonic()`` at which to end; the epoch begun is validated as it stands.
         listeners: called with every event, in order, on this thread.
@@ -69,29 +66,22 @@ def fit(
     """
     if batch_size > len(train):
         raise UserError(f"training.batch_size={batch_size} is more than the {len(train)} training examples: lower it")
-    run = steps.trainer(
-        model=model,
-        optimizer=optimizer,
-        images=train.images,
-        labels=train.labels,
-        augment=augment,
-        label_smoothing=label_smoothing,
-        seed=seed,
-        jit_compile=jit_compile,
-    )
-    calls = _Calls(run=run, deadline=deadline)
-    predict = steps.predictor(model=model, jit_compile=jit_compile)
+    program.begin(weights)
+    calls = _Calls(run=program.steps_over(train.images, train.labels, seed=seed), deadline=deadline)
     best: EpochDone | None = None
     reason = "epochs"
     for epoch in range(1, epochs + 1):
-        order = steps.data_order(seed=seed, epoch=epoch, examples=len(train), batch_size=batch_size)
-        chunks = [_told(listeners, chunk) for chunk in calls.of_epoch(epoch, order)]
+        order = data_order(seed=seed, epoch=epoch, examples=len(train), batch_size=batch_size)
+        before = (epoch - 1) * len(order)
+        rates = learning_rates(np.arange(before, before + len(order), dtype=np.float32))
+        chunks = [_told(listeners, chunk) for chunk in calls.of_epoch(epoch, order, rates)]
         step = chunks[-1].step
-        metrics = _metrics(chunks, batch_size, learning_rate(step - 1), predict(validation.images), validation.labels)
+        rate = float(rates[step - before - 1])
+        metrics = _metrics(chunks, batch_size, rate, program.logits(validation.images), validation.labels)
         if not math.isfinite(metrics["val_loss"]):
             raise _not_finite("val_loss", metrics["val_loss"], step, epoch)
         if best is None or objective.is_better(metrics, best.metrics):
-            done = best = EpochDone(epoch, metrics, [variable.numpy() for variable in model.weights])
+            done = best = EpochDone(epoch, metrics, [variable.numpy() for variable in program.model.weights])
         else:
             done = EpochDone(epoch, metrics)
         _told(listeners, done)
@@ -103,14 +93,14 @@ def fit(
             break
     if best is None:
         raise ValueError(f"epochs must be at least 1, but got {epochs}")
-    model.set_weights(best.best_weights)
+    program.model.set_weights(best.best_weights)
     return Outcome(best, epoch, reason)
 
 
 class _Calls:
     """Cuts epochs into calls of about ``CALL_SECONDS``. Where it cuts changes no weight."""
 
-    def __init__(self, *, run: Callable[..., steps.Chunk], deadline: float) -> None:
+    def __init__(self, *, run: Steps, deadline: float) -> None:
         self.run = run
         self.deadline = deadline
         self.size = 1  # steps; the first call compiles, and its first result is soon seen
@@ -119,13 +109,13 @@ class _Calls:
     def are_late(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def of_epoch(self, epoch: int, order: np.ndarray) -> Iterator[StepsDone]:
+    def of_epoch(self, epoch: int, order: np.ndarray, rates: np.ndarray) -> Iterator[StepsDone]:
         """Make the epoch's steps, to its end or the deadline, at least one."""
         before, start = (epoch - 1) * len(order), 0
         while start < len(order):
             stop = min(start + self.size, len(order))
             began = time.monotonic()
-            losses, accuracies = self.run(order, start, stop, before)
+            losses, accuracies = self.run(order, rates, start, stop, before)
             seconds = time.monotonic() - began
             if not math.isfinite(losses[-1]):
                 raise _not_finite("loss", losses[-1], before + start + len(losses), epoch)
