@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 import tempfile
+import time
 
 import psutil
 from measure import PROJECT, mnist
 from omegaconf import OmegaConf
 
 from trialmaker import cli, config, launch
+from trialmaker.stopping import Signals
 
 
 def main(runs: int) -> None:
@@ -32,7 +34,12 @@ def main(runs: int) -> None:
             composed.output = f"{root}/output"
             directory = Path(root, "output", "logs", str(run))
             directory.mkdir(parents=True)
-            launch.run(config.load(OmegaConf.create(composed)), run_directory=directory)
+            launch.run(
+                config.load(OmegaConf.create(composed)),
+                run_directory=directory,
+                started=time.monotonic(),
+                signals=Signals(),
+            )
             sizes.append(process.memory_info().rss / 2**20)
             print(f"run {run}: {sizes[-1]:.0f} MiB, peak {peak_mebibytes():.0f} MiB", flush=True)
     print(f"growth from run 2 to run {runs}: {100 * (sizes[-1] / sizes[1] - 1):.1f} %")

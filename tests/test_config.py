@@ -151,7 +151,8 @@ def test_a_wrong_name_is_refused_with_the_nearest_right_one(
 ) -> None:
     result = train(*arguments)
     assert (result.code, result.err.splitlines()) == (2, [f"train.py: error: {line}" for line in lines])
-    assert not result.output.exists()
+    assert [path.name for path in result.output.iterdir()] == ["failure"]
+    assert (result.output / "failure").read_text().splitlines() == lines
 
 
 @pytest.mark.parametrize("word", ["training.epochs", "a b=c", "model.hidden_units=[1", "=", "training.epochs=(1"])

@@ -6,14 +6,14 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[1] / "src" / "trialmaker"
 # A module may import those of its own layer and of the layers before it.
 LAYERS = (
-    {"errors", "objective", "files", "platform"},
-    {"schema", "events", "data", "tracking.messages"},
+    {"errors", "objective", "files", "platform", "stopping", "checkout"},
+    {"schema", "events", "data", "description", "tracking.messages"},
     {"config", "progress"},
     {"arguments", "names", "overrides", "values", "words", "tracking.client", "tracking.worker"},
     {"manual"},
     # ---- the seam: TensorFlow and MLflow are imported only below this line ----
     {"augment", "models", "optimizers", "reports", "saved_models", "tensorboard", "steps"},
-    {"building", "training", "publisher", "tracking.model"},
+    {"building", "initial_weights", "training", "publisher", "tracking.model"},
     {"tracking.run"},
     {"experiment"},
     {"launch"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from entry import PROJECT, SMALL
 from trialmaker.events import EpochDone, StepsDone
-from trialmaker.progress import Lines
+from trialmaker.progress import Lines, Means
 
 METRICS = {
     "loss": 0.21034,
@@ -26,7 +26,7 @@ METRICS = {
 def test_lines_are_those_of_the_contract_wherever_the_calls_were_cut() -> None:
     for cuts in ([5], [1, 4], [2, 2, 1]):
         written: list[str] = []
-        lines = Lines(2, written.append)
+        lines = Means(2, [Lines(written.append)])
         step = 0
         for count in cuts:
             values = [0.1 * (step + at + 1) for at in range(count)]

@@ -58,7 +58,7 @@ def test_overfitting_one_batch_reaches_an_accuracy_of_1(train: Train) -> None:
 
 
 def test_a_time_limit_ends_in_order_with_a_published_model(train: Train) -> None:
-    result = train(*SMALL, "training.epochs=1000000", "training.max_seconds=0.5")
+    result = train(*SMALL, "training.epochs=1000000", "training.max_seconds=0.5", "training.margin_seconds=0")
     assert result.code == 0, result.err
     assert re.search(r"^ended in epoch \d+ of 1000000 by training.max_seconds=0.5$", result.out, re.MULTILINE)
     assert best(result)["metrics"]["test_accuracy"] >= 0

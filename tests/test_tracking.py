@@ -157,7 +157,7 @@ def test_a_run_that_the_person_got_wrong_is_failed_with_its_reason(train: Train)
     assert run.data.tags["trialmaker.end"] == "UserError: " + result.err.removeprefix("train.py: error: ").strip()
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, -15)])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_stopped_is_killed_in_mlflow_too(tmp_path: Path, how: signal.Signals, code: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "train.py", *SMALL, "training.epochs=100000"],

@@ -1,7 +1,6 @@
 """The loop: its events, its ends, and the weights it leaves."""
 
 import math
-import time
 
 import keras
 import numpy as np
@@ -47,7 +46,7 @@ def fit(listeners=(), rate=0.05, **changes):
         "epochs": 3,
         "batch_size": 16,
         "patience": None,
-        "deadline": math.inf,
+        "stop": lambda: None,
         "listeners": list(listeners),
     }
     return training.fit(**(arguments | changes)), model
@@ -88,10 +87,10 @@ def test_patience_counts_epochs_without_a_better_objective():
     assert (outcome.best.epoch, outcome.epochs, outcome.reason) == (1, 5, "patience")
 
 
-def test_the_deadline_ends_the_epoch_begun_and_validates_it():
+def test_a_reason_to_stop_ends_the_epoch_begun_and_validates_it():
     events = []
-    outcome, _ = fit([events.append], epochs=50, deadline=time.monotonic())
-    assert (outcome.epochs, outcome.reason) == (1, "max_seconds")
+    outcome, _ = fit([events.append], epochs=50, stop=lambda: "SIGTERM")
+    assert (outcome.epochs, outcome.reason) == (1, "SIGTERM")
     assert [type(event) for event in events] == [StepsDone, EpochDone]
     assert outcome.best.metrics["val_loss"] > 0
 

@@ -107,6 +107,9 @@ def _laws_between_fields(config: Config) -> Iterator[str]:
     for path, value in flat(asdict(config)):
         if "\0" in value:
             yield f"{path}={json.dumps(value)}: must not contain a NUL character"
+    limit, margin = config.training.max_seconds, config.training.margin_seconds
+    if limit and limit <= margin:
+        yield f"training.max_seconds={limit:g}: must be more than training.margin_seconds={margin:g}"
     if {"?", "%"} & set(config.output) and not config.tracking.uri:
         yield f"output={json.dumps(config.output)}: must not contain ? or %, which mean something in MLflow's address"
     examples, batch_size = config.training.max_examples, config.training.batch_size

@@ -26,6 +26,15 @@ class StepsDone:
 
 
 @dataclass(frozen=True)
+class StepsMean:
+    """Means over the steps since the last one: loss and share of right answers; ``step`` is the last of them."""
+
+    step: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class EpochDone:
     """An epoch ended and was validated.
 
@@ -41,5 +50,5 @@ class EpochDone:
     best_weights: list[np.ndarray] | None = field(default=None, repr=False)
 
 
-Event = StepsDone | EpochDone
+Event = StepsDone | StepsMean | EpochDone
 Listener = Callable[[Event], None]

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trialmaker import building, optimizers, platform, progress, training
+from trialmaker import building, initial_weights, optimizers, platform, progress, training
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.events import EpochDone, Listener
 from trialmaker.objective import Objective
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card
-from trialmaker.schema import Config
+from trialmaker.schema import Config, Training
 from trialmaker.steps import Program
+from trialmaker.stopping import Signals
 from trialmaker.tensorboard import EventFiles
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
@@ -26,7 +28,9 @@ from trialmaker.training import Outcome
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, *, run_directory: Path, dataset: Dataset, tracker: Tracker, started: float) -> float:
+def run(
+    config: Config, *, run_directory: Path, dataset: Dataset, tracker: Tracker, started: float, signals: Signals
+) -> float:
     """Train, publish the best model as soon as it is better, test it once, and tell the tracker.
 
     Args:
@@ -35,6 +39,9 @@ def run(config: Config, *, run_directory: Path, dataset: Dataset, tracker: Track
 
     Returns:
         the best value of the objective.
+
+    Raises:
+        Stopped: by a signal; what was best until then is published.
     """
     output = Path(config.output).absolute()
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
@@ -42,12 +49,16 @@ def run(config: Config, *, run_directory: Path, dataset: Dataset, tracker: Track
     tracker.send(_data_used(dataset, digest))
     keras.utils.set_random_seed(config.seed)
     twin = building.model(config, dataset)
-    weights, program = twin.get_weights(), building.program(config, dataset)
     log.info(f"{config.model.name}: {twin.count_params():,} parameters; {_sizes(dataset)}; output: {output}")
+    if config.init_model:
+        log.info(f"starts from the weights of {initial_weights.load(twin, Path(config.init_model))}")
+    weights, program = twin.get_weights(), building.program(config, dataset)
     publisher = Publisher(twin, dataset.class_names, _CardWriter(config, digest, tracker), output / "model")
     event_files = EventFiles(output / "tensorboard" / platform.run_name(run_directory, output))
-    with publisher:
-        outcome = _fit(config, program, weights, dataset, [tracker, publisher, event_files], started)
+    with signals.deferred(), publisher:
+        ending = _Ending(config.training, started, signals)
+        outcome = _fit(config, program, weights, dataset, [tracker, publisher, event_files], ending)
+        signals.where = _where(config, outcome)
     metrics = _test(config, program, dataset, outcome, tracker)
     publisher.tested(metrics)
     published = publisher.version_directory
@@ -57,9 +68,23 @@ def run(config: Config, *, run_directory: Path, dataset: Dataset, tracker: Track
     return outcome.best.metrics[config.objective]
 
 
-def find_devices() -> None:
-    """Have TensorFlow look for its devices now; else its first operation does."""
+def find_devices() -> list[str]:
+    """Have TensorFlow look for its devices now, else its first operation does; their names."""
     tf.constant(0)
+    return [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+
+
+class _Ending:
+    """Why to end before the last epoch: a signal, or the time limit less its margin."""
+
+    def __init__(self, wanted: Training, started: float, signals: Signals) -> None:
+        self.deadline = started + (wanted.max_seconds or math.inf) - wanted.margin_seconds
+        self.signals = signals
+
+    def __call__(self) -> str | None:
+        if self.signals.received is not None:
+            return "signal"
+        return "max_seconds" if time.monotonic() >= self.deadline else None
 
 
 def _fit(
@@ -68,7 +93,7 @@ def _fit(
     weights: list[np.ndarray],
     dataset: Dataset,
     listeners: list[Listener],
-    started: float,
+    stop: _Ending,
 ) -> Outcome:
     wanted = config.training
     steps_per_epoch = max(1, len(dataset.train) // wanted.batch_size)
@@ -78,9 +103,7 @@ def _fit(
         steps_per_epoch=steps_per_epoch,
         epochs=wanted.epochs,
     )
-    with progress.listener(
-        total_steps=steps_per_epoch * wanted.epochs, log_every_steps=wanted.log_every_steps
-    ) as lines:
+    with progress.listener(total_steps=steps_per_epoch * wanted.epochs) as lines:
         outcome = training.fit(
             program=program,
             weights=weights,
@@ -92,10 +115,10 @@ def _fit(
             epochs=wanted.epochs,
             batch_size=wanted.batch_size,
             patience=wanted.patience,
-            deadline=started + (wanted.max_seconds or math.inf),
-            listeners=[lines, *listeners],
+            stop=stop,
+            listeners=[progress.Means(wanted.log_every_steps, [lines, *listeners])],
         )
-    if outcome.reason != "epochs":
+    if outcome.reason in ("patience", "max_seconds"):
         limit = f"training.{outcome.reason}={getattr(wanted, outcome.reason)}"
         log.info(f"ended in epoch {outcome.epochs} of {wanted.epochs} by {limit}")
     return outcome
@@ -148,6 +171,11 @@ def _sizes(dataset: Dataset) -> str:
         f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test images"
     )
     return f"{dataset.name}: {sizes} of {'x'.join(map(str, dataset.input_shape))} in {dataset.num_classes} classes"
+
+
+def _where(config: Config, outcome: Outcome) -> str:
+    best = f"best {config.objective}={outcome.best.metrics[config.objective]:.4f} of epoch {outcome.best.epoch}"
+    return f"at epoch {outcome.epochs}, step {outcome.steps}; {best}"
 
 
 def _closing(config: Config, publisher: Publisher, elsewhere: Path) -> str:

@@ -3,28 +3,51 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from trialmaker.data.bar import progress_bar
-from trialmaker.events import EpochDone, Event, StepsDone
+from trialmaker.events import EpochDone, Event, Listener, StepsDone, StepsMean
 
 log = logging.getLogger(__name__)
 
 
-def listener(*, total_steps: int, log_every_steps: int) -> "Bar | Lines":
+def listener(*, total_steps: int) -> "Bar | Lines":
     """On a terminal a live bar and a line an epoch; elsewhere plain lines, of steps too."""
     if sys.stdout.isatty() and sys.stderr.isatty():
         return Bar(total_steps)
-    return Lines(log_every_steps)
+    return Lines()
+
+
+class Means:
+    """Passes on what it hears, and after every so many steps their means."""
+
+    def __init__(self, every_steps: int, listeners: Sequence[Listener]) -> None:
+        self.every_steps, self.listeners = every_steps, listeners
+        self.losses: list[float] = []
+        self.accuracies: list[float] = []
+
+    def __call__(self, event: Event) -> None:
+        self._tell(event)
+        if isinstance(event, StepsDone):
+            first = event.step - len(event.losses) + 1
+            for step, loss, accuracy in zip(range(first, event.step + 1), event.losses, event.accuracies, strict=True):
+                self.losses.append(loss)
+                self.accuracies.append(accuracy)
+                if step % self.every_steps == 0:
+                    self._tell(StepsMean(step, _mean(self.losses), _mean(self.accuracies)))
+                    self.losses.clear()
+                    self.accuracies.clear()
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
 
 
 class Lines:
-    """``step`` lines, each of the means since the last, and ``epoch`` lines: see DESIGN, standard output."""
+    """``step`` and ``epoch`` lines: see DESIGN, standard output."""
 
-    def __init__(self, every_steps: int, write: Callable[[str], None] = log.info) -> None:
-        self.every_steps, self.write = every_steps, write
-        self.losses: list[float] = []
-        self.accuracies: list[float] = []
+    def __init__(self, write: Callable[[str], None] = log.info) -> None:
+        self.write = write
 
     def __enter__(self) -> "Lines":
         return self
@@ -35,17 +58,8 @@ class Lines:
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochDone):
             self.write(epoch_line(event))
-            return
-        first = event.step - len(event.losses) + 1
-        for step, loss, accuracy in zip(range(first, event.step + 1), event.losses, event.accuracies, strict=True):
-            self.losses.append(loss)
-            self.accuracies.append(accuracy)
-            if step % self.every_steps == 0:
-                self.write(
-                    f"step {step}, loss {_mean(self.losses):.4f}, training accuracy {_mean(self.accuracies):.4f}"
-                )
-                self.losses.clear()
-                self.accuracies.clear()
+        elif isinstance(event, StepsMean):
+            self.write(f"step {event.step}, loss {event.loss:.4f}, training accuracy {event.accuracy:.4f}")
 
 
 class Bar:
@@ -64,10 +78,10 @@ class Bar:
         if isinstance(event, StepsDone):
             self.bar.set_postfix_str(f"epoch {event.epoch}, loss {_mean(event.losses):.4f}", refresh=False)
             self.bar.update(len(event.losses))
-            return
-        self.bar.clear()
-        log.info(epoch_line(event))
-        self.bar.refresh()
+        elif isinstance(event, EpochDone):
+            self.bar.clear()
+            log.info(epoch_line(event))
+            self.bar.refresh()
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]

@@ -24,7 +24,7 @@ def learning_curves(history: Sequence[Metrics]) -> Figure:
     epochs = [entry for entry in history if "val_loss" in entry.values]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot([e.epoch for e in epochs], [e.values[key] for e in epochs], marker=".", label=label)
+            axes.plot([e.step for e in epochs], [e.values[key] for e in epochs], marker=".", label=label)
         axes.set(xlabel="epoch", title=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

@@ -212,7 +212,10 @@ class Training:
     patience: int | None = about(
         "stop after so many epochs without a better objective (a tie: val_loss), or null", ge=1
     )
-    max_seconds: float | None = about("end in order after so many seconds, best model published, or null", gt=0)
+    max_seconds: float | None = about(
+        "longest time from the start of the process to its end, seconds; training ends before, or null", gt=0
+    )
+    margin_seconds: float = about("end so many seconds before max_seconds, which may kill without a signal", ge=0)
     jit_compile: bool | None = about("compile with XLA; null for where it is known to be faster")
     log_every_steps: int = about("steps between two 'step' lines", ge=1)
 
@@ -235,6 +238,10 @@ class Config:
     augment: Annotated[NoAugment | Shift | Affine, Field(discriminator="name")]
     training: Training
     tracking: Tracking
+    init_model: str | None = about(
+        "weights to start from: a published model, a folder or an output with one, .weights.h5 or .keras, or null",
+        min_length=1,
+    )
     output: str = about("folder for everything that the run leaves; the platform keeps it", min_length=1)
     objective: Literal["val_accuracy", "val_loss"] = about("metric that decides what is best")
     direction: Literal["maximize", "minimize"] = about("which way the objective is better")

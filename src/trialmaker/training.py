@@ -24,12 +24,13 @@ class Outcome:
 
     Args:
         best: the event of the best epoch.
-        epochs: how many epochs were begun.
-        reason: why it ended: ``epochs``, ``patience`` or ``max_seconds``.
+        epochs, steps: how many were begun.
+        reason: why it ended: ``epochs``, ``patience``, or what ``stop`` said.
     """
 
     best: EpochDone
     epochs: int
+    steps: int
     reason: str
 
 
@@ -45,7 +46,7 @@ def fit(
     epochs: int,
     batch_size: int,
     patience: int | None,
-    deadline: float,
+    stop: Callable[[], str | None],
     listeners: Sequence[Listener],
 ) -> Outcome:
     """Train, and leave the best epoch's weights in the program's model.
@@ -58,7 +59,8 @@ def fit(
         weights: the initial ones, in the model's order.
         learning_rates: of steps, counted from 0: float32 [n] to float32 [n].
         patience: end after so many epochs without a better objective; None for never.
-        deadline: ``time.monotonic()`` at which to end; the epoch begun is validated as it stands.
+        stop: asked after each call into the compiled loop; a reason ends the training, and the epoch begun is
+            validated as it stands.
         listeners: called with every event, in order, on this thread.
 
     Raises:
@@ -67,7 +69,7 @@ def fit(
     if batch_size > len(train):
         raise UserError(f"training.batch_size={batch_size} is more than the {len(train)} training examples: lower it")
     program.begin(weights)
-    calls = _Calls(run=program.steps_over(train.images, train.labels, seed=seed), deadline=deadline)
+    calls = _Calls(run=program.steps_over(train.images, train.labels, seed=seed), stop=stop)
     best: EpochDone | None = None
     reason = "epochs"
     for epoch in range(1, epochs + 1):
@@ -85,8 +87,8 @@ def fit(
         else:
             done = EpochDone(epoch, metrics)
         _told(listeners, done)
-        if calls.are_late:
-            reason = "max_seconds"
+        if stopped := stop():
+            reason = stopped
             break
         if patience and epoch - best.epoch >= patience:
             reason = "patience"
@@ -94,23 +96,19 @@ def fit(
     if best is None:
         raise ValueError(f"epochs must be at least 1, but got {epochs}")
     program.model.set_weights(best.best_weights)
-    return Outcome(best, epoch, reason)
+    return Outcome(best, epoch, step, reason)
 
 
 class _Calls:
     """Cuts epochs into calls of about ``CALL_SECONDS``. Where it cuts changes no weight."""
 
-    def __init__(self, *, run: Steps, deadline: float) -> None:
+    def __init__(self, *, run: Steps, stop: Callable[[], str | None]) -> None:
         self.run = run
-        self.deadline = deadline
+        self.stop = stop
         self.size = 1  # steps; the first call compiles, and its first result is soon seen
 
-    @property
-    def are_late(self) -> bool:
-        return time.monotonic() >= self.deadline
-
     def of_epoch(self, epoch: int, order: np.ndarray, rates: np.ndarray) -> Iterator[StepsDone]:
-        """Make the epoch's steps, to its end or the deadline, at least one."""
+        """Make the epoch's steps, to its end or until told to stop, at least one."""
         before, start = (epoch - 1) * len(order), 0
         while start < len(order):
             stop = min(start + self.size, len(order))
@@ -122,7 +120,7 @@ class _Calls:
             yield StepsDone(epoch, before + stop, losses.tolist(), accuracies.tolist(), seconds)
             self.size = max(1, min(8 * self.size, int((stop - start) * CALL_SECONDS / max(seconds, 1e-6))))
             start = stop
-            if self.are_late:
+            if self.stop():
                 return
 
 

@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trialmaker.description import without_password
 from trialmaker.errors import UserError
-from trialmaker.events import EpochDone, Event
+from trialmaker.events import EpochDone, Event, StepsMean
 from trialmaker.tracking.messages import End, Message, Metrics, Start
 
+KILLED_SECONDS = 10.0  # a run that was stopped by a signal waits no longer for MLflow
 SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -28,7 +30,7 @@ class Tracker:
 
     def __init__(self, start: Start) -> None:
         self.log = start.run_directory / "tracking.log"
-        self.where = start.store
+        self.where = without_password(start.store)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
         }
@@ -53,6 +55,8 @@ class Tracker:
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochDone):
             self.send(Metrics(event.epoch, event.metrics))
+        elif isinstance(event, StepsMean):
+            self.send(Metrics(event.step, {"step_loss": event.loss, "step_accuracy": event.accuracy}))
 
     @cached_property
     def run_id(self) -> str:
@@ -69,8 +73,11 @@ class Tracker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
         self.send(_end(error))
         self.outbox.put(None)
-        self.sender.join()
         failed = error is not None
+        patience = threading.Timer(KILLED_SECONDS, self.process.kill)
+        if failed and not isinstance(error, Exception):
+            patience.start()
+        self.sender.join()
         try:
             _ = self.run_id
             self._reply()
@@ -79,6 +86,7 @@ class Tracker:
                 raise lost from None
         finally:
             self.process.wait()
+            patience.cancel()
             if self.process.stdout:
                 self.process.stdout.close()
 
@@ -101,14 +109,14 @@ class Tracker:
             json.loads(line) if line.strip() else {"error": f"it ended without a word; see {self.log}"}
         )
         if "bug" in reply:
-            raise RuntimeError(f"the tracking process failed: {reply['bug']}")
+            raise RuntimeError(without_password(f"the tracking process failed: {reply['bug']}"))
         if "error" in reply:
-            raise UserError(f"MLflow tracking at {self.where} failed: {reply['error']}")
+            raise UserError(f"MLflow tracking at {self.where} failed: {without_password(reply['error'])}")
         return reply
 
 
 def _end(error: BaseException | None) -> End:
     if error is None:
         return End("FINISHED")
-    killed = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+    killed = not isinstance(error, Exception)  # a signal
     return End("KILLED" if killed else "FAILED", f"{type(error).__name__}: {error}")

@@ -50,9 +50,10 @@ class DataUsed:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Metrics of one epoch, or, with the best epoch's number, of the whole run."""
+    """Metrics of one epoch, or of some steps; ``step`` counts the one or the other. Those of the whole run have the
+    best epoch's."""
 
-    epoch: int
+    step: int
     values: dict[str, float]
 
 

@@ -3,7 +3,6 @@
 import fcntl
 import importlib.metadata
 import re
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from trialmaker import reports
+from trialmaker import checkout, reports
 from trialmaker.tracking import model
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
 
@@ -82,7 +81,7 @@ class Run:
 
     def _metrics(self, messages: Sequence[Metrics]) -> None:
         now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, m.epoch) for m in messages for name, value in m.values.items()]
+        metrics = [Metric(name, value, now, m.step) for m in messages for name, value in m.values.items()]
         for at in range(0, len(metrics), 1000):
             self.client.log_batch(self.run_id, metrics[at : at + 1000])
 
@@ -111,23 +110,14 @@ class Run:
 
 def _git_tags(project: Path) -> dict[str, str]:
     """The commit and the files that differ from it; nothing outside a checkout."""
-    commit = _git(project, "rev-parse", "HEAD")
-    if not commit:
+    found = checkout.state(project)
+    if not found.commit:
         return {}
-    changes = _git(project, "status", "--porcelain")
     return {
-        "mlflow.source.git.commit": commit,
-        "trialmaker.git.uncommitted": "yes" if changes else "no",
-        **({"trialmaker.git.changes": changes[:5000]} if changes else {}),
+        "mlflow.source.git.commit": found.commit,
+        "trialmaker.git.uncommitted": "yes" if found.changes else "no",
+        **({"trialmaker.git.changes": found.changes[:5000]} if found.changes else {}),
     }
-
-
-def _git(project: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _versions() -> str:

@@ -1,0 +1,66 @@
+"""The opening lines of a job's log: what runs, on what, with what."""
+
+import logging
+import os
+import platform as machine
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from trialmaker import checkout, platform
+
+log = logging.getLogger(__name__)
+USED = ("config", "data", "init_model")
+
+
+def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
+    """One text a line. None of them looks like a metric to the platform's expressions, and none holds a secret.
+
+    Args:
+        config: nested, by group.
+        command: repeats the run.
+    """
+    yield f"TrialMaker {_version()}{_commit()}, Python {machine.python_version()}"
+    cores = len(os.sched_getaffinity(0))
+    yield f"machine: {machine.system()} {machine.machine()}, {cores} cores, {_memory_bytes() / 2**30:.1f} GB of memory"
+    yield f"root: {platform.root()}; " + ("; ".join(map(_input, platform.inputs().values())) or "no inputs")
+    yield f"to repeat this run: {without_password(command)}"
+    groups = {name: values for name, values in config.items() if isinstance(values, dict)}
+    for group, fields in {**groups, "run": {name: config[name] for name in config if name not in groups}}.items():
+        yield without_password(f"{group}: " + " ".join(f"{name}={_text(value)}" for name, value in fields.items()))
+
+
+def without_password(text: str) -> str:
+    """The text, without the passwords of addresses such as ``https://name:password@host``."""
+    return re.sub(r"(\w://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
+
+
+def _version() -> str:
+    return str(tomllib.loads((platform.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+def _commit() -> str:
+    found = checkout.state(platform.PROJECT)
+    if not found.commit:
+        return ""
+    return f", commit {found.commit[:10]}" + (" with uncommitted changes" if found.changes else "")
+
+
+def _memory_bytes() -> int:
+    """What this container may use."""
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        limit = 2**63
+    return min(limit, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def _input(path: Path) -> str:
+    entries = sum(1 for _ in path.iterdir()) if path.is_dir() else 1
+    return f"input/{path.name}: {entries} entries" + ("" if path.name in USED else ", not used")
+
+
+def _text(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)

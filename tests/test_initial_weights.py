@@ -1,0 +1,76 @@
+"""Which files training can start from."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from trialmaker import initial_weights, models
+from trialmaker.errors import UserError
+from trialmaker.saved_models import Exportable
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, as it saves
+
+
+def model(*units: int, seed: int = 0) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    fields = {"hidden_units": units, "activation": "relu", "dropout_rate": 0.1, "batch_norm": True}
+    return models.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **fields)
+
+
+def as_version(source: keras.Model, folder: Path) -> Path:
+    Exportable(source, ("a", "b", "c")).export(folder / "3")
+    return folder / "3"
+
+
+def as_versions(source: keras.Model, folder: Path) -> Path:
+    as_version(source, folder / "model")
+    return folder
+
+
+def as_keras(source: keras.Model, folder: Path) -> Path:
+    source.save(folder / "any.keras")
+    return folder / "any.keras"
+
+
+def as_h5(source: keras.Model, folder: Path) -> Path:
+    source.save_weights(folder / "any.weights.h5")
+    return folder
+
+
+@pytest.mark.parametrize("save", [as_version, as_versions, as_keras, as_h5])
+def test_weights_come_back_from_each_form(tmp_path: Path, save) -> None:
+    theirs, ours = model(6, 4), model(6, 4, seed=1)
+    theirs.set_weights([weight + 0.5 for weight in theirs.get_weights()])
+    initial_weights.load(ours, save(theirs, tmp_path))
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("save", [as_version, as_keras, as_h5])
+@pytest.mark.parametrize(("units", "layer"), [((6, 5), "hidden_2"), ((6,), "hidden_2")])
+def test_shapes_that_do_not_fit_are_an_error_that_names_the_layer(tmp_path: Path, save, units, layer) -> None:
+    place = save(model(*units), tmp_path)
+    with pytest.raises(UserError, match=f"init_model={place}.*{layer}"):
+        initial_weights.load(model(6, 4), place)
+
+
+def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
+    ours = model(6, 4)
+    (tmp_path / "bad.keras").write_bytes(b"no zip")
+    (tmp_path / "bad.weights.h5").write_bytes(b"no hdf5")
+    (tmp_path / "text.txt").write_text("no weights")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for place, law in (
+        (tmp_path / "nowhere", "there is no such file or folder"),
+        (tmp_path / "bad.keras", "cannot be read as a Keras model"),
+        (tmp_path / "bad.weights.h5", "its weights do not fit"),
+        (tmp_path / "text.txt", "expected a published model, or a .keras or .weights.h5 file"),
+        (empty, "expected a published model, or one .keras or .weights.h5 file, found none"),
+        (tmp_path, "found several: bad.keras, bad.weights.h5"),
+    ):
+        with pytest.raises(UserError, match=law) as caught:
+            initial_weights.load(ours, place)
+        assert "\n" not in str(caught.value)
