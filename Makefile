@@ -41,6 +41,7 @@ $(VENV)/runtime: requirements.txt
 		|| { echo "make: error: $(PYTHON) must be Python 3.11 to 3.13; say which one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(RUN) -c 'import site; print("$(CURDIR)/src", file=open(site.getsitepackages()[0] + "/trialmaker.pth", "w"))'
 	touch $@
 
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,17 @@ def test_a_command_runs(line: str, tmp_path: Path, request: pytest.FixtureReques
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("python -m trialmaker job")])
+def test_a_rehearsal_of_a_job_ends_with_a_model(line: str, tmp_path: Path, real_mnist: Path) -> None:
+    words = [word.replace("workspace/input/data", str(real_mnist)) for word in shlex.split(line)[1:]]
+    at = words.index("--args") + 1
+    words[at] += " --max-examples 1000"
+    done = run([sys.executable, *words, "--output", str(tmp_path / "jobs")], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-2].endswith("] FINISH")
+    assert (tmp_path / "jobs" / "V0001" / "model" / "1" / "saved_model.pb").exists()
+
+
 def test_make_train_trains_on_the_embedded_digits(tmp_path: Path) -> None:
     """What ``make train`` runs, whole: the one command of a newcomer."""
     plan = subprocess.run(
@@ -52,7 +64,8 @@ def test_make_train_trains_on_the_embedded_digits(tmp_path: Path) -> None:
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    assert [line for line in COMMANDS if not line.startswith("python train.py")] == ["make train", "make test"]
+    tested = ("python train.py", "python -m trialmaker job")
+    assert [line for line in COMMANDS if not line.startswith(tested)] == ["make train", "make test"]
 
 
 def test_the_example_of_a_mistake(tmp_path: Path) -> None:

@@ -1,0 +1,7 @@
+"""``python -m trialmaker``."""
+
+import sys
+
+from trialmaker.commands import main
+
+sys.exit(main())

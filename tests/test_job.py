@@ -1,0 +1,180 @@
+"""``python -m trialmaker job``: the platform emulated, here with small boot files in place of a training."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trialmaker import commands, job
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A code directory with a boot file, tracked by git."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / "train.py").write_text("")
+    (folder / "requirements.txt").write_text("")
+    subprocess.run(["git", "-C", folder, "add", "."], check=True)
+    return folder
+
+
+@pytest.fixture
+def run(code: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: str, boot: str = "") -> tuple[int, str, str]:
+        (code / "train.py").write_text(f"import json, os, pathlib, signal, sys, time\n{boot}\n")
+        exit_code = commands.main(["job", "--code", str(code), "--output", str(code.parent / "jobs"), *arguments])
+        captured = capsys.readouterr()
+        return exit_code, captured.out, captured.err
+
+    return run
+
+
+def states(out: str) -> list[str]:
+    return re.findall(r"^\[\d\d:\d\d:\d\d\] (.*)$", out, re.MULTILINE)
+
+
+def test_a_job_passes_through_the_platforms_states_and_leaves_its_output(run: Run, code: Path) -> None:
+    boot = "pathlib.Path(os.environ['AI_ROOT'], 'output', 'model').mkdir(); print('step 1, loss 0.5, accuracy 0.25')"
+    for version in ("V0001", "V0002"):
+        exit_code, out, _ = run(boot=boot)
+        assert exit_code == 0
+        assert states(out) == ["STARTING", "DOWNLOAD_DATA", "TRAINING", "FINISH"]
+        assert f"output: {code.parent / 'jobs' / version}\n" in out
+        assert (code.parent / "jobs" / version / "model").is_dir()
+    assert re.search(r"^ +training accuracy +0.25 +\(1 values\)$", out, re.MULTILINE)
+
+
+def test_the_process_has_the_parameters_the_inputs_and_nothing_else(
+    run: Run, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", "hunter2")
+    data = code.parent / "pictures"
+    data.mkdir()
+    (data / "one.png").touch()
+    (code.parent / "weights.h5").touch()
+    (code / "scrap.py").touch()
+    boot = """
+root = pathlib.Path(os.environ["AI_ROOT"])
+print(json.dumps({"argv": sys.argv[1:], "environment": sorted(os.environ), "here": sorted(os.listdir()),
+    "tree": sorted(str(p.relative_to(root)) for p in root.rglob("*") if "src/" not in str(p))}))"""
+    words = '--model cnn --name "a b" x=[1,2]'
+    exit_code, out, _ = run(
+        "--data", str(data), "--input", f"init_model={code.parent / 'weights.h5'}", "--args", words, boot=boot
+    )
+    assert exit_code == 0
+    assert "left out, since git does not track them: scrap.py\n" in out
+    seen = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
+    assert seen["argv"] == ["--model", "cnn", "--name", "a b", "x=[1,2]"]
+    assert set(seen["environment"]) <= {"PATH", "HOME", "LANG", "AI_ROOT", "LC_CTYPE"}
+    assert seen["here"] == ["requirements.txt", "train.py"]
+    assert seen["tree"] == [
+        *("config", "config/resource.json", "input", "input/data", "input/data/one.png"),
+        *("input/init_model", "input/init_model/weights.h5", "output", "src"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("boot", "cause", "code_left"),
+    [
+        ("sys.exit(2)", "exit code 2", 2),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL", 137),
+        (
+            "pathlib.Path(os.environ['AI_ROOT'], 'output', 'failure').write_text('no data\\nmore\\n'); sys.exit(1)",
+            "exit code 1, no data",
+            1,
+        ),
+    ],
+)
+def test_a_job_that_fails_says_why_and_keeps_its_output(run: Run, boot: str, cause: str, code_left: int) -> None:
+    exit_code, out, _ = run(boot=boot)
+    assert exit_code == code_left
+    assert states(out)[-1] == f"TRAINING_FAIL: {cause}"
+
+
+def test_the_limit_sends_sigterm_and_the_log_goes_on(run: Run) -> None:
+    boot = "signal.signal(15, lambda *_: (print('ending'), sys.exit(143)))\nprint('begun', flush=True)\ntime.sleep(60)"
+    began = time.monotonic()
+    exit_code, out, _ = run("--max-seconds", "0.5", boot=boot)
+    assert exit_code == 143 and time.monotonic() - began < 20
+    assert states(out)[-2:] == ["STOPPING: max_seconds=0.5 are over; SIGTERM", "TRAINING_FAIL: exit code 143"]
+    assert "begun\n" in out and "ending\n" in out
+
+
+def test_sigkill_comes_to_who_does_not_heed_sigterm(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "GRACE_SECONDS", 0.3)
+    exit_code, out, _ = run("--max-seconds", "0.5", boot="signal.signal(15, signal.SIG_IGN)\ntime.sleep(60)")
+    assert exit_code == 137
+    assert states(out)[-2:] == ["STOPPING: SIGKILL", "TRAINING_FAIL: killed by SIGKILL"]
+
+
+def test_ctrl_c_stops_the_job_in_order_and_keeps_its_output(run: Run, code: Path) -> None:
+    boot = """
+signal.signal(15, lambda *_: sys.exit(143))
+pathlib.Path(os.environ["AI_ROOT"], "output", "half").touch()
+time.sleep(60)"""
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    exit_code, out, _ = run(boot=boot)
+    assert exit_code == 143
+    assert "STOPPING: as requested; SIGTERM" in states(out)
+    assert (code.parent / "jobs" / "V0001" / "half").exists()
+
+
+def test_instances_are_processes_that_know_of_each_other(run: Run, code: Path) -> None:
+    boot = """
+found = json.loads(pathlib.Path(os.environ["AI_ROOT"], "config", "resource.json").read_text())["instances"]
+print("of", len(found))"""
+    exit_code, out, _ = run("--instances", "3", boot=boot)
+    assert exit_code == 0 and out.count("of 3\n") == 3
+    left = {path.name for path in (code.parent / "jobs" / "V0001").iterdir()}
+    assert left == {"instance-2", "instance-3"}
+
+
+def test_install_makes_an_environment_first(run: Run) -> None:
+    exit_code, out, _ = run("--install", boot="print(sys.prefix)")
+    assert exit_code == 0
+    assert str(Path(sys.prefix)) not in out.splitlines()
+    assert states(out) == ["STARTING", "DOWNLOAD_DATA", "TRAINING", "FINISH"]
+
+
+def test_what_cannot_be_installed_is_a_starting_fail(run: Run, code: Path) -> None:
+    (code / "requirements.txt").write_text("./there/is/no/such/wheel.whl\n")
+    exit_code, out, _ = run("--install")
+    assert exit_code == 1
+    assert states(out)[-1] == "STARTING_FAIL: pip could not install requirements.txt:"
+    assert "wheel.whl" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mistakes"),
+    [
+        (["--data", "nowhere"], ["nowhere: there is no such file or folder"]),
+        (["--instances", "11"], ["--instances 11: must be 1 to 10"]),
+        (
+            ["--max-seconds", "0", "--args", "'"],
+            ["--max-seconds 0: must be more than 0", "--args ': cannot be parted into words: No closing quotation"],
+        ),
+        (["--input", "x"], ["--input x: expected NAME=DIR, with a name used once; --data is the input named data"]),
+    ],
+)
+def test_mistakes_are_a_line_each(run: Run, arguments: list[str], mistakes: list[str]) -> None:
+    assert run(*arguments) == (2, "", "".join(f"trialmaker: error: {mistake}\n" for mistake in mistakes))
+
+
+def test_code_outside_of_git_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["job", "--code", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"trialmaker: error: {tmp_path}: expected a git checkout, since the job gets the files that git tracks;"
+        " try git add\n"
+    )
