@@ -42,7 +42,8 @@ def run(code: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def states(out: str) -> list[str]:
-    return re.findall(r"^\[\d\d:\d\d:\d\d\] (.*)$", out, re.MULTILINE)
+    found = re.findall(r"^\[\d\d:\d\d:\d\d\] (.*)$", out, re.MULTILINE)
+    return [re.sub("^STARTING: .*", "STARTING", state) for state in found]
 
 
 def test_a_job_passes_through_the_platforms_states_and_leaves_its_output(run: Run, code: Path) -> None:
@@ -152,7 +153,7 @@ def test_what_cannot_be_installed_is_a_starting_fail(run: Run, code: Path) -> No
     (code / "requirements.txt").write_text("./there/is/no/such/wheel.whl\n")
     exit_code, out, _ = run("--install")
     assert exit_code == 1
-    assert states(out)[-1] == "STARTING_FAIL: pip could not install requirements.txt:"
+    assert states(out)[-1] == "STARTING_FAIL: could not install requirements.txt:"
     assert "wheel.whl" in out
 
 
@@ -178,3 +179,76 @@ def test_code_outside_of_git_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
         f"trialmaker: error: {tmp_path}: expected a git checkout, since the job gets the files that git tracks;"
         " try git add\n"
     )
+
+
+def test_an_output_that_cannot_be_written_to_is_refused_before_the_training(run: Run, code: Path) -> None:
+    (code.parent / "jobs").write_text("no folder")
+    assert run(boot="print('trained')") == (
+        2,
+        "",
+        f"trialmaker: error: --output {code.parent / 'jobs'}: File exists:"
+        " it must be a folder that can be written to\n",
+    )
+
+
+def test_links_of_the_code_and_of_the_output_are_kept(run: Run, code: Path) -> None:
+    (code / "lib").mkdir()
+    (code / "lib" / "words.py").write_text("WORD = 'found'")
+    (code / "linked").symlink_to("lib")
+    (code / "caf\udce9.txt").touch()  # a name that is no UTF-8
+    (code / "gone.py").touch()
+    subprocess.run(["git", "-C", code, "add", "."], check=True)
+    (code / "gone.py").unlink()
+    boot = """
+from linked import words
+print(words.WORD)
+pathlib.Path(os.environ["AI_ROOT"], "output", "dangling").symlink_to("nowhere")"""
+    exit_code, out, _ = run(boot=boot)
+    assert exit_code == 0 and "found\n" in out
+    assert "left out, since they are gone: gone.py\n" in out
+    assert (code.parent / "jobs" / "V0001" / "dangling").is_symlink()
+
+
+def test_data_that_cannot_be_copied_are_a_starting_fail(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "broken").symlink_to("nowhere")
+    exit_code, out, _ = run("--data", str(data), boot="print('trained')")
+    assert exit_code == 1
+    assert states(out)[-1].startswith(f"STARTING_FAIL: {data / 'broken'}: ") and "trained" not in out
+
+
+def test_what_a_job_leaves_running_is_ended_before_its_output_is_copied(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "LEFTOVER_SECONDS", 0.5)
+    boot = """
+import subprocess
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print("child", child.pid)"""
+    exit_code, out, _ = run(boot=boot)
+    assert exit_code == 0
+    child = re.search(r"^child (\d+)$", out, re.MULTILINE)
+    command = Path(f"/proc/{child[1] if child else ''}/cmdline")
+    assert child and not (command.exists() and command.read_bytes()), "it lives"
+
+
+def test_a_log_of_long_lines_and_odd_bytes_is_shown_in_time(run: Run) -> None:
+    boot = """
+print("x" * 300_000, flush=True)
+sys.stdout.buffer.write(b"\\xff\\n")
+print("step 1, loss 0.5, training accuracy 1.0")"""
+    began = time.monotonic()
+    exit_code, out, _ = run(boot=boot)
+    assert exit_code == 0 and time.monotonic() - began < 10
+    assert re.search(r"^ +loss +0.5 +\(1 values\)$", out, re.MULTILINE)
+
+
+def test_a_reader_who_goes_away_does_not_end_the_training(code: Path) -> None:
+    (code / "train.py").write_text(
+        "import time, os, pathlib\nfor n in range(20): print('line', n, flush=True); time.sleep(0.05)\n"
+        "pathlib.Path(os.environ['AI_ROOT'], 'output', 'end').touch()\n"
+    )
+    command = f"{sys.executable} -m trialmaker job --code {code} --output {code.parent / 'jobs'} | head -4"
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True)
+    assert (code.parent / "jobs" / "V0001" / "end").exists()

@@ -14,15 +14,32 @@ class Checkout:
 
 
 def state(project: Path) -> Checkout:
-    """The commit, and the files that differ from it."""
-    commit = git(project, "rev-parse", "HEAD").strip()
+    """The commit, and the files that differ from it. A repository that only happens to lie around is none of ours."""
+    commit = git(project, "rev-parse", "HEAD").strip() if git(project, "ls-files", "train.py") else ""
     return Checkout(commit, git(project, "status", "--porcelain").strip("\n") if commit else "")
 
 
+def files(project: Path) -> list[str]:
+    """Those that git tracks, relative to the folder."""
+    return git(project, "ls-files", "-z", "--cached", "--", ".").split("\0")[:-1]
+
+
+def untracked(project: Path) -> list[str]:
+    """Those that git neither tracks nor ignores."""
+    return git(project, "ls-files", "-z", "--others", "--exclude-standard", "--", ".").split("\0")[:-1]
+
+
 def git(project: Path, *arguments: str) -> str:
-    """What a git command prints; "" where it fails, or there is no git."""
+    """What a git command prints, file names as Python has them; "" where it fails, or there is no git."""
     try:
-        done = subprocess.run(["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", "-C", str(project), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -3,9 +3,13 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from trialmaker import checkout
@@ -18,65 +22,110 @@ class Failed(Exception):
     """The platform could not prepare the job; the message says why."""
 
 
-def copy_code(code: Path, target: Path) -> list[str]:
-    """Copy the files that git tracks, as they are now.
+def check(code: Path) -> None:
+    """Raise UserError unless the folder holds the code of a job."""
+    if not code.is_dir():
+        raise UserError(f"--code {code}: there is no such folder")
+    if not checkout.files(code):
+        raise UserError(f"{code}: expected a git checkout, since the job gets the files that git tracks; try git add")
+    if "train.py" not in checkout.files(code) or not (code / "train.py").is_file():
+        raise UserError(f"{code}: there is no train.py that git tracks, the boot file of a job")
 
-    Returns:
-        files that are left out because git neither tracks nor ignores them.
+
+def copy_code(code: Path, targets: Sequence[Path]) -> Iterator[str]:
+    """Copy the files that git tracks, as they are now; tell, a text each, what a person might miss.
 
     Raises:
-        UserError: the folder is no git checkout, or has no ``train.py``.
+        Failed: a file can't be read.
     """
-    tracked = checkout.git(code, "ls-files", "-z", "--cached", "--", ".").split("\0")[:-1]
-    if not tracked:
-        raise UserError(f"{code}: expected a git checkout, since the job gets the files that git tracks; try git add")
-    if "train.py" not in tracked:
-        raise UserError(f"{code}: git tracks no train.py there, the boot file of a job")
-    for name in tracked:
-        if (code / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(code / name, target / name)
-    return checkout.git(code, "ls-files", "-z", "--others", "--exclude-standard", "--", ".").split("\0")[:-1]
+    tracked = checkout.files(code)
+    with _failing():
+        for target in targets:
+            for name in tracked:
+                if (code / name).is_file() or (code / name).is_symlink():
+                    (target / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(code / name, target / name, follow_symlinks=False)
+    gone = [name for name in tracked if not os.path.lexists(code / name)]
+    for names, why in ((gone, "they are gone"), (checkout.untracked(code), "git does not track them")):
+        if names:
+            more = ", …" if len(names) > 10 else ""
+            yield f"left out, since {why}: {', '.join(map(_printable, names[:10]))}{more}"
 
 
 def copy_inputs(inputs: Mapping[str, Path], root: Path) -> None:
-    """Copy each folder to ``input/<name>/``, a single file into it; make the other directories of a job."""
-    for name, source in inputs.items():
-        target = root / "input" / name
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            target.mkdir(parents=True)
-            shutil.copy2(source, target)
+    """Copy each folder to ``input/<name>/``, a single file into it; make the other directories of a job.
+
+    Raises:
+        Failed: a file can't be read.
+    """
+    with _failing():
+        for name, source in inputs.items():
+            target = root / "input" / name
+            if source.is_dir():
+                shutil.copytree(source, target)
+            else:
+                target.mkdir(parents=True)
+                shutil.copy2(source, target)
     for name in ("input/data", "config", "output"):
         (root / name).mkdir(parents=True, exist_ok=True)
 
 
-def write_instances(roots: list[Path]) -> None:
+def write_instances(roots: Sequence[Path]) -> None:
     """``config/resource.json``, the same for all. The platform does not document its form."""
     addresses = [{"ip": "127.0.0.1", "port": FIRST_PORT + number} for number in range(len(roots))]
     for root in roots:
         (root / "config" / "resource.json").write_text(json.dumps({"instances": addresses}, indent=2) + "\n")
 
 
-def install(requirements: Path, target: Path) -> Path:
+def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) -> Path:
     """Make a virtual environment and install into it.
 
     Returns:
         its Python.
 
     Raises:
-        Failed: pip did.
+        Failed: pip did, or the person stopped it.
     """
-    subprocess.run([sys.executable, "-m", "venv", target], check=True)
     python = target / "bin" / "python"
+    _run([sys.executable, "-m", "venv", str(target)], is_stopped)
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", str(requirements)]
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise Failed(f"pip could not install {requirements.name}:\n{done.stdout.rstrip()}")
+    _run(command, is_stopped)
     return python
 
 
 def environment(root: Path) -> dict[str, str]:
     """What a process of the job has in its environment: none of the person's own."""
     return {"PATH": os.defpath, "HOME": str(root), "LANG": "C.UTF-8", "AI_ROOT": str(root)}
+
+
+def reason(error: OSError | shutil.Error) -> str:
+    """In a line."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return "; ".join(f"{source}: {why}" for source, _, why in error.args[0][:3])
+    return " ".join(str(error).split())
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, shutil.Error) as error:
+        raise Failed(reason(error)) from error
+
+
+def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
+    with tempfile.TemporaryFile("w+") as printed:
+        process = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True)
+        while process.poll() is None:
+            if is_stopped():
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise Failed("stopped, as requested")
+            time.sleep(0.05)
+        if process.returncode:
+            printed.seek(0)
+            raise Failed(f"could not install {Path(command[-1]).name}:\n{printed.read().rstrip()}")
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
