@@ -1,0 +1,299 @@
+"""One sweep: this process's part of completing a study."""
+
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_method, instantiate
+from omegaconf import DictConfig, OmegaConf
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+
+from hydra_plugins.optuna_sweeper import _report, _space, _workers
+from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, Study
+from hydra_plugins.optuna_sweeper.storage import open_storage
+from hydra_plugins.optuna_sweeper.trial import PRUNED, LiveTrial, is_worker, set_current
+
+log = logging.getLogger(__name__)
+UNSEEDED = ("GridSampler", "QMCSampler", "BruteForceSampler")  # their order is one for the whole study
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+class Sweep:
+    """What ``OptunaSweeper.sweep`` does.
+
+    Args:
+        fields: of ``hydra.sweeper``.
+        arguments: overrides of the command line.
+    """
+
+    def __init__(
+        self,
+        context: HydraContext,
+        task: TaskFunction,
+        config: DictConfig,
+        fields: Mapping[str, Any],
+        arguments: Sequence[str],
+    ) -> None:
+        self.config, self.fields = config, fields
+        self.began = time.monotonic()
+        self.space = _space.read(fields["params"] or {}, arguments)
+        self.custom = get_method(fields["custom_search_space"]) if fields["custom_search_space"] else None
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=context, task_function=task, config=config
+        )
+        self.is_basic = config.hydra.launcher._target_ == BASIC
+        direction = fields["direction"]
+        self.directions = [str(direction)] if isinstance(direction, str) else [str(one) for one in direction]
+        self.name = str(fields["study_name"] or config.hydra.job.name)
+        self.place = str(fields["storage"] or Path("studies", f"{self.name}.log").absolute())
+        if illegal := set(self.directions) - {"minimize", "maximize"}:
+            raise HydraException(f"hydra.sweeper.direction={illegal.pop()}: must be minimize or maximize")
+        if fields["n_trials"] < 1 or fields["n_jobs"] < 1:
+            raise HydraException("hydra.sweeper: n_trials and n_jobs must be at least 1")
+
+    def run(self) -> Any:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if self.fields["dry_run"]:
+            return self._dry_run()
+        self.study = self._open()
+        if is_worker():
+            self._work()
+            return None
+        self.study.prepare(self._first_points())
+        with _report.progress(self.study, self.name, self.place) as progress, _terminable():
+            if self.fields["n_jobs"] > 1 and self.is_basic:
+                _workers.supervise(self.study, self.fields["n_jobs"], Path(self.config.hydra.sweep.dir), progress)
+            else:
+                self._work(progress.update)
+        return self._finish()
+
+    def _open(self) -> Study:
+        if "://" not in self.place:
+            Path(self.place).parent.mkdir(parents=True, exist_ok=True)
+        study = Study(
+            open_storage(self.place),
+            self.name,
+            _directions(self.directions),
+            self.fields["n_trials"],
+            self.fields["max_retries"],
+            instantiate(self.fields["pruner"]),
+        )
+        held = [direction.name.lower() for direction in study.study.directions]
+        if held != self.directions:
+            raise HydraException(f"study {self.name} in {self.place} has direction {held}, not {self.directions}")
+        return study
+
+    # ---- trials
+
+    def _work(self, update: Any = lambda: None) -> None:
+        """Run trials until none waits, or another end is reached."""
+        while not (reason := self._end()):
+            batch = self._claim(1 if self.is_basic else self.fields["n_jobs"])
+            if batch:
+                self._run(batch)
+                update()
+            elif not self.study.recover():
+                return
+        log.info(f"the sweep ends: {reason}")
+
+    def _claim(self, count: int) -> list[Trial]:
+        claimed = (self.study.claim(self._sampler(None)) for _ in range(count))
+        return [trial for trial in claimed if trial is not None]
+
+    def _run(self, batch: Sequence[Trial]) -> None:
+        try:
+            overrides = [self._overrides(trial) for trial in batch]
+            with self._signs_of_life(batch):
+                live = LiveTrial(batch[0]) if self.is_basic else None
+                set_current(live)
+                try:
+                    returns = self.launcher.launch(overrides, initial_job_idx=batch[0].number)
+                finally:
+                    set_current(None)
+            for trial, returned in zip(batch, returns, strict=True):
+                self._tell(trial, returned, live)
+        except BaseException:  # Ctrl-C, SIGTERM, or a bug: the trials wait for the next command
+            for trial in batch:
+                self.study.give_back(trial._trial_id)
+            raise
+
+    def _overrides(self, trial: Trial) -> list[str]:
+        self.study.study.sampler = self._sampler(trial.number)
+        for name, distribution in self.space.drawn.items():
+            trial._suggest(name, distribution)
+        if self.custom:
+            self.custom(self.config, trial)
+        overrides = self.space.overrides(trial.params)
+        if retries := self.study.retries(trial):
+            overrides.append(f"hydra.sweep.subdir={trial.number}_retry_{retries}")
+        if not self.is_basic:
+            found = {"storage": self.place, "study": self.name, "number": trial.number}
+            overrides.append("hydra.sweeper.trial={" + ",".join(f"{k}:'{v}'" for k, v in found.items()) + "}")
+        return overrides
+
+    def _sampler(self, number: int | None) -> optuna.samplers.BaseSampler:
+        """One for each trial, seeded by its number: a study that is resumed does not draw again what it drew."""
+        config = OmegaConf.to_container(self.fields["sampler"], resolve=True)
+        assert isinstance(config, dict)
+        kind = str(config["_target_"]).rpartition(".")[2]
+        if config.get("seed") is not None and number is not None and kind not in UNSEEDED:
+            config["seed"] = (int(config["seed"]) * 1_000_003 + number) % 2**32
+        if kind == "GridSampler":
+            config["search_space"] = {name: _space.grid(name, drawn) for name, drawn in self.space.drawn.items()}
+        if kind == "TPESampler" and config.get("group") and not config.get("multivariate"):
+            config["multivariate"] = True
+        return instantiate(config)
+
+    def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
+        pruned = PRUNED in self.study.storage.get_trial(trial._trial_id).user_attrs
+        if returned.status == JobStatus.COMPLETED and not pruned:
+            values, error = _values(returned.return_value, len(self.directions))
+            self.study.tell(trial, TrialState.FAIL if error else TrialState.COMPLETE, values, error)
+            self._warn_of_silence(live)
+            return
+        raised = returned._return_value
+        if pruned or isinstance(raised, optuna.TrialPruned):
+            self.study.tell(trial, TrialState.PRUNED)
+        else:
+            self.study.tell(trial, TrialState.FAIL, error=f"{type(raised).__name__}: {raised}")
+            log.warning(f"trial {trial.number} failed: {type(raised).__name__}: {raised}")
+
+    def _warn_of_silence(self, live: LiveTrial | None) -> None:
+        silent = live is not None and not live.reports
+        if silent and not isinstance(self.study.study.pruner, optuna.pruners.NopPruner):
+            log.warning(
+                "the task reports no values, so that nothing can be pruned:"
+                " hydra_plugins.optuna_sweeper.trial.current_trial().report(value, step)"
+            )
+
+    @contextmanager
+    def _signs_of_life(self, batch: Sequence[Trial]) -> Iterator[None]:
+        ended = threading.Event()
+
+        def touch() -> None:
+            while not ended.wait(HEARTBEAT_SECONDS):
+                for trial in batch:
+                    with suppress(Exception):  # it has just ended, or the storage is away for a moment
+                        self.study.touch(trial._trial_id)
+
+        thread = threading.Thread(target=touch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    # ---- ends
+
+    def _end(self) -> str:
+        """Why to begin no further trial; "" to go on."""
+        fields = self.fields
+        if fields["timeout_seconds"] and time.monotonic() - self.began >= fields["timeout_seconds"]:
+            return f"timeout_seconds={fields['timeout_seconds']:g} are over"
+        trials = self.study.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        failed = sum(trial.state == TrialState.FAIL for trial in trials)
+        if failed > fields["max_failure_rate"] * self.study.n_trials:
+            return f"{failed} of {self.study.n_trials} trials failed, max_failure_rate={fields['max_failure_rate']:g}"
+        if most := fields["max_consecutive_failures"]:
+            last = sorted(trials, key=lambda trial: trial.datetime_complete or trial.number)[-most:]
+            if len(last) == most and all(trial.state == TrialState.FAIL for trial in last):
+                return f"the last {most} trials failed"
+        if self.study.is_exhausted:
+            return "the sampler has nothing more to suggest"
+        if fields["target"] is not None and (best := self.study.best()) and self._reaches(best[0].value):
+            return f"target={fields['target']:g} is reached"
+        return ""
+
+    def _reaches(self, value: float | None) -> bool:
+        target = float(self.fields["target"])
+        return value is not None and (value >= target if self.directions == ["maximize"] else value <= target)
+
+    def _finish(self) -> Any:
+        _report.write(self.study, self.name, self.space)
+        reason = self._end()
+        best = self.study.best()
+        if "failed" in reason or not (best or self.study.trials(TrialState.PRUNED)):
+            failed = self.study.trials(TrialState.FAIL)
+            last = f"; the last: {failed[-1].user_attrs.get('error', '')}" if failed else ""
+            raise HydraException(f"study {self.name}: {reason or 'no trial completed'}{last}")
+        values = [list(trial.values) for trial in best]
+        return values[0][0] if len(self.directions) == 1 and values else values
+
+    # ---- before the first trial
+
+    def _first_points(self) -> list[dict[str, Any]]:
+        points = []
+        for point in self.fields["enqueue"]:
+            if point == "default":
+                points.append({name: OmegaConf.select(self.config, name) for name in self.space.drawn})
+            else:
+                points.append(dict(point))
+        for point in points:
+            for name, value in point.items():
+                drawn = self.space.drawn.get(name)
+                point[name] = value = _space.stored(value)
+                if drawn is None or not drawn._contains(drawn.to_internal_repr(value)):
+                    raise HydraException(f"hydra.sweeper.enqueue: {name}={value} lies outside of {drawn}")
+        return points
+
+    def _dry_run(self) -> None:
+        directions = _directions(self.directions)
+        study = Study(optuna.storages.InMemoryStorage(), self.name, directions, 5, 0, optuna.pruners.NopPruner())
+        study.prepare(self._first_points())
+        print(f"study {self.name} in {self.place}: {self.fields['n_trials']} trials")
+        for name, drawn in self.space.drawn.items():
+            print(f"    {name}: {drawn}")
+        for number in range(5):
+            if trial := study.claim(self._sampler(number)):
+                self.study = study
+                print(f"trial {number}: {' '.join(self._overrides(trial))}")
+                study.tell(trial, TrialState.FAIL, error="dry run")
+
+
+def _directions(names: Sequence[str]) -> list[StudyDirection]:
+    return [StudyDirection[name.upper()] for name in names]
+
+
+def _values(returned: Any, count: int) -> tuple[list[float] | None, str]:
+    """A task's values, and what is wrong with them."""
+    found = list(returned) if isinstance(returned, Sequence) and not isinstance(returned, str) else [returned]
+    try:
+        values = [float(value) for value in found]
+    except (TypeError, ValueError):
+        return None, f"the task returned {returned!r}: expected {'a number' if count == 1 else f'{count} numbers'}"
+    if len(values) != count:
+        return None, f"the task returned {len(values)} values: expected {count}"
+    if any(map(math.isnan, values)):
+        return None, "the task returned nan"
+    return values, ""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Where nobody handles SIGTERM, it ends the sweep as Ctrl-C does: the running trial is given back."""
+    is_main = threading.current_thread() is threading.main_thread()
+    unhandled = is_main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+    def stop(*_: object) -> None:
+        raise SystemExit(143)
+
+    if unhandled:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if unhandled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,40 @@
+"""A Hydra application with a task of no weight, for the sweeper's tests."""
+
+import os
+import signal
+import time
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hydra_plugins.optuna_sweeper.trial import current_trial
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config: DictConfig) -> float | list[float] | None:
+    trial = current_trial()
+    print(f"task of trial {trial.number} of {trial.study} x={config.x}", flush=True)
+    for step in range(1, config.steps + 1):
+        trial.report(config.x**2 + 1 / step, step)
+        if trial.should_prune():
+            return None
+    time.sleep(config.sleep)
+    if config.fails and trial.number in config.fails:
+        raise ValueError(f"trial {trial.number} is to fail")
+    if config.dies is not None and trial.number == config.dies and "retry" not in HydraConfig.get().runtime.output_dir:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if trial.number in config.nothing:
+        return None
+    value = (config.x - 1) ** 2
+    return [value, config.y] if config.two else value
+
+
+def wide(_: DictConfig, trial: object) -> None:
+    """A custom search space: ``y`` only where ``x`` is positive."""
+    if trial.params["x"] > 0:  # type: ignore[attr-defined]
+        trial.suggest_float("y", 10, 20)  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
