@@ -8,6 +8,12 @@ if __name__ == "__main__":
     started = time.monotonic()  # before the imports, since the platform's limit counts from here
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-    from trialmaker.cli import train
+    from trialmaker.stopping import Signals
 
-    sys.exit(train(started))
+    with Signals() as signals:
+        signals.hold()  # while it imports
+
+        from trialmaker.cli import train
+
+        code = train(started, signals)
+    sys.exit(code)

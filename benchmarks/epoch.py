@@ -46,7 +46,7 @@ def main(name: str, rounds: int) -> None:
         model=model,
         optimizer=optimizers.build(name="adam", variables=model.trainable_variables),
         augment=augment.build(name="none"),
-        label_smoothing=0.0,
+        smooths_labels=False,
         jit_compile=models.compiles_faster(name),
     )
     run = ours.steps_over(split.train.images, split.train.labels, seed=0)

@@ -36,17 +36,17 @@ def main(rounds: int) -> None:
         model=model,
         optimizer=optimizer,
         augment=augment.build(name="none"),
-        label_smoothing=0.0,
+        smooths_labels=False,
         jit_compile=True,
     )
     weights = model.get_weights()
 
     def train(listeners: list[training.Listener]) -> float:
+        program.begin(weights)
         seconds: list[float] = []
         times = [lambda _: seconds.append(time.perf_counter())]
         training.fit(
             program=program,
-            weights=weights,
             learning_rates=lambda steps: np.full_like(steps, 0.001),
             train=split.train,
             validation=split.validation,

@@ -74,3 +74,10 @@ def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=law) as caught:
             initial_weights.load(ours, place)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("save", [as_version, as_keras, as_h5])
+def test_a_model_with_more_layers_is_refused(tmp_path: Path, save) -> None:
+    place = save(model(6, 6, 6), tmp_path)
+    with pytest.raises(UserError, match=r"there, .* in this config"):
+        initial_weights.load(model(6, 6), place)

@@ -8,20 +8,22 @@ SOURCE = Path(__file__).parents[1] / "src" / "trialmaker"
 LAYERS = (
     {"errors", "objective", "files", "platform", "stopping", "checkout", "monitors"},
     {"schema", "events", "data", "description", "sandbox", "tracking.messages"},
-    {"config", "progress", "job"},
+    {"config", "progress", "job", "brought"},
     {"arguments", "names", "overrides", "values", "words", "tracking.client", "tracking.worker"},
     {"manual", "commands"},
     {"__main__"},
     # ---- the seam: TensorFlow and MLflow are imported only below this line ----
     {"augment", "models", "optimizers", "reports", "saved_models", "tensorboard", "steps"},
-    {"building", "initial_weights", "training", "publisher", "tracking.model"},
+    {"building", "initial_weights", "training", "publisher", "tracking.model", "tracking.study"},
     {"tracking.run"},
     {"experiment"},
     {"launch"},
+    {"studies"},
     {"cli"},
 )
 SEAM = 6
-LAZY = {("tracking.worker", "tracking.run")}  # imported inside a function, by the process that has to have it
+# Imported inside a function, by the process that has to have it.
+LAZY = {("tracking.worker", "tracking.run"), ("tracking.worker", "tracking.study")}
 HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib"}
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -82,12 +83,19 @@ def test_secrets_are_not_printed(train: Train, monkeypatch: pytest.MonkeyPatch) 
     result = train(*TINY, "tracking.uri=http://me:hunter3@127.0.0.1:9")
     assert result.code == 2
     told = result.out + result.err + (result.output / "failure").read_text()
-    assert "MLflow tracking at http://me:***@127.0.0.1:9 failed" in told
+    assert "MLflow tracking at http://***@127.0.0.1:9 failed" in told
     assert "hunter" not in told
-    assert not [path for path in result.output.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert not [path for path in result.output.rglob("*") if path.is_file() and b"hunter" in path.read_bytes()]
 
 
 # ---- inputs
+
+
+def test_only_progress_looks_like_a_metric(train: Train) -> None:
+    result = train(*TINY, "tracking.experiment=accuracy test", "training.log_every_steps=4")
+    assert result.code == 0, result.err
+    values = curves(result.out.splitlines())["training accuracy"]
+    assert values and all(float(value) <= 1 for value in values)
 
 
 def test_config_files_of_a_person_are_choices_and_defaults(train: Train, tmp_path: Path) -> None:
@@ -120,6 +128,35 @@ def test_a_config_file_that_ours_would_hide_is_refused(train: Train, tmp_path: P
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "mistake"),
+    [
+        ("model/wide.yml", "", "Hydra reads .yaml files only: rename it"),
+        ("mine.yaml", "seed: 1", "belongs in a folder named for its group, such as experiment/ or model/"),
+        ("experiment/mine.yaml", "seed: 1", "its first line must be '# @package _global_', so that it may change"),
+        ("model/wide.yaml", "- 1", "expected names and values, received a ListConfig"),
+        ("model/wide.yaml", "a: [", "cannot be read as YAML: "),
+    ],
+)
+def test_a_config_file_that_would_not_be_read_is_a_line(
+    train: Train, tmp_path: Path, name: str, text: str, mistake: str
+) -> None:
+    path = give(tmp_path, "config", name) / name
+    path.write_text(text)
+    result = train(*TINY)
+    assert result.code == 2
+    assert result.err.startswith(f"train.py: error: {path}: {mistake}") and result.err.count("\n") == 1
+
+
+def test_an_apostrophe_in_the_root_is_no_matter(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "it's"
+    path = give(root, "config", "model/wide.yaml") / "model" / "wide.yaml"
+    path.write_text("defaults: [mlp]\nhidden_units: [7]\n")
+    monkeypatch.setattr(platform, "root", lambda: root)
+    result = train("--cfg", "job", "model=wide")
+    assert result.code == 0 and "- 7\n" in result.out
+
+
 def test_an_earlier_job_cannot_be_resumed_yet(train: Train, tmp_path: Path) -> None:
     folder = give(tmp_path, "resume")
     result = train(*TINY)
@@ -135,6 +172,9 @@ def test_an_earlier_job_cannot_be_resumed_yet(train: Train, tmp_path: Path) -> N
     [
         {"instances": [{"ip": "10.0.0.1", "port": 1}, {"ip": "10.0.0.2", "port": 1}]},
         {"a": {"IP": "10.0.0.1"}, "b": [{"host": "10.0.0.2"}]},
+        {"instances": ["10.0.0.1:22", "10.0.0.2:22"]},
+        {"instances": [{"instanceIp": "a", "port": 1}, {"instanceIp": "b", "port": 1}]},
+        {"10.0.0.1": 2222, "10.0.0.2": 2222},
     ],
 )
 def test_several_instances_are_refused(train: Train, tmp_path: Path, resource: object) -> None:
@@ -233,6 +273,33 @@ def wait_for_line(process: "subprocess.Popen[str]", beginning: str) -> None:
         if line.startswith(beginning):
             return
     raise AssertionError(f"no line began with {beginning!r}: {process.stderr and process.stderr.read()}")
+
+
+def test_a_tracking_server_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with started(tmp_path, *SMALL, "training.epochs=100000", f"tracking.uri={uri}") as process:
+            wait_for_line(process, "epoch=2 ")
+            process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            assert process.wait(timeout=40) == 143
+        assert time.monotonic() - began < 20
+    assert (tmp_path / "output" / "failure").read_text().startswith("stopped by SIGTERM ")
+
+
+def test_the_limit_of_a_multirun_counts_for_each_run(train: Train) -> None:
+    limits = ("training.max_seconds=3", "training.margin_seconds=0")
+    result = train("-m", "seed=1,2", *SMALL, "training.epochs=100000", *limits)
+    assert result.code == 0, result.err
+    epochs = [int(number) for number in re.findall(r"^ended in epoch (\d+) of", result.out, re.MULTILINE)]
+    assert len(epochs) == 2 and min(epochs) > 10
+
+
+def test_a_multirun_over_outputs_says_in_each_how_it_ended(train: Train, tmp_path: Path) -> None:
+    train("-m", *TINY, f"output={tmp_path / 'a'},{tmp_path / 'b'}")
+    assert (tmp_path / "a" / "success").exists() and (tmp_path / "b" / "success").exists()
+    train("--output", str(tmp_path / "a"), "--lr", "fast")
+    assert (tmp_path / "a" / "failure").exists() and not (tmp_path / "a" / "success").exists()
 
 
 # ---- monitored metrics

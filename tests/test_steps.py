@@ -21,13 +21,15 @@ def program(name="adam", jit_compile=False, smoothing=0.0, changes=None, **field
     """A fresh program, always from the same initial weights."""
     keras.utils.set_random_seed(7)
     model = models.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **(MLP | fields))
-    return steps.Program(
+    built = steps.Program(
         model=model,
         optimizer=optimizers.build(name=name, variables=model.trainable_variables),
         augment=changes or augment.build(name="none"),
-        label_smoothing=smoothing,
+        smooths_labels=smoothing > 0,
         jit_compile=jit_compile,
     )
+    built.begin(model.get_weights(), dropout_rate=fields.get("dropout_rate", 0.0), label_smoothing=smoothing)
+    return built
 
 
 def over_data(built, rate=0.01, seed=3):
@@ -153,8 +155,9 @@ def test_an_earlier_training_with_the_program_leaves_no_trace(name):
         built = program(name, dropout_rate=0.3, batch_norm=True, changes=augment.build(name="shift", pixels=1))
         initial = built.model.get_weights()
         if used:
+            built.begin(initial, dropout_rate=0.6, weight_decay=0.1)
             over_data(built, rate=0.02, seed=4)(order(2), 0, 4, 0)
-        built.begin(initial)
+        built.begin(initial, dropout_rate=0.3)
         over_data(built)(order(), 0, 6, 0)
         ends.append(weights(built.model).tobytes())
     assert ends[0] == ends[1]

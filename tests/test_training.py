@@ -32,12 +32,12 @@ def fit(listeners=(), rate=0.05, **changes):
         model=model,
         optimizer=optimizers.build(name="sgd", variables=model.trainable_variables),
         augment=augment.build(name="none"),
-        label_smoothing=0.0,
+        smooths_labels=False,
         jit_compile=False,
     )
+    program.begin(model.get_weights())
     arguments = {
         "program": program,
-        "weights": model.get_weights(),
         "learning_rates": lambda steps: np.full_like(steps, rate),
         "train": examples(100, 0),
         "validation": examples(40, 1),

@@ -1,13 +1,17 @@
 """From the config to what trains: the model, and the program that is compiled from it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 
 import keras
+import numpy as np
 
 from trialmaker import augment, models, optimizers, schema
 from trialmaker.data.splits import Dataset
 from trialmaker.steps import Program
+
+ANY = 0.5  # of what is set when a program begins
 
 
 def model(config: schema.Config, dataset: Dataset) -> keras.Model:
@@ -15,29 +19,39 @@ def model(config: schema.Config, dataset: Dataset) -> keras.Model:
     return _model(config.model, dataset.input_shape, dataset.num_classes)
 
 
-def program(config: schema.Config, dataset: Dataset) -> Program:
-    """The program that trains such a model: that of the process's last run, where both compile to the same.
+def begun(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]) -> Program:
+    """The program that trains such a model, begun: that of an earlier run of this process, where both are compiled to
+    the same.
 
-    They do where they differ in seeds, learning rates, epochs or data alone, as the runs of a multirun often do.
+    They are where they differ in nothing but seeds, learning rate, dropout rate, weight decay, label smoothing, epochs
+    or data, as the trials of a study often do. Momentum is compiled in: Keras asks it, as a number, whether it is 0.
     """
     asked = config.training.jit_compile
-    return _program(
-        config.model,
-        replace(config.optimizer, learning_rate=1.0),  # any: it is set before each step
+    optimizer, smoothing = config.optimizer, config.training.label_smoothing
+    program = _program(
+        replace(config.model, dropout_rate=ANY if config.model.dropout_rate else 0.0),
+        replace(optimizer, learning_rate=ANY, weight_decay=None if optimizer.weight_decay is None else ANY),
         config.augment,
-        config.training.label_smoothing,
+        smoothing > 0,
         models.compiles_faster(config.model.name) if asked is None else asked,
         dataset.input_shape,
         dataset.num_classes,
     )
+    program.begin(
+        weights,
+        dropout_rate=config.model.dropout_rate,
+        weight_decay=optimizer.weight_decay or 0.0,
+        label_smoothing=smoothing,
+    )
+    return program
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)  # a study meets few shapes often
 def _program(
     wanted: schema.Mlp | schema.Cnn,
     optimizer: schema.Optimizer,
     change: schema.NoAugment | schema.Shift | schema.Affine,
-    label_smoothing: float,
+    smooths_labels: bool,
     jit_compile: bool,
     input_shape: tuple[int, ...],
     num_classes: int,
@@ -49,7 +63,7 @@ def _program(
         model=built,
         optimizer=optimizers.build(**fields, variables=built.trainable_variables),
         augment=augment.build(**asdict(change)),
-        label_smoothing=label_smoothing,
+        smooths_labels=smooths_labels,
         jit_compile=jit_compile,
     )
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trialmaker import arguments, config, description, manual, platform
+from hydra_plugins.optuna_sweeper.trial import current_trial, is_worker
+from trialmaker import arguments, brought, config, description, manual, platform, studies
 from trialmaker.errors import UserError
+from trialmaker.schema import Config
 from trialmaker.stopping import Signals, Stopped
 
 log = logging.getLogger(__name__)
@@ -26,91 +29,106 @@ OUTPUT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EI
 LOOKS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "-i", "--shell-completion", "-sc"}  # flags: nothing is run
 
 
-def train(started: float | None = None) -> int:
+def train(started: float | None = None, signals: Signals | None = None) -> int:
     """Run what ``sys.argv`` asks for, and leave ``success`` or ``failure`` in the output.
 
     Args:
         started: ``time.monotonic()`` when the process began; None for now.
+        signals: entered by the caller; None for new ones.
 
     Returns:
         0 done; 2 the person's mistake, on standard error, a line each; 1 a bug, with its traceback; 143 stopped by
         SIGTERM, 130 by Ctrl-C.
     """
     typed = sys.argv[1:]
-    job = _Job(started or time.monotonic())
-    try:
-        with job.signals:
+    with nullcontext(signals) if signals else Signals() as signals:
+        job = _Job(started or time.monotonic(), signals, typed)
+        try:
             _run(job)
-    except UserError as error:
-        job.refuse(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        job.refuse(arguments.explain(error, sys.argv[1:]))
-    except Stopped as stopped:
-        job.fail(stopped.exit_code, str(stopped))
-    except Exception as error:
-        if isinstance(error, OSError) and not job.has_begun:
-            job.refuse(_no_output(error))
-        else:
-            job.fail(1, " ".join(f"{type(error).__name__}: {error}".split()), details=traceback.format_exc())
-    finally:
-        sys.argv[1:] = typed
-    if not {word.partition("=")[0] for word in typed} & LOOKS:
+        except Stopped as stopped:
+            job.fail(stopped.exit_code, str(stopped))
+        except Exception as error:
+            job.explain(error, sys.argv[1:])
+        finally:
+            sys.argv[1:] = typed
         job.leave_result()
     return job.code
 
 
 def _run(job: "_Job") -> None:
+    job.signals.begin()
     register_resolvers()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
-    brought = platform.brought_configs()
-    sys.argv[1:] = arguments.translate(sys.argv[1:], [platform.CONF, *brought])
-    sys.argv += [f"hydra.searchpath=['file://{folder}']" for folder in brought]
+    folders = brought.folders()
+    sys.argv[1:] = arguments.translate(sys.argv[1:], [platform.CONF, *folders])
+    sys.argv += map(brought.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(platform.CONF), config_name="config")(job.run)()
+    studies.finish()
 
 
 class _Job:
     """What one command runs, a run or those of a multirun, and how that ended.
 
     Attributes:
-        has_begun: whether Hydra has made a run's directory and called it.
         code: the exit code so far.
+        outputs: those of its runs; of none as long as none has begun.
     """
 
-    def __init__(self, started: float) -> None:
-        self.started = started
-        self.signals = Signals()
-        self.has_begun = False
+    def __init__(self, started: float, signals: Signals, typed: list[str]) -> None:
+        self.started, self.signals, self.typed = started, signals, typed
         self.code = 0
         self.causes: list[str] = []
         self.details = ""
-        self.output = platform.root() / "output"
+        self.outputs: set[Path] = set()
+        signals.last_words = self.last_words
 
     def run(self, composed: DictConfig) -> float | None:
         """One run. Its value, the best objective, is what a sweeper optimizes; None for one with a mistake."""
         from trialmaker import launch
 
-        self.has_begun = True
+        self.signals.begin()
+        directory = Path(HydraConfig.get().runtime.output_dir)
         try:
             checked = config.load(composed)
-            self.output = Path(checked.output).absolute()
-            platform.begin(self.output)
-            platform.check()
-            for line in description.lines(asdict(checked), arguments.command_line(HydraConfig.get().overrides.task)):
-                log.info(line)
-            started, self.started = self.started, time.monotonic()  # the next run of a multirun starts then
-            directory = Path(HydraConfig.get().runtime.output_dir)
-            return launch.run(checked, run_directory=directory, started=started, signals=self.signals)
-        except UserError as error:  # Hydra would call an exception a bug of the job
-            self.refuse(error)
-        except OSError as error:
-            if error.errno not in OUTPUT_ERRORS:
+            self._begin(checked, directory)
+            return launch.run(checked, run_directory=directory, started=self.started, signals=self.signals)
+        except (UserError, OSError) as error:  # Hydra would call an exception a bug of the job
+            self.signals.check()
+            if isinstance(error, OSError) and error.errno not in OUTPUT_ERRORS:
                 raise
-            self.refuse(_no_output(error))
+            if current_trial().number is not None:
+                raise  # the sweep goes on, and notes why this trial did not
+            self.explain(error, [])
+        finally:
+            self.started = time.monotonic()  # when the next run of a multirun starts
         return None  # and the next run of a multirun begins
 
-    def refuse(self, error: UserError) -> None:
-        """Note mistakes, and tell them."""
-        self.fail(error.exit_code, *(f"error: {_one_line(mistake)}" for mistake in error.mistakes))
+    def _begin(self, checked: Config, directory: Path) -> None:
+        output = Path(checked.output).absolute()
+        self.outputs.add(output)
+        if not is_worker():
+            platform.begin(output)
+        platform.check()
+        description.hide_passwords(directory / ".hydra")
+        command = arguments.command_line(HydraConfig.get().overrides.task)
+        if current_trial().number is None:
+            for line in description.lines(asdict(checked), command):
+                log.info(line)
+
+    def explain(self, error: Exception, argv: list[str]) -> None:
+        """Note an exception, and tell it: a person's mistake a line each, a bug with its traceback."""
+        if self.signals.received is not None:  # what fails after a signal fails because of it
+            stopped = Stopped(self.signals.received, self.signals.where)
+            self.fail(stopped.exit_code, str(stopped))
+        elif isinstance(error, UserError):
+            self._refuse(error)
+        elif isinstance(error, HydraException | OmegaConfBaseException):
+            self._refuse(arguments.explain(error, argv))
+        elif isinstance(error, OSError) and (not self.outputs or error.errno in OUTPUT_ERRORS):
+            self._refuse(self._unusable(error))
+        else:
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            self.fail(1, cause, details="".join(traceback.format_exception(error)))
 
     def fail(self, code: int, *causes: str, details: str = "") -> None:
         """Note why, and tell it on standard error."""
@@ -121,11 +139,37 @@ class _Job:
 
     def leave_result(self) -> None:
         """``success`` or ``failure``, for whoever looks at the output alone."""
-        if self.code:
-            causes = (cause.removeprefix("error: ") for cause in self.causes)
-            platform.failed(self.output, "\n".join(causes), self.details)
-        else:
-            platform.succeeded(self.output)
+        if {word.partition("=")[0] for word in self.typed} & LOOKS or is_worker():
+            return
+        for output in self.outputs or {self._meant_output()}:
+            if self.code:
+                causes = (cause.removeprefix("error: ") for cause in self.causes)
+                platform.failed(output, "\n".join(causes), self.details)
+            else:
+                platform.succeeded(output)
+
+    def last_words(self, cause: str) -> None:
+        """Leave ``failure`` when the process ends at once."""
+        self.code, self.causes = 1, [cause]
+        self.leave_result()
+
+    def _refuse(self, error: UserError) -> None:
+        self.fail(error.exit_code, *(f"error: {_one_line(mistake)}" for mistake in error.mistakes))
+
+    def _meant_output(self) -> Path:
+        """Where a run would have written, as far as the words tell that none has understood."""
+        for word, following in zip(self.typed, [*self.typed[1:], ""], strict=True):
+            name, equals, value = word.lstrip("-").partition("=")
+            if name == "output" and (value if equals else following):
+                return Path(value if equals else following).absolute()
+        return platform.root() / "output"
+
+    def _unusable(self, error: OSError) -> UserError:
+        place = Path(str(error.filename))
+        inputs = platform.root() / "input"
+        law = "the output must be a folder that can be written to"
+        law = "it must be readable" if place.is_relative_to(inputs) else law
+        return UserError(f"{error.filename}: {error.strerror}: {law}")
 
 
 def register_resolvers() -> None:
@@ -138,10 +182,6 @@ def register_resolvers() -> None:
 def _input(name: str) -> str | None:
     found = platform.inputs().get(name)
     return str(found) if found else None
-
-
-def _no_output(error: OSError) -> UserError:
-    return UserError(f"{error.filename}: {error.strerror}: the output must be a folder that can be written to")
 
 
 def _one_line(text: str) -> str:

@@ -32,9 +32,17 @@ def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
         yield without_password(f"{group}: " + " ".join(f"{name}={_text(value)}" for name, value in fields.items()))
 
 
+def hide_passwords(folder: Path) -> None:
+    """In the text files of a folder, which are kept and shown."""
+    for path in folder.glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        if (hidden := without_password(text)) != text:
+            path.write_text(hidden, encoding="utf-8")
+
+
 def without_password(text: str) -> str:
-    """The text, without the passwords of addresses such as ``https://name:password@host``."""
-    return re.sub(r"(\w://[^/@\s:]*):[^/@\s]*@", r"\1:***@", text)
+    """The text, without the names and passwords in addresses such as ``https://name:password@host``."""
+    return re.sub(r"(\w://)[^/\s'\"]*@", r"\1***@", text)
 
 
 def _version() -> str:
@@ -58,8 +66,11 @@ def _memory_bytes() -> int:
 
 
 def _input(path: Path) -> str:
-    entries = sum(1 for _ in path.iterdir()) if path.is_dir() else 1
-    return f"input/{path.name}: {entries} entries" + ("" if path.name in USED else ", not used")
+    try:
+        entries = f"{sum(1 for _ in path.iterdir()) if path.is_dir() else 1} entries"
+    except OSError as error:
+        entries = str(error.strerror)
+    return f"input/{path.name}: {entries}" + ("" if path.name in USED else ", not used")
 
 
 def _text(value: Any) -> str:

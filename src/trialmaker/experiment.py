@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hydra_plugins.optuna_sweeper.trial import current_trial
 from trialmaker import building, initial_weights, optimizers, platform, progress, training
 from trialmaker.data.splits import Dataset, Split
-from trialmaker.events import EpochDone, Listener
+from trialmaker.events import EpochDone, Event, Listener
 from trialmaker.objective import Objective
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card
@@ -52,13 +53,19 @@ def run(
     log.info(f"{config.model.name}: {twin.count_params():,} parameters; {_sizes(dataset)}; output: {output}")
     if config.init_model:
         log.info(f"starts from the weights of {initial_weights.load(twin, Path(config.init_model))}")
-    weights, program = twin.get_weights(), building.program(config, dataset)
+    program = building.begun(config, dataset, twin.get_weights())
     publisher = Publisher(twin, dataset.class_names, _CardWriter(config, digest, tracker), output / "model")
-    event_files = EventFiles(output / "tensorboard" / platform.run_name(run_directory, output))
+    trial = _Trial(config.objective)
+    listeners: list[Listener] = [tracker, publisher, trial]
+    if not trial.is_one:
+        listeners.append(EventFiles(output / "tensorboard" / platform.run_name(run_directory, output)))
     with signals.deferred(), publisher:
-        ending = _Ending(config.training, started, signals)
-        outcome = _fit(config, program, weights, dataset, [tracker, publisher, event_files], ending)
+        ending = _Ending(config.training, started, signals, trial)
+        outcome = _fit(config, program, dataset, listeners, ending)
         signals.where = _where(config, outcome)
+    if trial.is_one:  # of a study, whose best model alone is tested, at its end
+        tracker.is_pruned = trial.is_pruned
+        return outcome.best.metrics[config.objective]
     metrics = _test(config, program, dataset, outcome, tracker)
     publisher.tested(metrics)
     published = publisher.version_directory
@@ -77,20 +84,37 @@ def find_devices() -> list[str]:
 class _Ending:
     """Why to end before the last epoch: a signal, or the time limit less its margin."""
 
-    def __init__(self, wanted: Training, started: float, signals: Signals) -> None:
+    def __init__(self, wanted: Training, started: float, signals: Signals, trial: "_Trial") -> None:
+        self.trial = trial
         self.deadline = started + (wanted.max_seconds or math.inf) - wanted.margin_seconds
         self.signals = signals
 
     def __call__(self) -> str | None:
         if self.signals.received is not None:
             return "signal"
+        if self.trial.is_pruned:
+            return "pruned"
         return "max_seconds" if time.monotonic() >= self.deadline else None
+
+
+class _Trial:
+    """A listener that reports to the study which the run is a trial of, if it is one."""
+
+    def __init__(self, objective: str) -> None:
+        self.objective = objective
+        self.current = current_trial()
+        self.is_one = self.current.number is not None
+        self.is_pruned = False
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochDone):
+            self.current.report(event.metrics[self.objective], event.epoch)
+            self.is_pruned = self.current.should_prune()
 
 
 def _fit(
     config: Config,
     program: Program,
-    weights: list[np.ndarray],
     dataset: Dataset,
     listeners: list[Listener],
     stop: _Ending,
@@ -106,7 +130,6 @@ def _fit(
     with progress.listener(total_steps=steps_per_epoch * wanted.epochs) as lines:
         outcome = training.fit(
             program=program,
-            weights=weights,
             learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
             train=dataset.train,
             validation=dataset.validation,

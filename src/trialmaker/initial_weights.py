@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -60,11 +61,11 @@ def _of_saved_model(folder: Path) -> list[np.ndarray]:
     """The weights alone, without the graph."""
     try:
         checkpoint = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-    except (tf.errors.OpError, RuntimeError) as error:
+        count = len(checkpoint.get_variable_to_dtype_map())
+        names = [f"ordered_weights/{at}/.ATTRIBUTES/VARIABLE_VALUE" for at in range(count)]
+        weights = [checkpoint.get_tensor(name) for name in names if checkpoint.has_tensor(name)]
+    except (tf.errors.OpError, RuntimeError, IndexError) as error:
         raise UserError(f"init_model={folder}: its variables cannot be read: {_one_line(error)}") from error
-    count = len(checkpoint.get_variable_to_dtype_map())
-    names = [f"ordered_weights/{at}/.ATTRIBUTES/VARIABLE_VALUE" for at in range(count)]
-    weights = [checkpoint.get_tensor(name) for name in names if checkpoint.has_tensor(name)]
     if not weights:
         raise UserError(f"init_model={folder}: is not a model that this project published")
     return weights
@@ -78,12 +79,33 @@ def _of_keras(path: Path) -> list[np.ndarray]:
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:
+    count = _count_in_h5(path)
+    if count is not None and count > len(model.weights):  # fewer, Keras tells, with the layer's name
+        raise UserError(f"init_model={path}: {_other_number(model, count)}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the same thing as the error
             model.load_weights(path)
     except Exception as error:  # as above
         raise UserError(f"init_model={path}: its weights do not fit: {_one_line(error)}") from error
+
+
+def _count_in_h5(path: Path) -> int | None:
+    """How many weights a ``.weights.h5`` holds; None of another file. Keras itself ignores those that are too many."""
+    weights: list[str] = []
+
+    def visit(name: str, found: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(found, h5py.Dataset) and "seed_generator" not in name:
+            weights.append(name)
+
+    try:
+        with h5py.File(path) as file:
+            if "layers" not in file:
+                return None
+            file["layers"].visititems(visit)
+    except OSError:
+        return None
+    return len(weights)
 
 
 def _set(model: keras.Model, weights: Sequence[np.ndarray], found: Path) -> None:
@@ -93,12 +115,14 @@ def _set(model: keras.Model, weights: Sequence[np.ndarray], found: Path) -> None
             shapes = f"{list(theirs.shape)} there, {list(ours.shape)} in this config"
             raise UserError(f"init_model={found}: layer {ours.path} has another shape: {shapes}")
     if len(model.weights) != len(weights):
-        counts = f"{len(weights)} weights there, {len(model.weights)} in this config"
-        missing = f"; the first without a counterpart is {model.weights[len(weights)].path}" * (
-            len(weights) < len(model.weights)
-        )
-        raise UserError(f"init_model={found}: has another number of layers: {counts}{missing}")
+        raise UserError(f"init_model={found}: {_other_number(model, len(weights))}")
     model.set_weights(list(weights))
+
+
+def _other_number(model: keras.Model, count: int) -> str:
+    ours = model.weights
+    text = f"has another number of layers: {count} weights there, {len(ours)} in this config"
+    return f"{text}; the first without a counterpart is {ours[count].path}" if count < len(ours) else text
 
 
 def _one_line(error: Exception) -> str:

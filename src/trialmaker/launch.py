@@ -4,21 +4,25 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from hydra_plugins.optuna_sweeper.trial import current_trial
 from trialmaker import platform
 from trialmaker.config import flat
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
 from trialmaker.description import without_password
-from trialmaker.schema import Config
+from trialmaker.errors import UserError
+from trialmaker.schema import Config, Data
 from trialmaker.stopping import Signals
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
@@ -36,27 +40,36 @@ def run(config: Config, *, run_directory: Path, started: float, signals: Signals
     Returns:
         the best value of the objective.
     """
+    if config.init_model and not Path(config.init_model).exists():
+        raise UserError(f"init_model={config.init_model}: there is no such file or folder")
     dataset: Future[Dataset] = Future()
     # A daemon: a run that is stopped does not wait for a download.
     threading.Thread(target=_load, args=(config, dataset), daemon=True).start()
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
-    with Tracker(_start(config, run_directory)) as tracker:
-        return _train(config, run_directory, dataset, tracker, started, signals)
+    with Tracker(start_of(config, run_directory)) as tracker:
+        value = _train(config, run_directory, dataset, tracker, started, signals)
+        signals.hold()
+    return value
 
 
 def _load(config: Config, dataset: "Future[Dataset]") -> None:
     try:
-        dataset.set_result(loading.load(**asdict(config.data)))
+        dataset.set_result(read(config.data))
     except BaseException as error:
         dataset.set_exception(error)
+
+
+@lru_cache(maxsize=1)  # the next run of a multirun has mostly the same data
+def read(data: Data) -> Dataset:
+    """The data set."""
+    return loading.load(**asdict(data))
 
 
 def _train(
     config: Config, directory: Path, dataset: "Future[Dataset]", tracker: Tracker, started: float, signals: Signals
 ) -> float:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters reaches Python as an exception
-    with _standard_error_to(directory / "tensorflow.log"), _without("sklearn", "pandas"):
+    with importing_tensorflow(directory):
         from trialmaker import experiment
 
         devices = experiment.find_devices()
@@ -64,11 +77,29 @@ def _train(
     return experiment.run(
         config,
         run_directory=directory,
-        dataset=dataset.result(),
+        dataset=_in_time(config, dataset, started),
         tracker=tracker,
         started=started,
         signals=signals,
     )
+
+
+def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Dataset:
+    limit = config.training.max_seconds
+    left = None if limit is None else started + limit - config.training.margin_seconds - time.monotonic()
+    if not dataset.done() and left is not None:
+        wait([dataset], max(0.0, left))
+        if not dataset.done():
+            raise UserError(f"training.max_seconds={limit:g}: was over before the data had been read")
+    return dataset.result()
+
+
+@contextmanager
+def importing_tensorflow(directory: Path) -> Iterator[None]:
+    """Inside, it is imported faster, and in silence: what it prints goes to ``tensorflow.log`` in the directory."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters reaches Python as an exception
+    with _standard_error_to(directory / "tensorflow.log"), _without("sklearn", "pandas"):
+        yield
 
 
 @contextmanager
@@ -99,7 +130,8 @@ def _without(*packages: str) -> Iterator[None]:
             del sys.modules[package]
 
 
-def _start(config: Config, run_directory: Path) -> Start:
+def start_of(config: Config, run_directory: Path) -> Start:
+    """What the tracking process is told first."""
     return Start(
         uri=config.tracking.uri,
         output=Path(config.output).absolute(),
@@ -110,4 +142,6 @@ def _start(config: Config, run_directory: Path) -> Start:
         params={name: without_password(value) for name, value in flat(asdict(config))},
         resolved_config=without_password(OmegaConf.to_yaml(asdict(config))),
         system_metrics_seconds=config.tracking.system_metrics_seconds,
+        study=current_trial().study,
+        trial=current_trial().number,
     )

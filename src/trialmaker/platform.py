@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from trialmaker.files import write_text
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONF = PROJECT / "conf"
+IP_WITH_PORT = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+)?")
 
 
 def root() -> Path:
@@ -34,21 +36,6 @@ def inputs() -> dict[str, Path]:
     return {path.name: path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
 
 
-def brought_configs() -> list[Path]:
-    """The folder ``input/config`` with a person's own config files, if there is one.
-
-    Raises:
-        UserError: a file there has the name of one of ours, and so would never be read.
-    """
-    folder = inputs().get("config")
-    if not folder or not folder.is_dir():
-        return []
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*.yaml"))
-    if taken := [folder / path for path in files if (CONF / path).exists()]:
-        raise UserError(*(f"{path}: TrialMaker has a config file of that name: rename yours" for path in taken))
-    return [folder]
-
-
 def check() -> None:
     """Refuse what a job asks for and this version can't do.
 
@@ -64,15 +51,20 @@ def check() -> None:
 
 
 def instances(resource: Path) -> int:
-    """How many instances a ``resource.json`` names. Its form is not documented: each object with an address is one."""
+    """How many instances a ``resource.json`` names. Its form is not documented.
+
+    Each object with an address is one, and each IP address; in doubt the higher number counts.
+    """
     try:
-        return max(1, sum(1 for _ in _addresses(json.loads(resource.read_text(encoding="utf-8")))))
-    except (OSError, ValueError):
+        text = resource.read_text(encoding="utf-8")
+        objects = sum(1 for _ in _addresses(json.loads(text)))
+    except (OSError, ValueError, RecursionError):
         return 1
+    return max(1, objects, len(set(IP_WITH_PORT.findall(text))))
 
 
 def _addresses(part: Any) -> Iterator[Any]:
-    if isinstance(part, dict) and any(key.lower() in ("ip", "host", "address") for key in part):
+    if isinstance(part, dict) and any(key.lower().endswith(("ip", "host", "address")) for key in part):
         yield part
     elif isinstance(part, dict | list):
         for inner in part.values() if isinstance(part, dict) else part:

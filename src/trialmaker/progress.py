@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -89,6 +90,11 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__(sys.stdout)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """What is no progress must not look like it: the platform searches all lines for "accuracy", blank, number."""
+        text = super().format(record)
+        return text if record.name == __name__ else re.sub(r"accuracy(?=\s)", "accuracy\N{MIDDLE DOT}", text)
 
     def handleError(self, record: logging.LogRecord) -> None:
         if isinstance(sys.exc_info()[1], BrokenPipeError):

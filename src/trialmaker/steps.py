@@ -29,12 +29,13 @@ def data_order(*, seed: int, epoch: int, examples: int, batch_size: int) -> np.n
 class Program:
     """A model and its optimizer, compiled once for any number of trainings in a process.
 
-    What is compiled knows neither data nor seed nor learning rate: they are arguments of each call. So the next run of
-    a multirun need not compile again, and its memory does not grow: XLA keeps for ever what it has compiled, and
-    TensorFlow what a loop has captured.
+    What is compiled knows neither data nor seed nor learning rate: they are arguments of each call. Dropout rate,
+    weight decay and label smoothing are variables. So the next run of a multirun need not compile again, and memory
+    does not grow: XLA keeps for ever what it has compiled, and TensorFlow what a loop has captured.
 
     Args:
-        label_smoothing: in [0, 1).
+        model, optimizer: their dropout and weight decay are on or off for good; ``begin`` sets how much.
+        smooths_labels: whether there is label smoothing.
     """
 
     def __init__(
@@ -43,16 +44,37 @@ class Program:
         model: keras.Model,
         optimizer: keras.Optimizer,
         augment: Augment,
-        label_smoothing: float,
+        smooths_labels: bool,
         jit_compile: bool,
     ) -> None:
         self.model, self.optimizer = model, optimizer
+        self.label_smoothing, self.dropout_rate, self.weight_decay = (tf.Variable(0.0) for _ in range(3))
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = self.dropout_rate
+        if optimizer.weight_decay is not None:
+            optimizer.weight_decay = self.weight_decay
         self._fresh = [variable.numpy() for variable in optimizer.variables]
-        self._run = tf.function(_loop(model, optimizer, augment, label_smoothing), jit_compile=jit_compile)
+        smoothing = self.label_smoothing if smooths_labels else None
+        self._run = tf.function(_loop(model, optimizer, augment, smoothing), jit_compile=jit_compile)
         self._logits = tf.function(lambda images: model(_scaled(images), training=False), jit_compile=jit_compile)
 
-    def begin(self, weights: Sequence[np.ndarray]) -> None:
-        """Start anew: with these weights, and the optimizer as it was built."""
+    def begin(
+        self,
+        weights: Sequence[np.ndarray],
+        *,
+        dropout_rate: float = 0.0,
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        """Start anew: with these weights, and the optimizer as it was built.
+
+        Args:
+            dropout_rate, label_smoothing: in [0, 1); weight_decay: at least 0. Each counts where it is on.
+        """
+        self.dropout_rate.assign(dropout_rate)
+        self.weight_decay.assign(weight_decay)
+        self.label_smoothing.assign(label_smoothing)
         self.model.set_weights(list(weights))
         for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
@@ -87,7 +109,7 @@ class Program:
 
 
 def _loop(
-    model: keras.Model, optimizer: keras.Optimizer, augment: Augment, label_smoothing: float
+    model: keras.Model, optimizer: keras.Optimizer, augment: Augment, label_smoothing: tf.Variable | None
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
     dropouts = _dropout_states(model)
 
@@ -129,12 +151,16 @@ def _scaled(images: tf.Tensor) -> tf.Tensor:
 
 
 def _step(
-    model: keras.Model, optimizer: keras.Optimizer, images: tf.Tensor, labels: tf.Tensor, label_smoothing: float
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    label_smoothing: tf.Variable | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     with tf.GradientTape() as tape:
         logits = model(images, training=True)
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-        if label_smoothing:
+        if label_smoothing is not None:
             uniform = -tf.reduce_mean(tf.nn.log_softmax(logits))
             loss = (1 - label_smoothing) * loss + label_smoothing * uniform
     optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)

@@ -3,10 +3,12 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
+
+LIMIT_SECONDS = 17.0  # from a signal to the end of the process, whatever hangs
 
 
 class Stopped(BaseException):
@@ -23,18 +25,28 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """While entered, SIGTERM and SIGINT raise ``Stopped`` in the main thread; a second one ends the process at once.
+    """While entered, SIGTERM and SIGINT raise ``Stopped`` in the main thread; a second one ends the process at once,
+    and so does the first one when something hangs.
 
     Attributes:
         received: the signal's number, or None.
         where: for the message: how far the run has come.
+        last_words: called with the message when the process ends at once.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self.where = "before the first step"
+        self.last_words: Callable[[str], None] = lambda _: None
         self.are_deferred = False
         self.previous: dict[int, Any] = {}
+        self.watchdog: threading.Timer | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Another run begins."""
+        self.where = "before the first step"
+        self.are_deferred = False
+        self.check()
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():  # no other may have handlers
@@ -45,6 +57,8 @@ class Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
+        if self.watchdog:
+            self.watchdog.cancel()
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -52,9 +66,16 @@ class Signals:
         self.are_deferred = True
         try:
             yield
+        except Exception:
+            self.check()  # what fails after a signal fails because of it
+            raise
         finally:
             self.are_deferred = False
         self.check()
+
+    def hold(self) -> None:
+        """From here on the run is as good as done: a signal is for the next one."""
+        self.are_deferred = True
 
     def check(self) -> None:
         """Raise ``Stopped`` if a signal has come."""
@@ -63,7 +84,16 @@ class Signals:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.received is not None:
-            os._exit(128 + number)
+            self._end_at_once()
         self.received = number
+        self.watchdog = threading.Timer(LIMIT_SECONDS, self._end_at_once)
+        self.watchdog.daemon = True
+        self.watchdog.start()
         if not self.are_deferred:
             self.check()
+
+    def _end_at_once(self) -> None:
+        stopped = Stopped(self.received or signal.SIGTERM, self.where)
+        with suppress(Exception):
+            self.last_words(str(stopped))
+        os._exit(stopped.exit_code)

@@ -37,7 +37,6 @@ class Outcome:
 def fit(
     *,
     program: Program,
-    weights: Sequence[np.ndarray],
     learning_rates: Callable[[np.ndarray], np.ndarray],
     train: Split,
     validation: Split,
@@ -51,12 +50,12 @@ def fit(
 ) -> Outcome:
     """Train, and leave the best epoch's weights in the program's model.
 
-    The weights after each step are a pure function of ``weights`` and of what trains them (program, learning_rates,
-    train, seed, batch_size): neither the clock nor a listener nor an earlier training has a part in them.
+    The weights after each step are a pure function of what the program began with and of what trains them
+    (learning_rates, train, seed, batch_size): neither the clock nor a listener nor an earlier training has a part in
+    them.
 
     Args:
-        program: what is trained; one training at a time.
-        weights: the initial ones, in the model's order.
+        program: what is trained; just begun, one training at a time.
         learning_rates: of steps, counted from 0: float32 [n] to float32 [n].
         patience: end after so many epochs without a better objective; None for never.
         stop: asked after each call into the compiled loop; a reason ends the training, and the epoch begun is
@@ -68,7 +67,6 @@ def fit(
     """
     if batch_size > len(train):
         raise UserError(f"training.batch_size={batch_size} is more than the {len(train)} training examples: lower it")
-    program.begin(weights)
     calls = _Calls(run=program.steps_over(train.images, train.labels, seed=seed), stop=stop)
     best: EpochDone | None = None
     reason = "epochs"

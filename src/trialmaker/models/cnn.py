@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from trialmaker.errors import UserError
+from trialmaker.models.dropout import Dropout
 
 XLA_IS_FASTER_ON_CPU = False  # its CPU convolutions are several times slower than oneDNN's
 
@@ -47,10 +48,10 @@ def build(
             x = _activate(x, activation, batch_norm, name)
     x = layers.Flatten()(x)
     for number, units in enumerate(dense_units, start=1):
-        x = layers.Dropout(dropout_rate)(x) if dropout_rate else x
+        x = Dropout(dropout_rate)(x) if dropout_rate else x
         x = layers.Dense(units, use_bias=not batch_norm, name=f"dense_{number}")(x)
         x = _activate(x, activation, batch_norm, f"dense_{number}")
-    x = layers.Dropout(dropout_rate)(x) if dropout_rate else x
+    x = Dropout(dropout_rate)(x) if dropout_rate else x
     return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="cnn")
 
 

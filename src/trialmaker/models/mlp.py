@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from trialmaker.models.dropout import Dropout
+
 XLA_IS_FASTER_ON_CPU = True
 
 NORM_MOMENTUM = 0.9  # Keras' 0.99 needs thousands of steps before validation means anything
@@ -32,5 +34,5 @@ def build(
             x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{number}")(x)
         x = layers.Activation(activation)(x)
         if dropout_rate:
-            x = layers.Dropout(dropout_rate)(x)
+            x = Dropout(dropout_rate)(x)
     return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="mlp")

@@ -1,5 +1,6 @@
 """The training process' end of tracking. Light: it imports no MLflow."""
 
+import atexit
 import json
 import os
 import pickle
@@ -15,7 +16,7 @@ from typing import Any
 from trialmaker.description import without_password
 from trialmaker.errors import UserError
 from trialmaker.events import EpochDone, Event, StepsMean
-from trialmaker.tracking.messages import End, Message, Metrics, Start
+from trialmaker.tracking.messages import End, Message, Metrics, Start, StudyDone
 
 KILLED_SECONDS = 10.0  # a run that was stopped by a signal waits no longer for MLflow
 SOURCE = Path(__file__).resolve().parents[2]
@@ -28,29 +29,18 @@ class Tracker:
     process that dies without a word leaves a closed pipe, and the run KILLED.
     """
 
-    def __init__(self, start: Start) -> None:
-        self.log = start.run_directory / "tracking.log"
+    def __init__(self, first: Start | StudyDone) -> None:
+        start = first if isinstance(first, Start) else first.start
         self.where = without_password(start.store)
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
-        }
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "trialmaker.tracking.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                start_new_session=True,  # Ctrl-C is for the training process; it then tells this one
-            )
-        self.outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self.sender = threading.Thread(target=self._send_all, daemon=True)
-        self.sender.start()
-        self.send(start)
+        self.log = start.run_directory / "tracking.log"
+        self.is_pruned = False
+        self.lost: Exception | None = None
+        self.worker = _worker(start)
+        self.send(first)
 
     def send(self, message: Message) -> None:
         """Queue a message; never waits for MLflow."""
-        self.outbox.put(message)
+        self.worker.outbox.put(message)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochDone):
@@ -65,28 +55,74 @@ class Tracker:
         Raises:
             UserError: the store cannot be used.
         """
-        return str(self._reply()["run_id"])
+        return str(self.reply()["run_id"])
 
     def __enter__(self) -> "Tracker":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
-        self.send(_end(error))
-        self.outbox.put(None)
-        failed = error is not None
-        patience = threading.Timer(KILLED_SECONDS, self.process.kill)
-        if failed and not isinstance(error, Exception):
+        self.send(_end(error, self.is_pruned))
+        patience = threading.Timer(KILLED_SECONDS, self.worker.process.kill)
+        if error is not None and not isinstance(error, Exception):
             patience.start()
-        self.sender.join()
         try:
             _ = self.run_id
-            self._reply()
+            self.reply()
         except UserError as lost:
-            if not failed:
+            if error is None:
                 raise lost from None
         finally:
-            self.process.wait()
             patience.cancel()
+
+    def reply(self) -> dict[str, Any]:
+        """The next word of the tracking process; raises if it is one of failure, and then always."""
+        if self.lost:
+            raise self.lost
+        line = self.worker.read()
+        reply: dict[str, Any] = (
+            json.loads(line) if line.strip() else {"error": f"it ended without a word; see {self.log}"}
+        )
+        if "bug" in reply:
+            self.lost = RuntimeError(without_password(f"the tracking process failed: {reply['bug']}"))
+        if "error" in reply:
+            self.lost = UserError(f"MLflow tracking at {self.where} failed: {without_password(reply['error'])}")
+        if self.lost:
+            self.worker.close()  # it ends too; the next run has another
+            raise self.lost
+        return reply
+
+
+class _Worker:
+    """The tracking process: importing MLflow takes it seconds, so it serves all runs of this process, in turn."""
+
+    def __init__(self, log: Path) -> None:
+        path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "trialmaker.tracking.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=os.environ | {"PYTHONPATH": path},
+            )
+        self.outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self.sender = threading.Thread(target=self._send_all, daemon=True)
+        self.sender.start()
+        self.is_open = True
+        self.stores: set[str] = set()
+        atexit.register(self.close)
+
+    def read(self) -> bytes:
+        return self.process.stdout.readline() if self.process.stdout else b""
+
+    def close(self) -> None:
+        """No more messages; wait until it has ended."""
+        if self.is_open:
+            self.is_open = False
+            atexit.unregister(self.close)
+            self.outbox.put(None)
+            self.sender.join()
+            self.process.wait()
             if self.process.stdout:
                 self.process.stdout.close()
 
@@ -103,20 +139,35 @@ class Tracker:
         with suppress(BrokenPipeError):
             pipe.close()
 
-    def _reply(self) -> dict[str, Any]:
-        line = self.process.stdout.readline() if self.process.stdout else b""
-        reply: dict[str, Any] = (
-            json.loads(line) if line.strip() else {"error": f"it ended without a word; see {self.log}"}
-        )
-        if "bug" in reply:
-            raise RuntimeError(without_password(f"the tracking process failed: {reply['bug']}"))
-        if "error" in reply:
-            raise UserError(f"MLflow tracking at {self.where} failed: {without_password(reply['error'])}")
-        return reply
+
+_workers: list[_Worker] = []  # none, or the one of this process
 
 
-def _end(error: BaseException | None) -> End:
+def _worker(start: Start) -> _Worker:
+    """The tracking process, unless it has ended, or holds a store open that was taken away."""
+    for worker in _workers:
+        if start.store in worker.stores and not start.uri and not (start.output / "mlflow.db").exists():
+            worker.close()
+    alive = [worker for worker in _workers if worker.is_open and worker.process.poll() is None]
+    _workers[:] = alive or [_Worker(start.run_directory / "tracking.log")]
+    _workers[0].stores.add(start.store)
+    return _workers[0]
+
+
+def record_study(done: StudyDone) -> str:
+    """Tell what a study found.
+
+    Returns:
+        the id of its MLflow run.
+    """
+    tracker = Tracker(done)
+    run_id = tracker.run_id
+    tracker.reply()
+    return run_id
+
+
+def _end(error: BaseException | None, is_pruned: bool) -> End:
     if error is None:
-        return End("FINISHED")
+        return End("KILLED" if is_pruned else "FINISHED", is_pruned=is_pruned)
     killed = not isinstance(error, Exception)  # a signal
     return End("KILLED" if killed else "FAILED", f"{type(error).__name__}: {error}")

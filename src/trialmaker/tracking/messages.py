@@ -19,6 +19,8 @@ class Start:
         params: flat config values.
         resolved_config: the config as YAML, without interpolations.
         system_metrics_seconds: sampling interval, seconds.
+        study: of which the run is a trial, or None; then its run is a child of the study's.
+        trial: its number.
     """
 
     uri: str | None
@@ -30,6 +32,8 @@ class Start:
     params: dict[str, str]
     resolved_config: str
     system_metrics_seconds: float
+    study: str | None = None
+    trial: int | None = None
 
     @property
     def store(self) -> str:
@@ -83,10 +87,29 @@ class BestModel:
 
 @dataclass(frozen=True)
 class End:
-    """End the run. ``status``: FINISHED, FAILED or KILLED; ``message``: why, if it is not FINISHED."""
+    """End the run. ``status``: FINISHED, FAILED or KILLED; ``message``: why, if it is not FINISHED.
+
+    A trial that was pruned is KILLED, and tagged.
+    """
 
     status: str
     message: str = ""
+    is_pruned: bool = False
 
 
-Message = Start | DataUsed | Metrics | Tested | BestModel | End
+@dataclass(frozen=True)
+class StudyDone:
+    """In place of a run: what a study found goes to its own run, the parent of its trials'.
+
+    Args:
+        start: of the study's run.
+        storage: Optuna's.
+        metrics: of the best model, on the test split.
+    """
+
+    start: Start
+    storage: str
+    metrics: dict[str, float]
+
+
+Message = Start | DataUsed | Metrics | Tested | BestModel | End | StudyDone

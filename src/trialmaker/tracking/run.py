@@ -4,7 +4,8 @@ import fcntl
 import importlib.metadata
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.types import Schema, TensorSpec
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from trialmaker import checkout, reports
-from trialmaker.tracking import model
+from trialmaker.tracking import model, study
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
 
 SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
@@ -36,16 +37,26 @@ class Run:
         self.client = mlflow.MlflowClient(uri)
         experiment_id = self._experiment()
         mlflow.set_experiment(experiment_id=experiment_id)  # where logged models go
-        self.run_id = self.client.create_run(experiment_id, run_name=start.run_name).info.run_id
+        tags: dict[str, str] = {}
+        if start.study:
+            with _locked(start.output):
+                parent = study.parent(self.client, experiment_id, start)
+            tags = {MLFLOW_PARENT_RUN_ID: parent, study.TRIAL_TAG: str(start.trial)}
+        self.run_id = self.client.create_run(experiment_id, run_name=start.run_name, tags=tags).info.run_id
         params = [Param(key, value) for key, value in start.params.items()]
         for at in range(0, len(params), 100):
             self.client.log_batch(self.run_id, params=params[at : at + 100])
-        tags = SOURCE_TAGS | _git_tags(start.project)
+        self.history: list[Metrics] = []
+        self.machine: SystemMetricsMonitor | None = None
+        if not start.study:  # whose own run holds what its trials have in common
+            self._surroundings(uri)
+
+    def _surroundings(self, uri: str) -> None:
+        tags = SOURCE_TAGS | _git_tags(self.start.project)
         self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
         self.client.log_text(self.run_id, _versions(), "requirements.txt")
-        self.client.log_text(self.run_id, start.resolved_config, "resolved_config.yaml")
-        self.history: list[Metrics] = []
-        self.machine = SystemMetricsMonitor(self.run_id, start.system_metrics_seconds, tracking_uri=uri)
+        self.client.log_text(self.run_id, self.start.resolved_config, "resolved_config.yaml")
+        self.machine = SystemMetricsMonitor(self.run_id, self.start.system_metrics_seconds, tracking_uri=uri)
         self.machine.start()
 
     def record(self, messages: Sequence[Message]) -> None:
@@ -65,8 +76,7 @@ class Run:
 
     def _experiment(self) -> str:
         """The experiment's id. One process at a time: a new SQLite store that two make at once is broken."""
-        with (self.start.output / ".mlflow.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _locked(self.start.output):
             found = self.client.get_experiment_by_name(self.start.experiment)
             return found.experiment_id if found else self.client.create_experiment(**self._new_experiment())
 
@@ -97,15 +107,28 @@ class Run:
             self.client.log_figure(self.run_id, figure, f"pictures/{name}.png")
 
     def _end(self, end: End) -> None:
-        self.machine.finish()
+        if self.machine:
+            self.machine.finish()
         if end.message:
             self.client.set_tag(self.run_id, "trialmaker.end", end.message[:5000])
+        if self.start.study:
+            states = {"FINISHED": "COMPLETE", "FAILED": "FAIL", "KILLED": "PRUNED" if end.is_pruned else "WAITING"}
+            self.client.set_tag(self.run_id, study.STATE_TAG, states[end.status])
+            self.client.set_terminated(self.run_id, end.status)
+            return
         for path in (self.start.run_directory / ".hydra", self.start.run_directory / "train.log"):
             if path.is_dir():
                 self.client.log_artifacts(self.run_id, str(path), "config")
             elif path.exists():
                 self.client.log_artifact(self.run_id, str(path))
         self.client.set_terminated(self.run_id, end.status)
+
+
+@contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    with (output / ".mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _git_tags(project: Path) -> dict[str, str]:

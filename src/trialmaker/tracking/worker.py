@@ -14,9 +14,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from trialmaker.tracking.messages import End, Message, Start
+from trialmaker.description import without_password
+from trialmaker.tracking.messages import End, Message, Start, StudyDone
 
 # Before MLflow is imported, which reads them. A store that cannot be reached is an error in seconds, not in minutes.
 SETTINGS = {
@@ -32,7 +34,7 @@ STORES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # whose err
 
 
 def main() -> None:
-    """Serve one run, then exit."""
+    """Serve runs, one after another, until the sender is gone."""
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)  # the end of the messages is what ends this process
     reply = _keep_standard_output()
@@ -45,24 +47,35 @@ def main() -> None:
             reply({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"})
         else:
             reply({"bug": traceback.format_exc()})
-        traceback.print_exc()
-        sys.stderr.flush()
+        print(without_password(traceback.format_exc()), file=sys.stderr, flush=True)
         os._exit(1)  # the thread that reads holds standard input, over which Python's own exit would stumble
 
 
 def _serve(stream: BinaryIO, reply: Callable[[dict[str, Any]], None]) -> None:
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_read_all, args=(stream, inbox), daemon=True).start()
-    start = inbox.get()
-    if not isinstance(start, Start):
-        return
-    from trialmaker.tracking.run import Run
+    while isinstance(first := inbox.get(), Start | StudyDone):
+        start = first if isinstance(first, Start) else first.start
+        _errors_to(start.run_directory / "tracking.log")
+        from trialmaker.tracking import study
+        from trialmaker.tracking.run import Run
 
-    run = Run(start)
-    reply({"run_id": run.run_id})
-    for batch in _batches(inbox):
-        run.record(batch)
-    reply({"done": True})
+        if isinstance(first, StudyDone):
+            reply({"run_id": study.record(first)})
+            reply({"done": True})
+            continue
+        run = Run(start)
+        reply({"run_id": run.run_id})
+        for batch in _batches(inbox):
+            run.record(batch)
+        reply({"done": True})
+
+
+def _errors_to(path: Path) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(file, 2)
+    os.dup2(file, 1)
+    os.close(file)
 
 
 def _batches(inbox: "queue.SimpleQueue[Message | None]") -> Iterator[list[Message]]:

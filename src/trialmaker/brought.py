@@ -1,0 +1,55 @@
+"""A person's own config files, ``input/config/<group>/<name>.yaml``, looked at before Hydra meets them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from trialmaker import platform
+from trialmaker.errors import UserError
+
+WHOLE = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
+
+
+def folders() -> list[Path]:
+    """The folder ``input/config``, if there is one, for Hydra's search path.
+
+    Raises:
+        UserError: a line for each file there that would not be read, or not as its writer meant it.
+    """
+    folder = platform.inputs().get("config")
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of config files, such as config/experiment/mine.yaml")
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
+    mistakes = [f"{path}: {mistake}" for path in files for mistake in _mistakes(path, path.relative_to(folder))]
+    if mistakes:
+        raise UserError(*mistakes)
+    return [folder]
+
+
+def search_path(folder: Path) -> str:
+    """Hydra's override that adds the folder."""
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return f"hydra.searchpath=['file://{quoted}']"
+
+
+def _mistakes(path: Path, name: Path) -> Iterator[str]:
+    if path.suffix == ".yml":
+        yield "Hydra reads .yaml files only: rename it"
+    if len(name.parts) == 1:
+        yield "belongs in a folder named for its group, such as experiment/ or model/"
+    if (platform.CONF / name).exists():
+        yield "TrialMaker has a config file of that name: rename yours"
+    try:
+        text = path.read_text(encoding="utf-8")
+        holds = OmegaConf.load(path)
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        yield f"cannot be read as YAML: {' '.join(str(error).split())}"
+        return
+    if not isinstance(holds, DictConfig):
+        yield f"expected names and values, received a {type(holds).__name__}"
+    if name.parts[0] in WHOLE and "@package _global_" not in text:
+        yield "its first line must be '# @package _global_', so that it may change all groups"

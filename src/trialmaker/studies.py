@@ -1,0 +1,80 @@
+"""The end of a study: its best model is tested, once, and its MLflow run gets what it found."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.optuna_sweeper.trial import is_worker
+from trialmaker import config as configs
+from trialmaker.schema import Config
+
+log = logging.getLogger(__name__)
+OURS = "hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper"
+
+
+class StudyEnd(Callback):
+    """Hydra calls it when a multirun has ended, but swallows what it raises; so it only notes that."""
+
+    ended: ClassVar[list[DictConfig]] = []
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        self.ended.append(config)
+
+
+def finish() -> None:
+    """What is left to do when Hydra has run all that was asked for."""
+    while StudyEnd.ended:
+        config = StudyEnd.ended.pop()
+        sweeper = config.hydra.sweeper
+        if sweeper.get("_target_") == OURS and not sweeper.dry_run and not is_worker():
+            composed = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+            _finish(configs.load(composed), str(sweeper.study_name), str(sweeper.storage), Path(config.hydra.sweep.dir))
+
+
+def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
+    from trialmaker import launch
+    from trialmaker.tracking.client import record_study
+    from trialmaker.tracking.messages import StudyDone
+
+    directory.mkdir(parents=True, exist_ok=True)
+    metrics = _test(config, directory)
+    start = replace(launch.start_of(config, directory), run_name=study, study=study)
+    run_id = record_study(StudyDone(start, storage, metrics))
+    log.info(f"MLflow run of the study: {run_id} in {start.store}; to compare its trials: make ui")
+
+
+def _test(config: Config, directory: Path) -> dict[str, float]:
+    """The best model's metrics on the test split, measured when they are not yet known."""
+    from trialmaker import launch
+
+    with launch.importing_tensorflow(directory):
+        from trialmaker import saved_models, training
+
+    models = Path(config.output).absolute() / "model"
+    best = saved_models.read_best(models) if models.is_dir() else None
+    if best is None:
+        return {}
+    version = models / str(best.version)
+    if "test_loss" not in best.metrics:
+        test = launch.read(config.data).test
+        probabilities = saved_models.load(version).probabilities(test.images / 255.0)
+        loss, accuracy = training.loss_and_accuracy(_logarithms(probabilities), test.labels)
+        saved_models.add_metrics(best, {"test_loss": loss, "test_accuracy": accuracy}, models)
+        best = replace(best, metrics={**best.metrics, "test_loss": loss, "test_accuracy": accuracy})
+    found = {name: best.metrics[name] for name in ("test_loss", "test_accuracy")}
+    log.info(
+        f"best epoch={best.epoch} {best.objective}={best.metrics[best.objective]:.4f}"
+        f" test_loss={found['test_loss']:.4f} test_accuracy={found['test_accuracy']:.4f}"
+    )
+    log.info(f"best model: {version}")
+    return found
+
+
+def _logarithms(probabilities: Any) -> Any:
+    import numpy as np
+
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
