@@ -10,7 +10,7 @@ LAYERS = (
     {"schema", "events", "data", "description", "sandbox", "tracking.messages"},
     {"config", "progress", "job", "brought"},
     {"arguments", "names", "overrides", "values", "words", "tracking.client", "tracking.worker"},
-    {"manual", "commands"},
+    {"manual", "best", "commands"},
     {"__main__"},
     # ---- the seam: TensorFlow and MLflow are imported only below this line ----
     {"augment", "models", "optimizers", "reports", "saved_models", "tensorboard", "steps"},

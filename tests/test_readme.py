@@ -31,10 +31,16 @@ def test_a_command_runs(line: str, tmp_path: Path, request: pytest.FixtureReques
         (tmp_path / "input").mkdir()
         (tmp_path / "input" / "data").symlink_to(mnist)
         words += [word for word in SHORT if word.split("=")[0] not in line]
+    if "sweeps" in line:
+        words += ["data=digits", "hydra.sweeper.n_trials=3"]
     if "schedule" not in line and "experiment=mnist" in line:
         words.append("schedule=constant")
     done = run([sys.executable, *words], tmp_path)
     assert done.returncode == 0, done.stderr
+    if "sweeps=mlp" in line:
+        (best,) = [line for line in COMMANDS if line.startswith("python -m trialmaker best")]
+        done = run([sys.executable, *best.split()[1:]], tmp_path)
+        assert done.returncode == 0 and done.stdout.startswith("python train.py sweeps=mlp"), done.stderr
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("python -m trialmaker job")])
@@ -64,7 +70,7 @@ def test_make_train_trains_on_the_embedded_digits(tmp_path: Path) -> None:
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    tested = ("python train.py", "python -m trialmaker job")
+    tested = ("python train.py", "python -m trialmaker job", "python -m trialmaker best")
     assert [line for line in COMMANDS if not line.startswith(tested)] == ["make train", "make test"]
 
 

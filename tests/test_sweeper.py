@@ -101,7 +101,7 @@ def test_a_quadratic_finds_its_minimum(tmp_path: Path) -> None:
     best = study(tmp_path).best_trial
     assert best.params["x"] == pytest.approx(1, abs=0.3)
     assert f"best trial={best.number} value={best.value:.6g}\n" in done.stdout
-    assert f"to repeat it: x={best.params['x']}\n" in done.stdout
+    assert f"to repeat it: python {APP} x={best.params['x']} hydra.mode=RUN\n" in done.stdout
 
 
 def test_outside_of_a_sweep_the_task_needs_no_special_case(tmp_path: Path) -> None:

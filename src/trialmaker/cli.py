@@ -82,7 +82,7 @@ class _Job:
         self.outputs: set[Path] = set()
         signals.last_words = self.last_words
 
-    def run(self, composed: DictConfig) -> float | None:
+    def run(self, composed: DictConfig) -> float | list[float] | None:
         """One run. Its value, the best objective, is what a sweeper optimizes; None for one with a mistake."""
         from trialmaker import launch
 
@@ -91,7 +91,8 @@ class _Job:
         try:
             checked = config.load(composed)
             self._begin(checked, directory)
-            return launch.run(checked, run_directory=directory, started=self.started, signals=self.signals)
+            values = launch.run(checked, run_directory=directory, started=self.started, signals=self.signals)
+            return values[0] if len(values) == 1 else values
         except (UserError, OSError) as error:  # Hydra would call an exception a bug of the job
             self.signals.check()
             if isinstance(error, OSError) and error.errno not in OUTPUT_ERRORS:
@@ -141,7 +142,8 @@ class _Job:
         """``success`` or ``failure``, for whoever looks at the output alone."""
         if {word.partition("=")[0] for word in self.typed} & LOOKS or is_worker():
             return
-        for output in self.outputs or {self._meant_output()}:
+        nothing_ran = not self.outputs and not self.code  # a dry run
+        for output in self.outputs or ({} if nothing_ran else {self._meant_output()}):
             if self.code:
                 causes = (cause.removeprefix("error: ") for cause in self.causes)
                 platform.failed(output, "\n".join(causes), self.details)

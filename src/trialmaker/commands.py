@@ -16,6 +16,7 @@ monitored metrics, and keep its output.
 
     python -m trialmaker job --data workspace/input/data --args "--model cnn --lr 1e-3 --epochs=1"
 """
+BEST = "Print the command that repeats the best trial of a study, or write a recipe for it, or run it with many seeds."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +45,32 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    _add_best(commands.add_parser("best", help="the best trial of a study", description=BEST))
     return parser
+
+
+def _add_best(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_best)
+    add = parser.add_argument
+    add("study", metavar="STUDY", help="its name, such as mlp, or the path of its file")
+    add("--output", type=Path, default=platform.root() / "output", metavar="DIR", help="where studies/ lies")
+    add("--write", metavar="NAME", help="write conf/experiment/NAME.yaml")
+    add("--seeds", type=int, metavar="N", help="run it with the seeds 0 to N-1; mean and spread")
+
+
+def _best(asked: argparse.Namespace) -> int:
+    from trialmaker import best  # Optuna takes a while to import
+
+    words = best.overrides(asked.study, asked.output)
+    if asked.seeds is not None and asked.seeds < 1:
+        raise UserError(f"--seeds {asked.seeds}: must be at least 1")
+    if asked.write:
+        print(f"wrote {best.write_recipe(asked.write, words)}; to run it: python train.py experiment={asked.write}")
+    if asked.seeds:
+        return best.run_with_seeds(words, asked.seeds)
+    if not asked.write:
+        print(best.command(words))
+    return 0
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:

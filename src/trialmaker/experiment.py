@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 def run(
     config: Config, *, run_directory: Path, dataset: Dataset, tracker: Tracker, started: float, signals: Signals
-) -> float:
+) -> list[float]:
     """Train, publish the best model as soon as it is better, test it once, and tell the tracker.
 
     Args:
@@ -39,7 +39,7 @@ def run(
         started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
 
     Returns:
-        the best value of the objective.
+        the best value of the objective; of a trial, its values.
 
     Raises:
         Stopped: by a signal; what was best until then is published.
@@ -65,14 +65,16 @@ def run(
         signals.where = _where(config, outcome)
     if trial.is_one:  # of a study, whose best model alone is tested, at its end
         tracker.is_pruned = trial.is_pruned
-        return outcome.best.metrics[config.objective]
+        tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": outcome.best.metrics[config.objective]}))
+        found = {**outcome.best.metrics, "parameters": float(twin.count_params())}
+        return [found[name] for name in config.trial_values or (config.objective,)]
     metrics = _test(config, program, dataset, outcome, tracker)
     publisher.tested(metrics)
     published = publisher.version_directory
     tracker.send(_best_model(published or publisher.export(run_directory / "saved_model"), outcome, dataset))
     log.info(_closing(config, publisher, run_directory / "saved_model"))
     log.info(f"MLflow run: {tracker.run_id} in {tracker.where}; to compare runs: make ui")
-    return outcome.best.metrics[config.objective]
+    return [outcome.best.metrics[config.objective]]
 
 
 def find_devices() -> list[str]:

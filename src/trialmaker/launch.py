@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 QUICK_LOOK_SECONDS = 0.1  # enough to see that files are missing, before seconds go into TensorFlow's import
 
 
-def run(config: Config, *, run_directory: Path, started: float, signals: Signals) -> float:
+def run(config: Config, *, run_directory: Path, started: float, signals: Signals) -> list[float]:
     """Train what the config says.
 
     Args:
         started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
 
     Returns:
-        the best value of the objective.
+        the best value of the objective; of a trial, its values.
     """
     if config.init_model and not Path(config.init_model).exists():
         raise UserError(f"init_model={config.init_model}: there is no such file or folder")
@@ -48,9 +48,9 @@ def run(config: Config, *, run_directory: Path, started: float, signals: Signals
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
     with Tracker(start_of(config, run_directory)) as tracker:
-        value = _train(config, run_directory, dataset, tracker, started, signals)
+        values = _train(config, run_directory, dataset, tracker, started, signals)
         signals.hold()
-    return value
+    return values
 
 
 def _load(config: Config, dataset: "Future[Dataset]") -> None:
@@ -68,7 +68,7 @@ def read(data: Data) -> Dataset:
 
 def _train(
     config: Config, directory: Path, dataset: "Future[Dataset]", tracker: Tracker, started: float, signals: Signals
-) -> float:
+) -> list[float]:
     with importing_tensorflow(directory):
         from trialmaker import experiment
 

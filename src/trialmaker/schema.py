@@ -245,4 +245,7 @@ class Config:
     output: str = about("folder for everything that the run leaves; the platform keeps it", min_length=1)
     objective: Literal["val_accuracy", "val_loss"] = about("metric that decides what is best")
     direction: Literal["maximize", "minimize"] = about("which way the objective is better")
+    trial_values: tuple[Literal["val_accuracy", "val_loss", "parameters"], ...] | None = about(
+        "what a study with several objectives optimizes, or null for the objective", min_length=2
+    )
     seed: int = about("seed of initial weights, data order, augmentation and dropout", ge=0, lt=2**31)

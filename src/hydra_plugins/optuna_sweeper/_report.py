@@ -1,6 +1,7 @@
 """What a person sees of a sweep: a live table or lines, and at the end the best trial and what mattered."""
 
 import logging
+import shlex
 import sys
 import time
 import warnings
@@ -9,8 +10,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from hydra_plugins.optuna_sweeper._space import Space
-from hydra_plugins.optuna_sweeper._study import ERROR, Study
+from hydra_plugins.optuna_sweeper._study import ERROR, OVERRIDES, Study
 
 log = logging.getLogger(__name__)
 ROWS = 12
@@ -90,7 +90,7 @@ class Table(Lines):
         return f", {seconds / 60:.0f} min left" if seconds >= 60 else f", {seconds:.0f} s left"
 
 
-def write(study: Study, name: str, space: Space) -> None:
+def write(study: Study, name: str) -> None:
     """The end of a sweep: counts, the best value, how to repeat it, what mattered."""
     trials = study.trials()
     counts = ", ".join(
@@ -101,9 +101,14 @@ def write(study: Study, name: str, space: Space) -> None:
     log.info(f"study {name}: {counts}")
     for trial in study.best():
         log.info(f"best trial={trial.number} value={_values(trial)}")
-        log.info(f"to repeat it: {' '.join(_for_the_shell(text) for text in space.overrides(trial.params))}")
+        log.info(f"to repeat it: {command(trial)}")
     if importances := _importances(study):
         log.info("importance: " + ", ".join(f"{name} {share:.0%}" for name, share in importances.items()))
+
+
+def command(trial: FrozenTrial) -> str:
+    """What to type to run a trial's job again, alone."""
+    return shlex.join(["python", sys.argv[0], *trial.user_attrs.get(OVERRIDES, []), "hydra.mode=RUN"])
 
 
 def line(trial: FrozenTrial) -> str:
@@ -138,9 +143,3 @@ def _values(trial: FrozenTrial) -> str:
 def _params(trial: FrozenTrial) -> str:
     texts = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in trial.params.items()}
     return " ".join(f"{name}={text}" for name, text in texts.items())
-
-
-def _for_the_shell(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)

@@ -135,6 +135,14 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list | dict) else repr(value)
 
 
+def contains(drawn: BaseDistribution, value: CategoricalChoiceType) -> bool:
+    """Whether a value can be drawn."""
+    try:
+        return drawn._contains(drawn.to_internal_repr(value))
+    except ValueError:
+        return False
+
+
 def stored(value: Any) -> CategoricalChoiceType:
     """A value of a config as the space has it."""
     if isinstance(value, bool | int | float) or value is None:

@@ -17,7 +17,8 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-OWNER, RETRIES, ERROR = "owner", "retries", "error"
+OWNER, RETRIES = "owner", "retries"  # system attributes of a trial
+ERROR, OVERRIDES = "error", "overrides"  # user attributes: why it failed, what it was run with
 HEARTBEAT_SECONDS = 30.0  # between two signs of life of a worker
 CLAIM_SECONDS = 10.0  # between a claim and its first sign of life
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS  # a worker on another machine that is silent for so long is dead

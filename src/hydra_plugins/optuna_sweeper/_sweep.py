@@ -21,7 +21,7 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
 from hydra_plugins.optuna_sweeper import _report, _space, _workers
-from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, Study
+from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, OVERRIDES, Study
 from hydra_plugins.optuna_sweeper.storage import open_storage
 from hydra_plugins.optuna_sweeper.trial import PRUNED, LiveTrial, is_worker, set_current
 
@@ -136,6 +136,7 @@ class Sweep:
         if self.custom:
             self.custom(self.config, trial)
         overrides = self.space.overrides(trial.params)
+        trial.set_user_attr(OVERRIDES, overrides)
         if retries := self.study.retries(trial):
             overrides.append(f"hydra.sweep.subdir={trial.number}_retry_{retries}")
         if not self.is_basic:
@@ -222,7 +223,7 @@ class Sweep:
         return value is not None and (value >= target if self.directions == ["maximize"] else value <= target)
 
     def _finish(self) -> Any:
-        _report.write(self.study, self.name, self.space)
+        _report.write(self.study, self.name)
         reason = self._end()
         best = self.study.best()
         if "failed" in reason or not (best or self.study.trials(TrialState.PRUNED)):
@@ -235,19 +236,22 @@ class Sweep:
     # ---- before the first trial
 
     def _first_points(self) -> list[dict[str, Any]]:
-        points = []
-        for point in self.fields["enqueue"]:
-            if point == "default":
-                points.append({name: OmegaConf.select(self.config, name) for name in self.space.drawn})
-            else:
-                points.append(dict(point))
-        for point in points:
-            for name, value in point.items():
-                drawn = self.space.drawn.get(name)
-                point[name] = value = _space.stored(value)
-                if drawn is None or not drawn._contains(drawn.to_internal_repr(value)):
-                    raise HydraException(f"hydra.sweeper.enqueue: {name}={value} lies outside of {drawn}")
-        return points
+        return [self._default() if point == "default" else self._known(point) for point in self.fields["enqueue"]]
+
+    def _default(self) -> dict[str, Any]:
+        """What the config holds, where the space has it."""
+        groups = self.config.hydra.runtime.choices
+        held = {name: groups.get(name, OmegaConf.select(self.config, name)) for name in self.space.drawn}
+        stored = {name: _space.stored(value) for name, value in held.items()}
+        return {name: value for name, value in stored.items() if _space.contains(self.space.drawn[name], value)}
+
+    def _known(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        stored = {str(name): _space.stored(value) for name, value in point.items()}
+        for name, value in stored.items():
+            if name not in self.space.drawn or not _space.contains(self.space.drawn[name], value):
+                space = self.space.drawn.get(name)
+                raise HydraException(f"hydra.sweeper.enqueue: {name}={value} lies outside of {space}")
+        return stored
 
     def _dry_run(self) -> None:
         directions = _directions(self.directions)

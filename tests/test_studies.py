@@ -1,0 +1,154 @@
+"""Studies as their person runs them: ``sweeps=mlp`` on a small part of the embedded digits."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+from entry import PROJECT, Result, Train
+from trialmaker import building, commands, platform, saved_models
+
+QUICK = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=3")
+SHAPES = "model.hidden_units=choice([8],[16])"
+
+
+def runs(result: Result) -> tuple[list[Run], list[Run]]:
+    """The study's runs, and its trials' in the order of their numbers."""
+    found = result.runs()
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    children.sort(key=lambda run: int(run.data.tags["trialmaker.trial"]))
+    return [run for run in found if run not in children], children
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    root = tmp_path_factory.mktemp("study")
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=14"]
+    finished = subprocess.run(
+        command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(root)}, capture_output=True, text=True, timeout=200
+    )
+    assert finished.returncode == 0, finished.stderr
+    return Result(0, finished.stdout, finished.stderr, root / "output")
+
+
+def test_a_study_is_a_run_with_its_trials_as_children(done: Result) -> None:
+    parents, children = runs(done)
+    (parent,) = parents
+    assert parent.info.status == "FINISHED"
+    assert len(children) == 14
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    for run in children:
+        state, status = run.data.tags["trialmaker.trial_state"], run.info.status
+        assert (state, status) in {("COMPLETE", "FINISHED"), ("PRUNED", "KILLED")}
+        assert run.data.metrics["val_accuracy"] > 0 and "model.hidden_units" in run.data.params
+    best = next(run for run in children if run.info.run_id == parent.data.tags["trialmaker.best_run_id"])
+    assert best.data.tags["trialmaker.trial"] == parent.data.tags["trialmaker.best_trial"]
+    values = [run.data.metrics["best_val_accuracy"] for run in children if run.info.status == "FINISHED"]
+    assert best.data.metrics["best_val_accuracy"] == max(values)
+
+
+def test_its_pictures_lie_on_the_parent(done: Result) -> None:
+    ((parent,), _) = runs(done)
+    client = mlflow.MlflowClient(f"sqlite:///{done.output / 'mlflow.db'}")
+    found = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "study")}
+    names = ("optimization_history", "parallel_coordinate", "slice", "intermediate_values", "param_importances")
+    assert {f"study/{name}.{kind}" for name in names for kind in ("html", "png")} <= found
+
+
+def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
+    best = json.loads((done.output / "model" / "best.json").read_text())
+    assert done.out.count("test_accuracy=") == 1
+    assert f"test_accuracy={best['metrics']['test_accuracy']:.4f}" in done.out
+    ((parent,), _) = runs(done)
+    assert parent.data.metrics["test_accuracy"] == best["metrics"]["test_accuracy"]
+    loaded = saved_models.load(done.output / "model" / str(best["version"]))
+    assert len(loaded.class_names) == 10
+
+
+def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["best", "mlp", "--output", str(done.output)]) == 0
+    command = capsys.readouterr().out.strip()
+    assert command.startswith("python train.py sweeps=mlp data=digits ") and command.endswith(" hydra.mode=RUN")
+    assert f"to repeat it: {command}" in done.out
+    recipe = platform.CONF / "experiment" / "of_a_test.yaml"
+    try:
+        assert commands.main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
+        shown = subprocess.run(
+            [sys.executable, "train.py", "experiment=of_a_test", "--cfg", "job"],
+            cwd=PROJECT, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+    finally:
+        recipe.unlink(missing_ok=True)
+    rate = re.search(r"optimizer.learning_rate=(\S+)", command)
+    assert rate and f"learning_rate: {rate[1]}" in shown and "name: digits" in shown and "epochs: 3" in shown
+    assert commands.main(["best", "nothing", "--output", str(done.output)]) == 2
+    assert "there are: mlp" in capsys.readouterr().err
+
+
+def test_trials_of_one_shape_share_compilation(train: Train) -> None:
+    building._program.cache_clear()
+    result = train(*QUICK, SHAPES, "hydra.sweeper.n_trials=8", "model.dropout_rate=interval(0.1,0.5)",
+                   "optimizer.weight_decay=interval(1e-5,1e-2)", "training.label_smoothing=interval(0.01,0.1)",
+                   "hydra.sweeper.enqueue=[]")  # fmt: skip
+    assert result.code == 0, result.err
+    assert building._program.cache_info().misses == 2
+
+
+def test_a_study_that_was_killed_is_completed_by_the_same_command(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=8"]
+    environment = os.environ | {"AI_ROOT": str(tmp_path)}
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if " trial 3 " in line:
+                process.kill()
+    result = Result(0, "", "", tmp_path / "output")
+    deadline = time.monotonic() + 60
+    while any(run.info.status == "RUNNING" for run in runs(result)[1]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    again = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=200)
+    assert again.returncode == 0, again.stderr
+    parents, children = runs(result)
+    assert len(parents) == 1
+    tags = [run.data.tags for run in children if run.data.tags["trialmaker.trial_state"] != "WAITING"]
+    assert [tag["trialmaker.trial"] for tag in tags] == [str(number) for number in range(8)]
+
+
+def test_a_signal_stops_a_study_in_order(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", *QUICK, "training.epochs=100000", "hydra.sweeper.n_trials=3"]
+    command.remove("training.epochs=3")
+    environment = os.environ | {"AI_ROOT": str(tmp_path)}
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.startswith("epoch=3 "):
+                process.send_signal(signal.SIGTERM)
+                began = time.monotonic()
+        assert process.wait() == 143
+    assert time.monotonic() - began < 20
+    assert (tmp_path / "output" / "failure").read_text().startswith("stopped by SIGTERM at epoch ")
+    _, (child,) = runs(Result(143, "", "", tmp_path / "output"))
+    assert (child.info.status, child.data.tags["trialmaker.trial_state"]) == ("KILLED", "WAITING")
+    assert (tmp_path / "output" / "model" / "best.json").exists()
+
+
+def test_several_objectives_come_from_a_trial(train: Train) -> None:
+    result = train("sweeps=tradeoff", "data=digits", "training.epochs=1", "hydra.sweeper.n_trials=3")
+    assert result.code == 0, result.err
+    assert re.search(r"trial 2 COMPLETE [\d.]+ \d+ ", result.out)
+    ((parent,), _) = runs(result)
+    assert parent.data.tags["trialmaker.trials.COMPLETE"] == "3"
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "optimizers", "tradeoff"])
+def test_every_study_can_be_looked_at_without_training(train: Train, name: str) -> None:
+    result = train(f"sweeps={name}", "data=digits", "hydra.sweeper.dry_run=true")
+    assert result.code == 0, result.err
+    assert "trial 4: sweeps=" in result.out and not (result.output / "studies").exists()
