@@ -346,5 +346,5 @@ def test_mistakes_end_a_job_before_tensorflow_is_imported(tmp_path: Path) -> Non
         text=True,
     )
     assert done.returncode == 2
-    assert "hydra" in done.stderr and not re.search(r"\| +(tensorflow|mlflow|keras)$", done.stderr, re.MULTILINE)
+    assert "hydra" in done.stderr and not re.search(r"\| +(tensorflow|mlflow|keras|optuna)$", done.stderr, re.MULTILINE)
     assert (tmp_path / "output" / "failure").read_text().count("\n") == 2

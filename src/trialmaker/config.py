@@ -6,6 +6,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -171,9 +172,10 @@ def nearest(name: str, legal: Iterable[str], aliases: Mapping[str, str] = Mappin
     return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
-def fields() -> Iterator[Field]:
+@lru_cache
+def fields() -> tuple[Field, ...]:
     """Every field of every choice, in the order of ``schema.py``."""
-    yield from _fields_of(Config, prefix="", owner="")
+    return tuple(_fields_of(Config, prefix="", owner=""))
 
 
 def _fields_of(cls: type, prefix: str, owner: str) -> Iterator[Field]:

@@ -1,5 +1,6 @@
 """The text of ``python train.py --help``."""
 
+from functools import lru_cache
 from textwrap import fill
 
 from trialmaker.arguments import choices
@@ -28,6 +29,7 @@ The best model lies in <output>/model/<N>/, MLflow's records in <output>/mlflow.
 """
 
 
+@lru_cache  # Hydra resolves it in every job of a multirun
 def text() -> str:
     """Groups with their choices, then fields with their meaning, unit and owners."""
     groups = (f"    {name:<12}{', '.join(names)}" for name, names in sorted(choices([CONF]).items()) if name != "hydra")

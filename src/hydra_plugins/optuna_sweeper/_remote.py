@@ -6,7 +6,7 @@ from functools import lru_cache
 import optuna
 from optuna.trial import Trial
 
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from hydra_plugins.optuna_sweeper._storage import open_storage
 from hydra_plugins.optuna_sweeper.trial import LiveTrial
 
 

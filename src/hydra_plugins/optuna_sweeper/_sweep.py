@@ -21,8 +21,8 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
 from hydra_plugins.optuna_sweeper import _report, _space, _workers
+from hydra_plugins.optuna_sweeper._storage import open_storage
 from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, OVERRIDES, Study
-from hydra_plugins.optuna_sweeper.storage import open_storage
 from hydra_plugins.optuna_sweeper.trial import PRUNED, LiveTrial, is_worker, set_current
 
 log = logging.getLogger(__name__)
