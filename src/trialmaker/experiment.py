@@ -50,12 +50,13 @@ def run(
     tracker.send(_data_used(dataset, digest))
     keras.utils.set_random_seed(config.seed)
     twin = building.model(config, dataset)
-    log.info(f"{config.model.name}: {twin.count_params():,} parameters; {_sizes(dataset)}; output: {output}")
+    trial = _Trial(config.objective)
+    parameters = f"{config.model.name}: {twin.count_params():,} parameters"
+    log.log(trial.level, f"{parameters}; {_sizes(dataset)}; output: {output}")
     if config.init_model:
         log.info(f"starts from the weights of {initial_weights.load(twin, Path(config.init_model))}")
     program = building.begun(config, dataset, twin.get_weights())
     publisher = Publisher(twin, dataset.class_names, _CardWriter(config, digest, tracker), output / "model")
-    trial = _Trial(config.objective)
     listeners: list[Listener] = [tracker, publisher, trial]
     if not trial.is_one:
         listeners.append(EventFiles(output / "tensorboard" / platform.run_name(run_directory, output)))
@@ -106,6 +107,7 @@ class _Trial:
         self.objective = objective
         self.current = current_trial()
         self.is_one = self.current.number is not None
+        self.level = logging.DEBUG if self.is_one else logging.INFO  # of what all trials would say alike
         self.is_pruned = False
 
     def __call__(self, event: Event) -> None:
@@ -129,7 +131,8 @@ def _fit(
         steps_per_epoch=steps_per_epoch,
         epochs=wanted.epochs,
     )
-    with progress.listener(total_steps=steps_per_epoch * wanted.epochs) as lines:
+    total_steps = steps_per_epoch * wanted.epochs
+    with progress.listener(total_steps=total_steps, is_trial=stop.trial.is_one) as lines:
         outcome = training.fit(
             program=program,
             learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),

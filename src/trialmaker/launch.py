@@ -73,7 +73,8 @@ def _train(
         from trialmaker import experiment
 
         devices = experiment.find_devices()
-    log.info(f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
+    level = logging.INFO if current_trial().number is None else logging.DEBUG
+    log.log(level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
     return experiment.run(
         config,
         run_directory=directory,

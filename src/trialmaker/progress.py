@@ -12,9 +12,9 @@ from trialmaker.events import EpochDone, Event, Listener, StepsDone, StepsMean
 log = logging.getLogger(__name__)
 
 
-def listener(*, total_steps: int) -> "Bar | Lines":
-    """On a terminal a live bar and a line an epoch; elsewhere plain lines, of steps too."""
-    if sys.stdout.isatty() and sys.stderr.isatty():
+def listener(*, total_steps: int, is_trial: bool) -> "Bar | Lines":
+    """On a terminal a live bar and a line an epoch; elsewhere, and above the table of a study, plain lines."""
+    if not is_trial and sys.stdout.isatty() and sys.stderr.isatty():
         return Bar(total_steps)
     return Lines()
 

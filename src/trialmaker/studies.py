@@ -1,7 +1,7 @@
 """The end of a study: its best model is tested, once, and its MLflow run gets what it found."""
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.optuna_sweeper.trial import is_worker
+from trialmaker import arguments, description
 from trialmaker import config as configs
 from trialmaker.schema import Config
 
@@ -17,9 +18,16 @@ OURS = "hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper"
 
 
 class StudyEnd(Callback):
-    """Hydra calls it when a multirun has ended, but swallows what it raises; so it only notes that."""
+    """Hydra calls it when a multirun begins and ends, but swallows what it raises; so it only notes the end."""
 
     ended: ClassVar[list[DictConfig]] = []
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """The opening lines of a study, which its trials leave out."""
+        if config.hydra.sweeper.get("_target_") == OURS and not is_worker():
+            command = arguments.command_line(config.hydra.overrides.task)
+            for line in description.lines(asdict(configs.load(_without_hydra(config))), command):
+                log.info(line)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         self.ended.append(config)
@@ -31,8 +39,12 @@ def finish() -> None:
         config = StudyEnd.ended.pop()
         sweeper = config.hydra.sweeper
         if sweeper.get("_target_") == OURS and not sweeper.dry_run and not is_worker():
-            composed = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-            _finish(configs.load(composed), str(sweeper.study_name), str(sweeper.storage), Path(config.hydra.sweep.dir))
+            directory = Path(config.hydra.sweep.dir)
+            _finish(configs.load(_without_hydra(config)), str(sweeper.study_name), str(sweeper.storage), directory)
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
