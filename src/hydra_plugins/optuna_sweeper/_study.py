@@ -118,6 +118,10 @@ class Study:
                 self.give_back(trial._trial_id)
         return lost
 
+    def is_unclear(self) -> bool:
+        """Whether a trial was claimed, and nobody has said yet that he works on it: for some seconds at most."""
+        return any(not trial.system_attrs.get(OWNER) and _lives(trial) for trial in self.trials(TrialState.RUNNING))
+
     def best(self) -> list[FrozenTrial]:
         """The best trial; of several objectives the Pareto front; empty before any has completed."""
         done = self.trials(TrialState.COMPLETE)

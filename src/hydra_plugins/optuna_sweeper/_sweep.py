@@ -23,6 +23,7 @@ from optuna.trial import Trial, TrialState
 from hydra_plugins.optuna_sweeper import _report, _space, _workers
 from hydra_plugins.optuna_sweeper._storage import open_storage
 from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, OVERRIDES, Study
+from hydra_plugins.optuna_sweeper._workers import POLL_SECONDS
 from hydra_plugins.optuna_sweeper.trial import PRUNED, LiveTrial, is_worker, set_current
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,8 @@ class Sweep:
             if batch:
                 self._run(batch)
                 update()
+            elif self.study.is_unclear():
+                time.sleep(POLL_SECONDS)
             elif not self.study.recover():
                 return
         log.info(f"the sweep ends: {reason}")
