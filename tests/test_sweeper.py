@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -229,6 +230,14 @@ def test_a_worker_that_dies_costs_its_trial_one_retry(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert states(tmp_path) == [TrialState.COMPLETE] * 8
     assert (tmp_path / "multirun" / "3_retry_1").is_dir()
+
+
+def test_workers_that_all_have_the_same_bug_are_not_replaced_for_ever(tmp_path: Path) -> None:
+    done = sweep(tmp_path, "hydra.sweeper.custom_search_space=app.broken", "hydra.sweeper.n_jobs=2")
+    assert done.returncode != 0
+    found = re.search(r"ended with exit code 1: see (\S+)", done.stderr)
+    assert found and "ZeroDivisionError" in Path(found[1]).read_text()
+    assert set(states(tmp_path)) == {TrialState.WAITING}
 
 
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:

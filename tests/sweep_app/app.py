@@ -36,5 +36,10 @@ def wide(_: DictConfig, trial: object) -> None:
         trial.suggest_float("y", 10, 20)  # type: ignore[attr-defined]
 
 
+def broken(_: DictConfig, __: object) -> None:
+    """A custom search space with a bug."""
+    raise ZeroDivisionError
+
+
 if __name__ == "__main__":
     main()

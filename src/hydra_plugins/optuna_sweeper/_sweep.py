@@ -2,7 +2,6 @@
 
 import logging
 import math
-import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +72,7 @@ class Sweep:
             self._work()
             return None
         self.study.prepare(self._first_points())
-        with _report.progress(self.study, self.name, self.place) as progress, _terminable():
+        with _report.progress(self.study, self.name, self.place) as progress, _workers.terminable():
             if self.fields["n_jobs"] > 1 and self.is_basic:
                 _workers.supervise(self.study, self.fields["n_jobs"], Path(self.config.hydra.sweep.dir), progress)
             else:
@@ -156,8 +155,6 @@ class Sweep:
             config["seed"] = (int(config["seed"]) * 1_000_003 + number) % 2**32
         if kind == "GridSampler":
             config["search_space"] = {name: _space.grid(name, drawn) for name, drawn in self.space.drawn.items()}
-        if kind == "TPESampler" and config.get("group") and not config.get("multivariate"):
-            config["multivariate"] = True
         return instantiate(config)
 
     def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
@@ -286,21 +283,3 @@ def _values(returned: Any, count: int) -> tuple[list[float] | None, str]:
     if any(map(math.isnan, values)):
         return None, "the task returned nan"
     return values, ""
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Where nobody handles SIGTERM, it ends the sweep as Ctrl-C does: the running trial is given back."""
-    is_main = threading.current_thread() is threading.main_thread()
-    unhandled = is_main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-    def stop(*_: object) -> None:
-        raise SystemExit(143)
-
-    if unhandled:
-        signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        if unhandled:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from hydra.errors import HydraException
 from optuna.trial import TrialState
 
 from hydra_plugins.optuna_sweeper._study import Study
@@ -23,6 +26,9 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
     Args:
         directory: for what the workers print.
         update: called now and then.
+
+    Raises:
+        HydraException: a worker ended with an error of its own, as its successor would.
     """
     directory.mkdir(parents=True, exist_ok=True)
     workers: dict[int, subprocess.Popen[bytes]] = {}
@@ -31,9 +37,13 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
         while True:
             for number in range(1, count + 1):
                 worker = workers.get(number)
-                if worker is not None and worker.poll() not in (None, 0):
+                code = worker.poll() if worker else None
+                if code:
+                    if code > 0:
+                        log = _log(number, directory)
+                        raise HydraException(f"worker {number} ended with exit code {code}: see {log}")
                     study.recover()
-                if (worker is None or worker.poll() not in (None, 0)) and study.trials(TrialState.WAITING):
+                if (worker is None or code) and study.trials(TrialState.WAITING):
                     workers[number] = _start(number, directory)
             if all(worker.poll() == 0 for worker in workers.values()):
                 return
@@ -46,7 +56,7 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
 
 
 def _start(number: int, directory: Path) -> "subprocess.Popen[bytes]":
-    with (directory / f"worker-{number}.log").open("ab") as output:
+    with _log(number, directory).open("ab") as output:
         return subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],
             env=os.environ | {WORKER: str(number)},
@@ -55,6 +65,10 @@ def _start(number: int, directory: Path) -> "subprocess.Popen[bytes]":
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for this process, which then ends them in order
         )
+
+
+def _log(number: int, directory: Path) -> Path:
+    return directory / f"worker-{number}.log"
 
 
 def _stop(workers: "list[subprocess.Popen[bytes]]") -> None:
@@ -68,3 +82,21 @@ def _stop(workers: "list[subprocess.Popen[bytes]]") -> None:
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Where nobody handles SIGTERM, it ends the sweep as Ctrl-C does: the running trial is given back."""
+    is_main = threading.current_thread() is threading.main_thread()
+    unhandled = is_main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+    def stop(*_: object) -> None:
+        raise SystemExit(143)
+
+    if unhandled:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if unhandled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
