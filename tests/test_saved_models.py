@@ -154,7 +154,10 @@ def epoch(number, value, bias):
 
 
 def publisher(directory, run_id="mine"):
-    return Publisher(model(), NAMES, lambda done: accuracy(done.metrics["val_accuracy"], run_id=run_id), directory)
+    def card(done: EpochDone) -> saved_models.Card:
+        return accuracy(done.metrics["val_accuracy"], run_id="")
+
+    return Publisher(model(), NAMES, card, lambda: run_id, directory)
 
 
 def test_the_publisher_leaves_the_best_epochs_weights(tmp_path: Path):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from entry import PROJECT, SMALL, Result, Train
 from trialmaker import reports
+from trialmaker.tracking import client as tracking_client
 from trialmaker.tracking import messages
 
 KERAS_NAMES = {"loss", "accuracy", "val_loss", "val_accuracy"}
@@ -266,3 +267,16 @@ def wait_for_answer(address: str) -> dict:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
+
+
+def test_trials_that_end_faster_than_mlflow_writes_are_all_there(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    for number in range(12):
+        start = messages.Start(None, output, "e", f"trial {number}", output, PROJECT, {}, "", 2.0, "study", number)
+        with tracking_client.Tracker(start) as tracker:
+            tracker.send(messages.Metrics(1, {"val_accuracy": number / 10}))
+    tracking_client._workers.pop().close()
+    found = [run for run in Result(0, "", "", output).runs() if "trialmaker.trial" in run.data.tags]
+    assert [run.data.metrics["val_accuracy"] for run in found] == [number / 10 for number in range(12)]
+    assert {run.info.status for run in found} == {"FINISHED"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError  # type: ignore[import-untyped]
+from yaml import YAMLError
 
 from trialmaker import platform
 from trialmaker.errors import UserError

@@ -15,8 +15,10 @@ ANY = 0.5  # of what is set when a program begins
 
 
 def model(config: schema.Config, dataset: Dataset) -> keras.Model:
-    """A fresh model, its weights drawn by Keras' global seed."""
-    return _model(config.model, dataset.input_shape, dataset.num_classes)
+    """A model whose weights are drawn by the seed: that of an earlier run of this process, where they have the same."""
+    drawn, weights = _drawn(config.seed, _shape(config.model), dataset.input_shape, dataset.num_classes)
+    drawn.set_weights(weights)
+    return drawn
 
 
 def begun(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]) -> Program:
@@ -29,7 +31,7 @@ def begun(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]
     asked = config.training.jit_compile
     optimizer, smoothing = config.optimizer, config.training.label_smoothing
     program = _program(
-        replace(config.model, dropout_rate=ANY if config.model.dropout_rate else 0.0),
+        _shape(config.model),
         replace(optimizer, learning_rate=ANY, weight_decay=None if optimizer.weight_decay is None else ANY),
         config.augment,
         smoothing > 0,
@@ -66,6 +68,20 @@ def _program(
         smooths_labels=smooths_labels,
         jit_compile=jit_compile,
     )
+
+
+@lru_cache(maxsize=8)
+def _drawn(
+    seed: int, wanted: schema.Mlp | schema.Cnn, input_shape: tuple[int, ...], num_classes: int
+) -> tuple[keras.Model, list[np.ndarray]]:
+    keras.utils.set_random_seed(seed)
+    built = _model(wanted, input_shape, num_classes)
+    return built, built.get_weights()
+
+
+def _shape(wanted: schema.Mlp | schema.Cnn) -> schema.Mlp | schema.Cnn:
+    """What is the same for all dropout rates but none."""
+    return replace(wanted, dropout_rate=ANY if wanted.dropout_rate else 0.0)
 
 
 def _model(wanted: schema.Mlp | schema.Cnn, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:

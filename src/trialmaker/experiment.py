@@ -48,7 +48,6 @@ def run(
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
     tracker.send(_data_used(dataset, digest))
-    keras.utils.set_random_seed(config.seed)
     twin = building.model(config, dataset)
     trial = _Trial(config.objective)
     parameters = f"{config.model.name}: {twin.count_params():,} parameters"
@@ -56,7 +55,9 @@ def run(
     if config.init_model:
         log.info(f"starts from the weights of {initial_weights.load(twin, Path(config.init_model))}")
     program = building.begun(config, dataset, twin.get_weights())
-    publisher = Publisher(twin, dataset.class_names, _CardWriter(config, digest, tracker), output / "model")
+    publisher = Publisher(
+        twin, dataset.class_names, _CardWriter(config, digest), lambda: tracker.run_id, output / "model"
+    )
     listeners: list[Listener] = [tracker, publisher, trial]
     if not trial.is_one:
         listeners.append(EventFiles(output / "tensorboard" / platform.run_name(run_directory, output)))
@@ -170,12 +171,12 @@ def _test(config: Config, program: Program, dataset: Dataset, outcome: Outcome, 
 class _CardWriter:
     """What ``best.json`` says of an epoch's model."""
 
-    def __init__(self, config: Config, digest: str, tracker: Tracker) -> None:
-        self.config, self.digest, self.tracker = config, digest, tracker
+    def __init__(self, config: Config, digest: str) -> None:
+        self.config, self.digest = config, digest
 
     def __call__(self, event: EpochDone) -> Card:
         return Card(
-            run_id=self.tracker.run_id,
+            run_id="",  # known when MLflow has answered
             model=self.config.model.name,
             data=self.config.data.name,
             data_digest=self.digest,

@@ -1,5 +1,6 @@
 """What starts before TensorFlow is imported, so that its import hides it: the data's reading and MLflow's process."""
 
+import gc
 import logging
 import os
 import sys
@@ -99,7 +100,7 @@ def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Data
 def importing_tensorflow(directory: Path) -> Iterator[None]:
     """Inside, it is imported faster, and in silence: what it prints goes to ``tensorflow.log`` in the directory."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters reaches Python as an exception
-    with _standard_error_to(directory / "tensorflow.log"), _without("sklearn", "pandas"):
+    with _standard_error_to(directory / "tensorflow.log"), _without("sklearn", "pandas"), _collecting_nothing():
         yield
 
 
@@ -114,6 +115,17 @@ def _standard_error_to(path: Path) -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """Have Python look for garbage neither inside nor, later, among the million objects that imports leave."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager
@@ -133,6 +145,7 @@ def _without(*packages: str) -> Iterator[None]:
 
 def start_of(config: Config, run_directory: Path) -> Start:
     """What the tracking process is told first."""
+    study = current_trial().study
     return Start(
         uri=config.tracking.uri,
         output=Path(config.output).absolute(),
@@ -141,8 +154,8 @@ def start_of(config: Config, run_directory: Path) -> Start:
         run_directory=run_directory.absolute(),
         project=platform.PROJECT,
         params={name: without_password(value) for name, value in flat(asdict(config))},
-        resolved_config=without_password(OmegaConf.to_yaml(asdict(config))),
+        resolved_config="" if study else without_password(OmegaConf.to_yaml(asdict(config))),
         system_metrics_seconds=config.tracking.system_metrics_seconds,
-        study=current_trial().study,
+        study=study,
         trial=current_trial().number,
     )

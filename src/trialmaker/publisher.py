@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -19,14 +20,20 @@ class Publisher:
 
     Args:
         twin: a model of the same architecture, for the publisher alone.
-        card: given an event, what to say of its model.
+        card: given an event, what to say of its model; the run's id is still missing.
+        run_id: asked for when there is something to publish; it may have to be waited for.
         directory: of the versions.
     """
 
     def __init__(
-        self, twin: keras.Model, class_names: tuple[str, ...], card: Callable[[EpochDone], Card], directory: Path
+        self,
+        twin: keras.Model,
+        class_names: tuple[str, ...],
+        card: Callable[[EpochDone], Card],
+        run_id: Callable[[], str],
+        directory: Path,
     ) -> None:
-        self.twin, self.card, self.directory = twin, card, directory
+        self.twin, self.card, self.run_id, self.directory = twin, card, run_id, directory
         self.exportable = Exportable(twin, class_names)
         self.mine: Card | None = None  # the version that holds this run's best model, if one does
         self.best: Card | None = None  # the best version, whoever published it
@@ -89,6 +96,9 @@ class Publisher:
 
     def _publish(self, weights: list[np.ndarray], card: Card) -> None:
         self.twin.set_weights(weights)
-        self.best = saved_models.publish(self.exportable, card, self.directory, replaces=self.replaces)
-        self.mine = self.best if self.best.run_id == card.run_id else None
+        self.best = saved_models.read_best(self.directory)
+        if self.best is None or card.beats(self.best):
+            card = replace(card, run_id=self.run_id())
+            self.best = saved_models.publish(self.exportable, card, self.directory, replaces=self.replaces)
+        self.mine = self.best if card.run_id and self.best.run_id == card.run_id else None
         self.replaces = self.mine.version if self.mine else self.replaces

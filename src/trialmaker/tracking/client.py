@@ -26,7 +26,8 @@ class Tracker:
     """One MLflow run, written by another process. A listener of the training loop, and a context manager.
 
     Leaving the context ends the run: FINISHED, or FAILED or KILLED by the exception that passes through. A training
-    process that dies without a word leaves a closed pipe, and the run KILLED.
+    process that dies without a word leaves a closed pipe, and the run KILLED. A study's trial does not wait for MLflow
+    to write its end: the next one does, so that MLflow is never more than a trial behind.
     """
 
     def __init__(self, first: Start | StudyDone) -> None:
@@ -34,6 +35,7 @@ class Tracker:
         self.where = without_password(start.store)
         self.log = start.run_directory / "tracking.log"
         self.is_pruned = False
+        self.is_trial = start.trial is not None
         self.lost: Exception | None = None
         self.worker = _worker(start)
         self.send(first)
@@ -62,6 +64,10 @@ class Tracker:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
         self.send(_end(error, self.is_pruned))
+        if self.is_trial and error is None:
+            self._catch_up()
+            self.worker.unread = 1 if "run_id" in self.__dict__ else 2
+            return
         patience = threading.Timer(KILLED_SECONDS, self.worker.process.kill)
         if error is not None and not isinstance(error, Exception):
             patience.start()
@@ -76,6 +82,15 @@ class Tracker:
 
     def reply(self) -> dict[str, Any]:
         """The next word of the tracking process; raises if it is one of failure, and then always."""
+        self._catch_up()
+        return self._read()
+
+    def _catch_up(self) -> None:
+        while self.worker.unread:
+            self.worker.unread -= 1
+            self._read()
+
+    def _read(self) -> dict[str, Any]:
         if self.lost:
             raise self.lost
         line = self.worker.read()
@@ -109,6 +124,7 @@ class _Worker:
         self.sender = threading.Thread(target=self._send_all, daemon=True)
         self.sender.start()
         self.is_open = True
+        self.unread = 0  # replies that trials have left to the next one
         self.stores: set[str] = set()
         atexit.register(self.close)
 

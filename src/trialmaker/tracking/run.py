@@ -23,6 +23,7 @@ from trialmaker import checkout, reports
 from trialmaker.tracking import model, study
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
 
+PLACES: dict[tuple[str, str, str | None], tuple[str, str]] = {}  # the last one that was asked for
 SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
 
 
@@ -35,13 +36,8 @@ class Run:
         mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # its 10, with growing pauses, take two minutes to say no
         mlflow.set_tracking_uri(uri)
         self.client = mlflow.MlflowClient(uri)
-        experiment_id = self._experiment()
-        mlflow.set_experiment(experiment_id=experiment_id)  # where logged models go
-        tags: dict[str, str] = {}
-        if start.study:
-            with _locked(start.output):
-                parent = study.parent(self.client, experiment_id, start)
-            tags = {MLFLOW_PARENT_RUN_ID: parent, study.TRIAL_TAG: str(start.trial)}
+        experiment_id, parent = self._place()
+        tags = {MLFLOW_PARENT_RUN_ID: parent, study.TRIAL_TAG: str(start.trial)} if parent else {}
         self.run_id = self.client.create_run(experiment_id, run_name=start.run_name, tags=tags).info.run_id
         params = [Param(key, value) for key, value in start.params.items()]
         for at in range(0, len(params), 100):
@@ -73,6 +69,18 @@ class Run:
                 model.log(self.run_id, message)
             elif isinstance(message, End):
                 self._end(message)
+
+    def _place(self) -> tuple[str, str]:
+        """The ids of the experiment and of the study's run, mostly those of the last trial; "" outside of a study."""
+        asked = (self.start.store, self.start.experiment, self.start.study)
+        if asked not in PLACES:
+            experiment_id = self._experiment()
+            mlflow.set_experiment(experiment_id=experiment_id)  # where logged models go
+            with _locked(self.start.output):
+                parent = study.parent(self.client, experiment_id, self.start) if self.start.study else ""
+            PLACES.clear()
+            PLACES[asked] = experiment_id, parent
+        return PLACES[asked]
 
     def _experiment(self) -> str:
         """The experiment's id. One process at a time: a new SQLite store that two make at once is broken."""

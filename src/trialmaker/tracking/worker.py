@@ -80,15 +80,16 @@ def _errors_to(path: Path) -> None:
 
 def _batches(inbox: "queue.SimpleQueue[Message | None]") -> Iterator[list[Message]]:
     """What has come in since the last batch; ends after an ``End``, which is KILLED when the sender is gone."""
-    while True:
-        batch = [inbox.get()]
-        while not inbox.empty():
-            batch.append(inbox.get())
-        messages = [message if message is not None else End("KILLED", "the process vanished") for message in batch]
-        ends = [number for number, message in enumerate(messages) if isinstance(message, End)]
-        yield messages[: ends[0] + 1] if ends else messages
-        if ends:
-            return
+    batch: list[Message] = []
+    while not batch or not isinstance(batch[-1], End):
+        batch = [_next(inbox)]
+        while not isinstance(batch[-1], End) and not inbox.empty():  # what follows an End is of the next run
+            batch.append(_next(inbox))
+        yield batch
+
+
+def _next(inbox: "queue.SimpleQueue[Message | None]") -> Message:
+    return inbox.get() or End("KILLED", "the process vanished")
 
 
 def _read_all(stream: BinaryIO, inbox: "queue.SimpleQueue[Message | None]") -> None:
