@@ -7,33 +7,24 @@ clock runs from the command's start to its end. The peer has an environment of i
 TensorFlow behind its own Hydra and Optuna.
 """
 
-import json
-import os
 import re
 import statistics
-import subprocess
 import sys
-import sysconfig
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
 from measure import PROJECT, mnist
-
-from trialmaker.data import mnist as data
-
-PEER = PROJECT / "workspace" / "peers" / "hydra-optuna-sweeper"
+from peer import arrays, environment, timed
 
 
 def main(seeds: int, trials: int) -> None:
     """Alternate, a seed at a time."""
-    python = peer_environment()
+    python = environment("hydra-optuna-sweeper", "hydra-optuna-sweeper==1.3.0", "hydra-core<1.4")
     ratios, ours_best, theirs_best = [], [], []
     with tempfile.TemporaryDirectory() as root:
-        arrays = peer_data(Path(root))
+        data = arrays(Path(root))
         for seed in range(seeds):
-            theirs, their_value = peer(python, arrays, Path(root), seed, trials)
+            theirs, their_value = peer(python, data, Path(root), seed, trials)
             ours, our_value = study(Path(root), seed, trials)
             ratios.append(theirs / ours)
             ours_best.append(our_value)
@@ -56,53 +47,14 @@ def study(root: Path, seed: int, trials: int) -> tuple[float, float]:
     return seconds, float(value[1]) if value else 0.0
 
 
-def peer(python: Path, arrays: Path, root: Path, seed: int, trials: int) -> tuple[float, float]:
+def peer(python: Path, data: Path, root: Path, seed: int, trials: int) -> tuple[float, float]:
     """Theirs."""
     script = PROJECT / "benchmarks" / "peers" / "optuna_sweeper_fit.py"
     command = [str(python), str(script), str(trials), str(seed), "-m", f"hydra.sweep.dir={root}/peer-{seed}"]
-    seconds, _ = timed(command, root, {"PEER_DATA": str(arrays)})
+    seconds, _ = timed(command, root, {"PEER_DATA": str(data)})
     results = (root / f"peer-{seed}" / "optimization_results.yaml").read_text()
     value = re.search(r"best_value: ([\d.]+)", results)
     return seconds, float(value[1]) if value else 0.0
-
-
-def timed(command: list[str], cwd: Path, environment: dict[str, str]) -> tuple[float, str]:
-    """How long a command takes, in seconds, and what it prints."""
-    began = time.monotonic()
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        sys.exit(done.stdout[-5000:])
-    return time.monotonic() - began, done.stdout
-
-
-def peer_data(root: Path) -> Path:
-    """The same split, as the peer reads it."""
-    split = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
-    path = root / "mnist.npz"
-    np.savez(
-        path,
-        images=split.train.images.astype(np.float32) / 255,
-        labels=split.train.labels,
-        validation_images=split.validation.images.astype(np.float32) / 255,
-        validation_labels=split.validation.labels,
-    )
-    return path
-
-
-def peer_environment() -> Path:
-    """Its Python."""
-    python = PEER / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "hydra-optuna-sweeper==1.3.0", "hydra-core<1.4"]
-        subprocess.run(install, check=True)
-        paths = json.loads(
-            subprocess.check_output([python, "-c", "import json, sysconfig; print(json.dumps(sysconfig.get_paths()))"])
-        )
-        Path(paths["purelib"], "zz_tensorflow.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    return python
 
 
 if __name__ == "__main__":

@@ -10,41 +10,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import optuna
 import pytest
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from entry import PROJECT
 from hydra_plugins.optuna_sweeper import _space
-from hydra_plugins.optuna_sweeper.storage import open_storage
-
-APP = PROJECT / "tests" / "sweep_app" / "app.py"
-Done = subprocess.CompletedProcess[str]
-
-
-def environment(root: Path) -> dict[str, str]:
-    path = os.pathsep.join([str(PROJECT / "src"), str(APP.parent)])
-    return os.environ | {"SWEEP_ROOT": str(root), "PYTHONPATH": path}
-
-
-def sweep(root: Path, *arguments: str) -> Done:
-    command = [sys.executable, str(APP), "-m", *arguments]
-    return subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, timeout=120)
-
-
-def study(root: Path) -> optuna.Study:
-    return optuna.load_study(study_name="study", storage=open_storage(str(root / "study.log")))
-
-
-def trials(root: Path) -> list[FrozenTrial]:
-    return study(root).get_trials(deepcopy=False)
-
-
-def states(root: Path) -> list[TrialState]:
-    return [trial.state for trial in trials(root)]
-
+from sweeping import APP, environment, states, study, sweep, trials, wait_until_running
 
 # ---- the search space
 
@@ -65,6 +38,8 @@ def states(root: Path) -> list[TrialState]:
         ("choice('1', 'a,b')", CategoricalDistribution(["'1'", "'a,b'"])),
         ("choice('a b', [1, 2])", CategoricalDistribution(["a b", "[1,2]"])),
         ("1, 2, 4", CategoricalDistribution([1, 2, 4])),
+        ("shuffle(range(1, 4))", IntDistribution(1, 3)),
+        ("shuffle(a, b)", CategoricalDistribution(["a", "b"])),
     ],
 )
 def test_a_sweep_of_hydras_grammar_is_a_distribution(typed: str, expected: object) -> None:
@@ -173,23 +148,59 @@ def test_a_task_that_never_reports_is_told_so_under_a_pruner(tmp_path: Path) -> 
     assert "the task reports no values" not in sweep(tmp_path).stdout
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsgaii"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsgaii", "nsgaiii", "cmaes", "motpe", "bruteforce"])
 def test_samplers(tmp_path: Path, sampler: str) -> None:
-    done = sweep(tmp_path, f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_trials=3")
+    done = sweep(tmp_path, f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_trials=3", "x=range(0,9)")
     assert done.returncode == 0, done.stderr
     assert states(tmp_path) == [TrialState.COMPLETE] * 3
 
 
-def test_a_grid_is_gone_through_once(tmp_path: Path) -> None:
-    done = sweep(tmp_path, "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=6", "x=choice(1,2,3)", "y=range(0,2)")
+@pytest.mark.parametrize("pruner", ["median", "percentile", "hyperband", "successive_halving", "patient", "wilcoxon"])
+def test_pruners(tmp_path: Path, pruner: str) -> None:
+    done = sweep(tmp_path, f"hydra/sweeper/pruner={pruner}", "steps=2", "hydra.sweeper.n_trials=3")
     assert done.returncode == 0, done.stderr
-    assert len({(trial.params["x"], trial.params["y"]) for trial in trials(tmp_path)}) == 6
+
+
+def test_a_sampler_without_its_package_is_refused(tmp_path: Path) -> None:
+    done = sweep(tmp_path, "hydra/sweeper/sampler=gp", "hydra.sweeper.sampler.n_startup_trials=1")
+    assert done.returncode != 0
+    assert "hydra/sweeper/sampler: No module named 'torch'" in done.stderr
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_grid_is_gone_through_once(tmp_path: Path, jobs: int) -> None:
+    words = ("hydra/sweeper/sampler=grid", "x=choice(1,2,3)", "y=range(0,2)", f"hydra.sweeper.n_jobs={jobs}")
+    done = sweep(tmp_path, *words, "hydra.sweeper.n_trials=100")
+    assert done.returncode == 0, done.stderr
+    params = [(trial.params["x"], trial.params["y"]) for trial in trials(tmp_path)]
+    assert sorted(params) == [(x, y) for x in (1, 2, 3) for y in (0, 1)]
+    assert "task of" not in sweep(tmp_path, *words, "hydra.sweeper.n_trials=200").stdout
+
+
+def test_what_the_chosen_pruner_does_not_take_is_left_out_and_said(tmp_path: Path) -> None:
+    """A sweep file sets its own pruner; the command line chooses another one."""
+    done = sweep(tmp_path, "hydra/sweeper/pruner=none", "+hydra.sweeper.pruner.min_resource=1")
+    assert done.returncode == 0, done.stderr
+    assert "hydra.sweeper.pruner: NopPruner does not take min_resource: left out" in done.stdout
+
+
+def test_a_sweep_file_for_hydra_optuna_sweeper_runs_unchanged(tmp_path: Path) -> None:
+    done = sweep(tmp_path, "--config-name", "of_another_sweeper")
+    assert done.returncode == 0, done.stderr
+    (name,) = {path.name for path in (tmp_path / "multirun").glob("*.yaml")}
+    assert name == "optimization_results.yaml"
+    results = OmegaConf.load(tmp_path / "multirun" / name)
+    assert results.name == "optuna" and set(results.best_params) == {"x", "y"} and results.best_value >= 0
 
 
 def test_several_objectives(tmp_path: Path) -> None:
     done = sweep(tmp_path, "two=true", "y=range(0,5)", "hydra.sweeper.direction=[minimize,maximize]")
     assert done.returncode == 0, done.stderr
     assert {len(trial.values) for trial in trials(tmp_path)} == {2}
+    front = study(tmp_path).best_trials
+    assert f"Pareto front: trials {', '.join(str(trial.number) for trial in front)}; 0 s left" in done.stdout
+    solutions = OmegaConf.load(tmp_path / "multirun" / "optimization_results.yaml").solutions
+    assert [solution["values"] for solution in solutions] == [trial.values for trial in front]
 
 
 def test_known_points_come_first(tmp_path: Path) -> None:
@@ -232,6 +243,21 @@ def test_a_worker_that_dies_costs_its_trial_one_retry(tmp_path: Path) -> None:
     assert (tmp_path / "multirun" / "3_retry_1").is_dir()
 
 
+def test_workers_end_when_the_process_that_started_them_is_gone(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, str(APP), "-m", "sleep=30", "hydra.sweeper.n_jobs=2"],
+        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        wait_until_running(tmp_path, 2)
+        workers = children(process.pid)
+        process.kill()
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert set(states(tmp_path)) == {TrialState.WAITING}
+
+
 def test_workers_that_all_have_the_same_bug_are_not_replaced_for_ever(tmp_path: Path) -> None:
     done = sweep(tmp_path, "hydra.sweeper.custom_search_space=app.broken", "hydra.sweeper.n_jobs=2")
     assert done.returncode != 0
@@ -268,10 +294,7 @@ def test_a_sweep_that_is_stopped_runs_its_trial_again(tmp_path: Path, how: signa
         [sys.executable, str(APP), "-m", "sleep=30", f"hydra.sweeper.n_jobs={jobs}"],
         cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "study.log").exists() or TrialState.RUNNING not in states(tmp_path):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until_running(tmp_path, 1)
         process.send_signal(how)
         assert process.wait(timeout=20) != 0
     assert set(states(tmp_path)) == {TrialState.WAITING}
@@ -279,26 +302,18 @@ def test_a_sweep_that_is_stopped_runs_its_trial_again(tmp_path: Path, how: signa
     assert states(tmp_path) == [TrialState.COMPLETE] * 8
 
 
-def test_a_torn_journal_is_mended(tmp_path: Path) -> None:
-    sweep(tmp_path, "hydra.sweeper.n_trials=2")
-    with (tmp_path / "study.log").open("ab") as journal:
-        journal.write(b'{"op_code": 4, "trial_')
-    assert sweep(tmp_path, "hydra.sweeper.n_trials=4").returncode == 0
-    assert states(tmp_path) == [TrialState.COMPLETE] * 4
-
-
-def test_sqlite_by_its_url(tmp_path: Path) -> None:
-    done = sweep(tmp_path, f"hydra.sweeper.storage='sqlite:///{tmp_path}/study.db'", "hydra.sweeper.n_trials=3")
-    assert done.returncode == 0, done.stderr
-    found = optuna.load_study(study_name="study", storage=f"sqlite:///{tmp_path}/study.db")
-    assert [trial.state for trial in found.trials] == [TrialState.COMPLETE] * 3
-
-
 def children(pid: int) -> list[int]:
     try:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
 
 
 def kill(pid: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,6 +15,7 @@ from hydra_plugins.optuna_sweeper.trial import current_trial
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> float | list[float] | None:
     trial = current_trial()
+    Path("seen").write_text(f"{config.x} {os.environ.get('FROM_HYDRA')}")
     print(f"task of trial {trial.number} of {trial.study} x={config.x}", flush=True)
     for step in range(1, config.steps + 1):
         trial.report(config.x**2 + 1 / step, step)

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from optuna.trial import Trial
 
+from hydra_plugins.optuna_sweeper._sampling import fitting
 from hydra_plugins.optuna_sweeper._storage import open_storage
 from hydra_plugins.optuna_sweeper.trial import LiveTrial
 
@@ -14,18 +18,17 @@ def connect(found: Mapping[str, object]) -> LiveTrial:
     """The trial of that number.
 
     Args:
-        found: ``storage``, ``study`` and ``number``.
+        found: ``study`` and ``number``, and ``storage`` where the sweep's config does not name it.
     """
-    return _connect(str(found["storage"]), str(found["study"]), int(str(found["number"])))
+    sweeper: Any = HydraConfig.get().sweeper
+    place = found.get("storage") or sweeper.storage
+    return _connect(str(place), str(found["study"]), int(str(found["number"])))
 
 
 @lru_cache(maxsize=1)
 def _connect(place: str, name: str, number: int) -> LiveTrial:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.utils import instantiate
-
     storage = open_storage(place)
-    pruner = instantiate(HydraConfig.get().sweeper.pruner)
-    study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+    sweeper: Any = HydraConfig.get().sweeper
+    study = optuna.load_study(study_name=name, storage=storage, pruner=instantiate(fitting(sweeper.pruner, "pruner")))
     trial_id = storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(name), number)
     return LiveTrial(Trial(study, trial_id))

@@ -5,9 +5,11 @@ import shlex
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import optuna
+from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.optuna_sweeper._study import ERROR, OVERRIDES, Study
@@ -27,7 +29,10 @@ class Lines:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.told = {trial.number for trial in _ended(study)}
+        ended = _ended(study)
+        self.told = {trial.number for trial in ended}
+        self.before = len(ended)
+        self.best = ""
         self.began = time.monotonic()
 
     def __enter__(self) -> "Lines":
@@ -36,19 +41,25 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def __call__(self) -> None:
-        self.update()
-
     def update(self) -> None:
         """Tell what is new."""
-        for trial in _ended(self.study):
-            if trial.number not in self.told:
-                self.told.add(trial.number)
-                log.info(f"{line(trial)}{self._best()}")
+        for trial in self._news():
+            log.info(f"{line(trial)}{self.best}{self._left()}")
 
-    def _best(self) -> str:
-        best = self.study.best()
-        return f"; best: trial {best[0].number} with {_values(best[0])}" if best else ""
+    def _news(self) -> list[FrozenTrial]:
+        """The trials that have ended since the last time."""
+        news = [trial for trial in _ended(self.study) if trial.number not in self.told]
+        self.told |= {trial.number for trial in news}
+        if not self.best or any(trial.state == TrialState.COMPLETE for trial in news):
+            self.best = _best(self.study)
+        return news
+
+    def _left(self) -> str:
+        ended = len(self.told) - self.before
+        if not ended:
+            return ""
+        seconds = (time.monotonic() - self.began) / ended * (self.study.n_trials - len(self.told))
+        return f"; {seconds / 60:.0f} min left" if seconds >= 120 else f"; {seconds:.0f} s left"
 
 
 class Table(Lines):
@@ -58,7 +69,6 @@ class Table(Lines):
         from rich.live import Live
 
         super().__init__(study)
-        self.before = len(self.told)
         self.live = Live(get_renderable=self._render, refresh_per_second=2)
 
     def __enter__(self) -> "Table":
@@ -74,24 +84,30 @@ class Table(Lines):
     def _render(self) -> Any:
         from rich.table import Table as Grid
 
-        trials = [trial for trial in self.study.trials() if trial.state != TrialState.WAITING]
-        ended = len(_ended(self.study))
-        table = Grid(title=f"{ended} of {self.study.n_trials} trials{self._left(ended)}{self._best()}")
+        self._news()
+        trials = self.study.trials(*(state for state in TrialState if state != TrialState.WAITING))
+        table = Grid(title=f"{len(self.told)} of {self.study.n_trials} trials{self.best}{self._left()}")
         for column in ("trial", "state", "value", "parameters"):
             table.add_column(column)
         for trial in trials[-ROWS:]:
             table.add_row(str(trial.number), trial.state.name, _values(trial), _params(trial))
         return table
 
-    def _left(self, ended: int) -> str:
-        if ended == self.before:
-            return ""
-        seconds = (time.monotonic() - self.began) / (ended - self.before) * (self.study.n_trials - ended)
-        return f", {seconds / 60:.0f} min left" if seconds >= 60 else f", {seconds:.0f} s left"
+
+def _best(study: Study) -> str:
+    best = study.best()
+    if not best:
+        return ""
+    if len(study.study.directions) > 1:
+        return f"; Pareto front: trials {', '.join(str(trial.number) for trial in best)}"
+    return f"; best: trial {best[0].number} with {_values(best[0])}"
 
 
-def write(study: Study, name: str) -> None:
-    """The end of a sweep: counts, the best value, how to repeat it, what mattered."""
+def write(study: Study, name: str, directory: Path) -> None:
+    """The end of a sweep: counts, the best value, how to repeat it, what mattered.
+
+    ``optimization_results.yaml`` in the directory is what hydra-optuna-sweeper writes there.
+    """
     trials = study.trials()
     counts = ", ".join(
         f"{sum(trial.state == state for trial in trials)} {state.name}"
@@ -102,8 +118,18 @@ def write(study: Study, name: str) -> None:
     for trial in study.best():
         log.info(f"best trial={trial.number} value={_values(trial)}")
         log.info(f"to repeat it: {command(trial)}")
+    if study.best():
+        directory.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(_results(study)), directory / "optimization_results.yaml")
     if importances := _importances(study):
         log.info("importance: " + ", ".join(f"{name} {share:.0%}" for name, share in importances.items()))
+
+
+def _results(study: Study) -> dict[str, Any]:
+    best = study.best()
+    if len(study.study.directions) > 1:
+        return {"name": "optuna", "solutions": [{"params": trial.params, "values": trial.values} for trial in best]}
+    return {"name": "optuna", "best_params": best[0].params, "best_value": best[0].value}
 
 
 def command(trial: FrozenTrial) -> str:

@@ -69,15 +69,15 @@ def read(params: Mapping[str, Any], arguments: Iterable[str]) -> Space:
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """Of one sweep: ``interval``, ``range``, ``choice``, ``glob``, with ``tag(log, …)`` and ``int(…)`` around them."""
+    """Of one sweep: ``interval``, ``range`` or ``choice``, with ``tag(log, …)``, ``int(…)``, ``shuffle(…)`` around."""
     value = override.value()
     name = override.get_key_element()
     try:
         if isinstance(value, IntervalSweep):
             return _interval(value)
-        if isinstance(value, RangeSweep) and not value.shuffle:
+        if isinstance(value, RangeSweep):
             return _range(value)
-        if isinstance(value, ChoiceSweep) and not value.shuffle:
+        if isinstance(value, ChoiceSweep):
             return CategoricalDistribution([_scalar(element) for element in value.list])
     except ValueError as error:  # Optuna's laws, such as low <= high
         raise HydraException(f"{override.input_line}: {error}") from error

@@ -4,8 +4,14 @@ import fcntl
 import os
 from pathlib import Path
 
+from hydra.errors import HydraException
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+SECONDS = 20  # to wait for a database or a proxy before the sweep is refused
 
 
 def open_storage(place: str) -> BaseStorage:
@@ -13,14 +19,38 @@ def open_storage(place: str) -> BaseStorage:
 
     Args:
         place: the path of a file, ``grpc://host:port``, or a database's URL.
+
+    Raises:
+        HydraException: nothing answers there, or its driver is not installed.
     """
     scheme, separator, rest = place.partition("://")
     if not separator:
         return JournalStorage(_Journal(Path(place)))
     if scheme == "grpc":
-        host, _, port = rest.partition(":")
-        return GrpcStorageProxy(host=host, port=int(port or 13000))
-    return RDBStorage(place, engine_kwargs={"pool_pre_ping": True} if scheme != "sqlite" else None)
+        return _proxy(rest)
+    try:
+        url = make_url(place).set(drivername=DRIVERS.get(scheme, scheme))
+        options = {"pool_pre_ping": True} if not scheme.startswith("sqlite") else {"connect_args": {"timeout": 60}}
+        return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+    except (ArgumentError, OperationalError, ImportError) as error:
+        raise HydraException(f"hydra.sweeper.storage={shown(place)}: {str(error).splitlines()[0]}") from error
+
+
+def shown(place: str) -> str:
+    """A place as people may see it: without its password."""
+    scheme, separator, rest = place.partition("://")
+    access, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}{access.partition(':')[0]}{':***' if ':' in access else ''}{at}{host}"
+
+
+def _proxy(address: str) -> BaseStorage:
+    host, _, port = address.partition(":")
+    storage = GrpcStorageProxy(host=host, port=int(port or 13000))
+    try:
+        storage.wait_server_ready(timeout=SECONDS)
+    except ConnectionError as error:
+        raise HydraException(f"hydra.sweeper.storage=grpc://{address}: no proxy answered in {SECONDS} s") from error
+    return storage
 
 
 class _Journal(JournalFileBackend):

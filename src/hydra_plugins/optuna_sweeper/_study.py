@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 import psutil
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -43,7 +44,8 @@ class Study:
         max_retries: int,
         pruner: optuna.pruners.BasePruner,
     ) -> None:
-        self.storage, self.n_trials, self.max_retries = storage, n_trials, max_retries
+        self.storage = storage = optuna.storages.get_storage(storage)  # with Optuna's cache, where it has one
+        self.n_trials, self.max_retries = n_trials, max_retries
         self.study = optuna.create_study(
             storage=storage,
             study_name=name,
@@ -71,11 +73,17 @@ class Study:
     def claim(self, sampler: optuna.samplers.BaseSampler) -> Trial | None:
         """The next trial that waits, now RUNNING and this process's; None when none waits."""
         for waiting in self.trials(TrialState.WAITING):
-            if self.storage.set_trial_state_values(waiting._trial_id, TrialState.RUNNING):
+            if self._take(waiting._trial_id):
                 self.study.sampler = sampler
                 self.touch(waiting._trial_id)
                 return Trial(self.study, waiting._trial_id)
         return None
+
+    def _take(self, trial_id: int) -> bool:
+        try:
+            return self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        except UpdateFinishedTrialError:  # another worker was faster, by a whole trial
+            return False
 
     def touch(self, trial_id: int) -> None:
         """Say that this process works on it."""
@@ -106,7 +114,8 @@ class Study:
 
     def recover(self) -> list[FrozenTrial]:
         """Have the trials of dead workers wait again, or fail when that has happened too often; those trials."""
-        lost = [trial for trial in self.trials(TrialState.RUNNING) if not _lives(trial)]
+        running = [trial for trial in self.trials(TrialState.RUNNING) if not _lives(trial)]
+        lost = [trial for trial in running if self._owner(trial) == trial.system_attrs.get(OWNER)]  # nobody was faster
         for trial in lost:
             retries = trial.system_attrs.get(RETRIES, 0) + 1
             if retries > self.max_retries:
@@ -118,14 +127,18 @@ class Study:
                 self.give_back(trial._trial_id)
         return lost
 
+    def _owner(self, trial: FrozenTrial) -> Any:
+        return self.storage.get_trial(trial._trial_id).system_attrs.get(OWNER)
+
     def is_unclear(self) -> bool:
         """Whether a trial was claimed, and nobody has said yet that he works on it: for some seconds at most."""
         return any(not trial.system_attrs.get(OWNER) and _lives(trial) for trial in self.trials(TrialState.RUNNING))
 
     def best(self) -> list[FrozenTrial]:
         """The best trial; of several objectives the Pareto front; empty before any has completed."""
-        done = self.trials(TrialState.COMPLETE)
-        return self.study.best_trials if done else []
+        if not self.trials(TrialState.COMPLETE):
+            return []
+        return [self.study.best_trial] if len(self.study.directions) == 1 else self.study.best_trials
 
 
 def _lives(trial: FrozenTrial) -> bool:

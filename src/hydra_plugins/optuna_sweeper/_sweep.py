@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,15 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
 from hydra_plugins.optuna_sweeper import _report, _space, _workers
-from hydra_plugins.optuna_sweeper._storage import open_storage
+from hydra_plugins.optuna_sweeper._ends import Ends
+from hydra_plugins.optuna_sweeper._jobs import Jobs
+from hydra_plugins.optuna_sweeper._sampling import Sampling, fitting
+from hydra_plugins.optuna_sweeper._storage import open_storage, shown
 from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, OVERRIDES, Study
 from hydra_plugins.optuna_sweeper._workers import POLL_SECONDS
 from hydra_plugins.optuna_sweeper.trial import PRUNED, LiveTrial, is_worker, set_current
 
 log = logging.getLogger(__name__)
-UNSEEDED = ("GridSampler", "QMCSampler", "BruteForceSampler")  # their order is one for the whole study
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -47,21 +50,27 @@ class Sweep:
         arguments: Sequence[str],
     ) -> None:
         self.config, self.fields = config, fields
-        self.began = time.monotonic()
+        self.ends = Ends(fields)
         self.space = _space.read(fields["params"] or {}, arguments)
+        self.sampling = Sampling(fields["sampler"], self.space.drawn)
         self.custom = get_method(fields["custom_search_space"]) if fields["custom_search_space"] else None
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task, config=config
-        )
         self.is_basic = config.hydra.launcher._target_ == BASIC
+        self.launcher: Any = (
+            Jobs(context, task, config)
+            if self.is_basic
+            else Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+        )
         direction = fields["direction"]
         self.directions = [str(direction)] if isinstance(direction, str) else [str(one) for one in direction]
         self.name = str(fields["study_name"] or config.hydra.job.name)
         self.place = str(fields["storage"] or Path("studies", f"{self.name}.log").absolute())
         if illegal := set(self.directions) - {"minimize", "maximize"}:
             raise HydraException(f"hydra.sweeper.direction={illegal.pop()}: must be minimize or maximize")
-        if fields["n_trials"] < 1 or fields["n_jobs"] < 1:
-            raise HydraException("hydra.sweeper: n_trials and n_jobs must be at least 1")
+        for field in ("n_trials", "n_jobs"):
+            if fields[field] < 1:
+                raise HydraException(f"hydra.sweeper.{field}={fields[field]}: must be at least 1")
+        if fields["target"] is not None and len(self.directions) > 1:
+            raise HydraException(f"hydra.sweeper.target={fields['target']}: needs one direction, not {self.directions}")
 
     def run(self) -> Any:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -69,12 +78,16 @@ class Sweep:
             return self._dry_run()
         self.study = self._open()
         if is_worker():
-            self._work()
+            _workers.end_with_supervisor()
+            with _workers.terminable():
+                self._work()
             return None
-        self.study.prepare(self._first_points())
-        with _report.progress(self.study, self.name, self.place) as progress, _workers.terminable():
+        self.study.prepare(self.first_points)
+        with _report.progress(self.study, self.name, shown(self.place)) as progress, _workers.terminable():
             if self.fields["n_jobs"] > 1 and self.is_basic:
-                _workers.supervise(self.study, self.fields["n_jobs"], Path(self.config.hydra.sweep.dir), progress)
+                _workers.supervise(
+                    self.study, self.fields["n_jobs"], Path(self.config.hydra.sweep.dir), progress.update
+                )
             else:
                 self._work(progress.update)
         return self._finish()
@@ -86,20 +99,22 @@ class Sweep:
             open_storage(self.place),
             self.name,
             _directions(self.directions),
-            self.fields["n_trials"],
+            min(self.fields["n_trials"], len(self.first_points)) if self.sampling.points else self.fields["n_trials"],
             self.fields["max_retries"],
-            instantiate(self.fields["pruner"]),
+            instantiate(fitting(self.fields["pruner"], "pruner")),
         )
         held = [direction.name.lower() for direction in study.study.directions]
         if held != self.directions:
-            raise HydraException(f"study {self.name} in {self.place} has direction {held}, not {self.directions}")
+            raise HydraException(
+                f"study {self.name} in {shown(self.place)} has direction {held}, not {self.directions}"
+            )
         return study
 
     # ---- trials
 
     def _work(self, update: Any = lambda: None) -> None:
         """Run trials until none waits, or another end is reached."""
-        while not (reason := self._end()):
+        while not (reason := self.ends.reason(self.study)):
             batch = self._claim(1 if self.is_basic else self.fields["n_jobs"])
             if batch:
                 self._run(batch)
@@ -111,7 +126,7 @@ class Sweep:
         log.info(f"the sweep ends: {reason}")
 
     def _claim(self, count: int) -> list[Trial]:
-        claimed = (self.study.claim(self._sampler(None)) for _ in range(count))
+        claimed = (self.study.claim(self.sampling.first) for _ in range(count))
         return [trial for trial in claimed if trial is not None]
 
     def _run(self, batch: Sequence[Trial]) -> None:
@@ -132,9 +147,12 @@ class Sweep:
             raise
 
     def _overrides(self, trial: Trial) -> list[str]:
-        self.study.study.sampler = self._sampler(trial.number)
-        for name, distribution in self.space.drawn.items():
-            trial._suggest(name, distribution)
+        self.study.study.sampler = self.sampling(trial.number)
+        try:
+            for name, distribution in self.space.drawn.items():
+                trial._suggest(name, distribution)
+        except ImportError as error:  # some samplers stand on packages that Optuna does not bring
+            raise HydraException(f"hydra/sweeper/sampler: {str(error).splitlines()[0]}") from error
         if self.custom:
             self.custom(self.config, trial)
         overrides = self.space.overrides(trial.params)
@@ -142,20 +160,9 @@ class Sweep:
         if retries := self.study.retries(trial):
             overrides.append(f"hydra.sweep.subdir={trial.number}_retry_{retries}")
         if not self.is_basic:
-            found = {"storage": self.place, "study": self.name, "number": trial.number}
-            overrides.append("hydra.sweeper.trial={" + ",".join(f"{k}:'{v}'" for k, v in found.items()) + "}")
+            place = "" if "://" in self.place else f",storage:'{self.place}'"  # an URL may hold a password
+            overrides.append(f"hydra.sweeper.trial={{study:'{self.name}',number:{trial.number}{place}}}")
         return overrides
-
-    def _sampler(self, number: int | None) -> optuna.samplers.BaseSampler:
-        """One for each trial, seeded by its number: a study that is resumed does not draw again what it drew."""
-        config = OmegaConf.to_container(self.fields["sampler"], resolve=True)
-        assert isinstance(config, dict)
-        kind = str(config["_target_"]).rpartition(".")[2]
-        if config.get("seed") is not None and number is not None and kind not in UNSEEDED:
-            config["seed"] = (int(config["seed"]) * 1_000_003 + number) % 2**32
-        if kind == "GridSampler":
-            config["search_space"] = {name: _space.grid(name, drawn) for name, drawn in self.space.drawn.items()}
-        return instantiate(config)
 
     def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
         pruned = PRUNED in self.study.storage.get_trial(trial._trial_id).user_attrs
@@ -197,36 +204,13 @@ class Sweep:
             ended.set()
             thread.join()
 
-    # ---- ends
-
-    def _end(self) -> str:
-        """Why to begin no further trial; "" to go on."""
-        fields = self.fields
-        if fields["timeout_seconds"] and time.monotonic() - self.began >= fields["timeout_seconds"]:
-            return f"timeout_seconds={fields['timeout_seconds']:g} are over"
-        trials = self.study.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        failed = sum(trial.state == TrialState.FAIL for trial in trials)
-        if failed > fields["max_failure_rate"] * self.study.n_trials:
-            return f"{failed} of {self.study.n_trials} trials failed, max_failure_rate={fields['max_failure_rate']:g}"
-        if most := fields["max_consecutive_failures"]:
-            last = sorted(trials, key=lambda trial: trial.datetime_complete or trial.number)[-most:]
-            if len(last) == most and all(trial.state == TrialState.FAIL for trial in last):
-                return f"the last {most} trials failed"
-        if self.study.is_exhausted:
-            return "the sampler has nothing more to suggest"
-        if fields["target"] is not None and (best := self.study.best()) and self._reaches(best[0].value):
-            return f"target={fields['target']:g} is reached"
-        return ""
-
-    def _reaches(self, value: float | None) -> bool:
-        target = float(self.fields["target"])
-        return value is not None and (value >= target if self.directions == ["maximize"] else value <= target)
+    # ---- the end
 
     def _finish(self) -> Any:
-        _report.write(self.study, self.name)
-        reason = self._end()
+        _report.write(self.study, self.name, Path(self.config.hydra.sweep.dir))
+        reason = self.ends.failures(self.study)
         best = self.study.best()
-        if "failed" in reason or not (best or self.study.trials(TrialState.PRUNED)):
+        if reason or not (best or self.study.trials(TrialState.PRUNED)):
             failed = self.study.trials(TrialState.FAIL)
             last = f"; the last: {failed[-1].user_attrs.get('error', '')}" if failed else ""
             raise HydraException(f"study {self.name}: {reason or 'no trial completed'}{last}")
@@ -235,8 +219,11 @@ class Sweep:
 
     # ---- before the first trial
 
-    def _first_points(self) -> list[dict[str, Any]]:
-        return [self._default() if point == "default" else self._known(point) for point in self.fields["enqueue"]]
+    @cached_property
+    def first_points(self) -> list[dict[str, Any]]:
+        """What the first trials take."""
+        known = [self._default() if point == "default" else self._known(point) for point in self.fields["enqueue"]]
+        return self.sampling.first_points(known)
 
     def _default(self) -> dict[str, Any]:
         """What the config holds, where the space has it."""
@@ -256,12 +243,12 @@ class Sweep:
     def _dry_run(self) -> None:
         directions = _directions(self.directions)
         study = Study(optuna.storages.InMemoryStorage(), self.name, directions, 5, 0, optuna.pruners.NopPruner())
-        study.prepare(self._first_points())
-        print(f"study {self.name} in {self.place}: {self.fields['n_trials']} trials")
+        study.prepare(self.first_points)
+        print(f"study {self.name} in {shown(self.place)}: {self.fields['n_trials']} trials")
         for name, drawn in self.space.drawn.items():
             print(f"    {name}: {drawn}")
         for number in range(5):
-            if trial := study.claim(self._sampler(number)):
+            if trial := study.claim(self.sampling(number)):
                 self.study = study
                 print(f"trial {number}: {' '.join(self._overrides(trial))}")
                 study.tell(trial, TrialState.FAIL, error="dry run")

@@ -45,7 +45,7 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
                     study.recover()
                 if (worker is None or code) and study.trials(TrialState.WAITING):
                     workers[number] = _start(number, directory)
-            if all(worker.poll() == 0 for worker in workers.values()):
+            if all(worker.poll() is not None for worker in workers.values()) and not _lacks(workers, study):
                 return
             update()
             time.sleep(POLL_SECONDS)
@@ -55,11 +55,16 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
         update()
 
 
+def _lacks(workers: "dict[int, subprocess.Popen[bytes]]", study: Study) -> bool:
+    """Whether a worker that died has left trials to nobody."""
+    return any(worker.returncode for worker in workers.values()) and bool(study.trials(TrialState.WAITING))
+
+
 def _start(number: int, directory: Path) -> "subprocess.Popen[bytes]":
     with _log(number, directory).open("ab") as output:
         return subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],
-            env=os.environ | {WORKER: str(number)},
+            env=os.environ | {WORKER: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -82,6 +87,18 @@ def _stop(workers: "list[subprocess.Popen[bytes]]") -> None:
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
+
+
+def end_with_supervisor() -> None:
+    """Have this worker stop in order when the process that started it is gone, however it went."""
+    supervisor = int(os.environ[WORKER])
+
+    def watch() -> None:
+        while os.getppid() == supervisor:
+            time.sleep(POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

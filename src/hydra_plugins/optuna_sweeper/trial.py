@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial as OptunaTrial
 
 PRUNED = "pruned"
-WORKER = "HYDRA_OPTUNA_WORKER"  # marks a worker process
+WORKER = "HYDRA_OPTUNA_WORKER"  # marks a worker process; the process that started it
 
 
 class CurrentTrial(Protocol):

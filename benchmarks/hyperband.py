@@ -1,0 +1,42 @@
+"""How long a study on MNIST needs to a validation accuracy, beside keras-tuner's Hyperband over the same space.
+
+python benchmarks/hyperband.py [seeds] [accuracy]
+
+784-w-w-10, Adam, batch 128, at most 5 epochs, one worker, in turn. The clock runs from the command's start to its end,
+which comes when a trial reaches the accuracy. The peer has an environment of its own, made once.
+"""
+
+import statistics
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from measure import PROJECT, mnist
+from peer import arrays, environment, timed
+
+
+def main(seeds: int, accuracy: float) -> None:
+    """Alternate, a seed at a time."""
+    python = environment("keras-tuner", "keras-tuner==1.4.8", f"keras=={version('keras')}")
+    script = PROJECT / "benchmarks" / "peers" / "keras_tuner_hyperband.py"
+    ratios = []
+    with tempfile.TemporaryDirectory() as root:
+        data = {"PEER_DATA": str(arrays(Path(root)))}
+        for seed in range(seeds):
+            theirs, log = timed([str(python), str(script), str(seed), str(accuracy)], Path(root), data)
+            words = ["sweeps=mlp", f"seed={seed}", f"data.directory={mnist()}", f"hydra.sweeper.target={accuracy}"]
+            words.append("hydra.sweeper.n_trials=300")
+            ours, own = timed([sys.executable, "train.py", *words], PROJECT, {"AI_ROOT": f"{root}/{seed}"})
+            ratios.append(theirs / ours)
+            print(
+                f"seed {seed}: peer {theirs:.0f} s in {log.count('trial ')} trials; ours {ours:.0f} s in"
+                f" {own.count(' COMPLETE ') + own.count(' PRUNED ')} trials: {ratios[-1]:.1f} times as fast",
+                flush=True,
+            )
+    print(f"{statistics.median(ratios):.1f} times as fast ({min(ratios):.1f} to {max(ratios):.1f})")
+
+
+if __name__ == "__main__":
+    seeds, accuracy = [*sys.argv[1:], *("3", "0.977")[len(sys.argv) - 1 :]]
+    main(int(seeds), float(accuracy))
