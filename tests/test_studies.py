@@ -2,19 +2,26 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
+import psutil
 import pytest
 from mlflow.entities import Run
+from optuna import load_study
+from optuna.trial import TrialState
 
 from entry import PROJECT, Result, Train
+from hydra_plugins.optuna_sweeper.storage import open_storage
 from trialmaker import building, commands, platform, saved_models
+from trialmaker.errors import UserError
 
 QUICK = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=3")
 SHAPES = "model.hidden_units=choice([8],[16])"
@@ -91,6 +98,24 @@ def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.C
     assert rate and f"learning_rate: {rate[1]}" in shown and "name: digits" in shown and "epochs: 3" in shown
     assert commands.main(["best", "nothing", "--output", str(done.output)]) == 2
     assert "there are: mlp" in capsys.readouterr().err
+    assert commands.main(["best", "mlp", "--output", str(done.output), "--trial", "3"]) == 0
+    assert "trial=3" not in capsys.readouterr().out
+    assert commands.main(["best", "mlp", "--output", str(done.output), "--trial", "99"]) == 2
+    assert "--trial 99: has not been run; the study has trials 0 to 13" in capsys.readouterr().err
+
+
+def test_a_trial_that_diverges_is_marked_as_failed_everywhere(train: Train) -> None:
+    result = train(*QUICK, "optimizer.learning_rate=choice(0.001,1e25)", "hydra/sweeper/sampler=grid",
+                   "model.hidden_units=[8]", "model.dropout_rate=0", "hydra.sweeper.enqueue=[]",
+                   "hydra.sweeper.max_failure_rate=0.5")  # fmt: skip
+    assert result.code == 0, result.err
+    ((parent,), children) = runs(result)
+    found = {run.data.params["optimizer.learning_rate"]: run for run in children}
+    assert found["1e+25"].info.status == "FAILED" and found["1e+25"].data.tags["trialmaker.trial_state"] == "FAIL"
+    assert "trialmaker.end" in found["1e+25"].data.tags
+    assert found["0.001"].info.status == "FINISHED"
+    assert parent.data.tags["trialmaker.trials.FAIL"] == "1"
+    assert re.search(r"trial \d FAIL .*not finite", result.out)
 
 
 def test_trials_of_one_shape_share_compilation(train: Train) -> None:
@@ -139,12 +164,14 @@ def test_a_signal_stops_a_study_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "output" / "model" / "best.json").exists()
 
 
-def test_several_objectives_come_from_a_trial(train: Train) -> None:
+def test_several_objectives_come_from_a_trial(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     result = train("sweeps=tradeoff", "data=digits", "training.epochs=1", "hydra.sweeper.n_trials=3")
     assert result.code == 0, result.err
     assert re.search(r"trial 2 COMPLETE [\d.]+ \d+ ", result.out)
     ((parent,), _) = runs(result)
     assert parent.data.tags["trialmaker.trials.COMPLETE"] == "3"
+    assert commands.main(["best", "tradeoff", "--output", str(result.output)]) == 2
+    assert "choose with --trial from its Pareto front: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "optimizers", "tradeoff"])
@@ -152,3 +179,42 @@ def test_every_study_can_be_looked_at_without_training(train: Train, name: str) 
     result = train(f"sweeps={name}", "data=digits", "hydra.sweeper.dry_run=true")
     assert result.code == 0, result.err
     assert "trial 4: sweeps=" in result.out and not (result.output / "studies").exists()
+
+
+def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_path: Path) -> None:
+    """Two workers and their supervisor, killed at random, until the same command says that it is done."""
+    draw = random.Random(0)
+    models = tmp_path / "output" / "model"
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=2"]
+    command += ["hydra.sweeper.max_retries=9"]
+    looks = 0
+    for moment in (12, 10, None):
+        with subprocess.Popen(
+            command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(tmp_path)},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            deadline = time.monotonic() + (moment or 200)
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.2)
+                looks += can_load_best(models)
+                if moment and draw.random() < 0.05:
+                    os.kill(draw.choice(psutil.Process(process.pid).children() or [process]).pid, signal.SIGKILL)
+            process.send_signal(signal.SIGKILL if moment else 0)
+            said = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 0, said
+    assert looks > 3 and can_load_best(models)
+    study = load_study(study_name="mlp", storage=open_storage(str(tmp_path / "output" / "studies" / "mlp.log")))
+    assert [trial.number for trial in study.trials] == list(range(12))
+    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
+    assert (tmp_path / "output" / "success").exists()
+
+
+def can_load_best(models: Path) -> bool:
+    """Load what ``best.json`` names; once more where it named another one meanwhile. False before there is any."""
+    if not (models / "best.json").exists():
+        return False
+    best = None
+    while best != (best := json.loads((models / "best.json").read_text())):
+        with suppress(OSError, UserError):
+            return len(saved_models.load(models / str(best["version"])).class_names) == 10
+    raise AssertionError(f"version {best['version']} cannot be loaded")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from optuna import load_study
+from optuna import Study, load_study
 from optuna.trial import FrozenTrial
 
 from hydra_plugins.optuna_sweeper.storage import open_storage
@@ -21,17 +22,21 @@ from trialmaker.errors import UserError
 ALONE = "hydra.mode=RUN"  # a study's file asks for a study
 
 
-def overrides(study: str, output: Path) -> list[str]:
+def overrides(study: str, output: Path, storage: str | None = None, number: int | None = None) -> list[str]:
     """What the best trial was run with.
 
     Args:
         study: its name, or the path of its file.
         output: where studies lie.
+        storage: a database's or proxy's address, where the study lies in no file.
+        number: of another trial than the best.
 
     Raises:
-        UserError: there is no such study, or no trial of it has completed; of several objectives none is best.
+        UserError: there is no such study or trial, or no trial of it has completed; of several objectives none is best.
     """
-    return list(_best(study, output).user_attrs["overrides"])
+    loaded = _study(study, output, storage)
+    trial = _best(study, loaded) if number is None else _trial(loaded, number)
+    return list(trial.user_attrs["overrides"])
 
 
 def command(words: list[str]) -> str:
@@ -84,18 +89,37 @@ def run_with_seeds(words: list[str], seeds: int) -> int:
     return 0
 
 
-def _best(study: str, output: Path) -> FrozenTrial:
-    path = Path(study) if os.sep in study or Path(study).is_file() else output / "studies" / f"{study}.log"
-    if not path.is_file():
-        found = sorted(file.stem for file in (output / "studies").glob("*.log"))
-        raise UserError(f"{study}: there is no study {path}; there are: {', '.join(found) or 'none'}")
-    loaded = load_study(study_name=None, storage=open_storage(str(path)))
-    if len(loaded.directions) > 1:
-        raise UserError(f"{study}: has several objectives, so that no trial is best; see its Pareto front in MLflow")
+def _study(name: str, output: Path, storage: str | None) -> Study:
     try:
-        return loaded.best_trial
+        if storage:
+            return load_study(study_name=name, storage=open_storage(storage))
+        path = Path(name) if os.sep in name or Path(name).is_file() else output / "studies" / f"{name}.log"
+        if path.is_file():
+            return load_study(study_name=None, storage=open_storage(str(path)))
+        found = sorted(file.stem for file in (output / "studies").glob("*.log"))
+        raise UserError(f"{name}: there is no study {path}; there are: {', '.join(found) or 'none'}")
+    except HydraException as error:
+        raise UserError(str(error).replace("hydra.sweeper.storage=", "--storage ")) from error
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{name}: there is no such study in {storage or path}") from error
+
+
+def _best(name: str, study: Study) -> FrozenTrial:
+    if len(study.directions) > 1:
+        front = ", ".join(f"{trial.number} ({' '.join(f'{value:.4g}' for value in trial.values)})"
+                          for trial in sorted(study.best_trials, key=lambda trial: trial.values))  # fmt: skip
+        raise UserError(f"{name}: has several objectives; choose with --trial from its Pareto front: {front}")
+    try:
+        return study.best_trial
     except ValueError as error:
-        raise UserError(f"{study}: no trial has completed") from error
+        raise UserError(f"{name}: no trial has completed") from error
+
+
+def _trial(study: Study, number: int) -> FrozenTrial:
+    for trial in study.trials:
+        if trial.number == number and "overrides" in trial.user_attrs:
+            return trial
+    raise UserError(f"--trial {number}: has not been run; the study has trials 0 to {len(study.trials) - 1}")
 
 
 def _of_study(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:

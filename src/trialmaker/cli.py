@@ -63,7 +63,7 @@ def _run(job: "_Job") -> None:
     sys.argv[1:] = arguments.translate(sys.argv[1:], [platform.CONF, *folders])
     sys.argv += map(brought.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(platform.CONF), config_name="config")(job.run)()
-    studies.finish()
+    job.outputs |= studies.finish()
 
 
 class _Job:

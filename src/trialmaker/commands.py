@@ -53,6 +53,8 @@ def _add_best(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_best)
     add = parser.add_argument
     add("study", metavar="STUDY", help="its name, such as mlp, or the path of its file")
+    add("--storage", metavar="URL", help="where it lies, if that is no file: hydra.sweeper.storage of the study")
+    add("--trial", type=int, metavar="N", help="another trial than the best one, such as one of a Pareto front")
     add("--output", type=Path, default=platform.root() / "output", metavar="DIR", help="where studies/ lies")
     add("--write", metavar="NAME", help="write conf/experiment/NAME.yaml")
     add("--seeds", type=int, metavar="N", help="run it with the seeds 0 to N-1; mean and spread")
@@ -61,7 +63,7 @@ def _add_best(parser: argparse.ArgumentParser) -> None:
 def _best(asked: argparse.Namespace) -> int:
     from trialmaker import best  # Optuna takes a while to import
 
-    words = best.overrides(asked.study, asked.output)
+    words = best.overrides(asked.study, asked.output, asked.storage, asked.trial)
     if asked.seeds is not None and asked.seeds < 1:
         raise UserError(f"--seeds {asked.seeds}: must be at least 1")
     if asked.write:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -34,7 +35,7 @@ class Publisher:
         directory: Path,
     ) -> None:
         self.twin, self.card, self.run_id, self.directory = twin, card, run_id, directory
-        self.exportable = Exportable(twin, class_names)
+        self.class_names = class_names
         self.mine: Card | None = None  # the version that holds this run's best model, if one does
         self.best: Card | None = None  # the best version, whoever published it
         self.replaces = 0  # this run's last version, which its next one makes superfluous
@@ -45,6 +46,11 @@ class Publisher:
         saved_models.prepare(directory)
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
+
+    @cached_property
+    def exportable(self) -> Exportable:
+        """Made when it is needed: most trials of a study publish nothing."""
+        return Exportable(self.twin, self.class_names)
 
     def __call__(self, event: Event) -> None:
         if self.error:

@@ -9,7 +9,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.optuna_sweeper.trial import is_worker
-from trialmaker import arguments, description
+from trialmaker import arguments, description, platform
 from trialmaker import config as configs
 from trialmaker.schema import Config
 
@@ -25,6 +25,8 @@ class StudyEnd(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """The opening lines of a study, which its trials leave out."""
         if config.hydra.sweeper.get("_target_") == OURS and not is_worker():
+            if not config.hydra.sweeper.dry_run:
+                platform.begin(Path(config.output).absolute())
             command = arguments.command_line(config.hydra.overrides.task)
             for line in description.lines(asdict(configs.load(_without_hydra(config))), command):
                 log.info(line)
@@ -33,14 +35,22 @@ class StudyEnd(Callback):
         self.ended.append(config)
 
 
-def finish() -> None:
-    """What is left to do when Hydra has run all that was asked for."""
+def finish() -> set[Path]:
+    """What is left to do when Hydra has run all that was asked for.
+
+    Returns:
+        the outputs of the studies that have ended.
+    """
+    outputs = set()
     while StudyEnd.ended:
         config = StudyEnd.ended.pop()
         sweeper = config.hydra.sweeper
         if sweeper.get("_target_") == OURS and not sweeper.dry_run and not is_worker():
             directory = Path(config.hydra.sweep.dir)
-            _finish(configs.load(_without_hydra(config)), str(sweeper.study_name), str(sweeper.storage), directory)
+            checked = configs.load(_without_hydra(config))
+            _finish(checked, str(sweeper.study_name), str(sweeper.storage), directory)
+            outputs.add(Path(checked.output).absolute())
+    return outputs
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

@@ -1,7 +1,9 @@
 """A study's own MLflow run: the parent of its trials' runs, with what it found."""
 
+import importlib
 import warnings
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import mlflow
@@ -56,6 +58,14 @@ def _found(client: mlflow.MlflowClient, experiment_id: str, run_id: str, study: 
         )
         tags |= {"trialmaker.best_run_id": children[0].info.run_id} if children else {}
     return tags
+
+
+@lru_cache
+def prepare_pictures() -> None:
+    """Import what they need, which takes seconds, before the study's end."""
+    importlib.import_module("optuna.visualization.matplotlib")
+    importlib.import_module("optuna.importance._fanova._fanova")
+    importlib.import_module("plotly.graph_objects")
 
 
 def _pictures(study: optuna.Study) -> Iterator[tuple[str, Any]]:

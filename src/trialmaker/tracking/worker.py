@@ -49,6 +49,8 @@ def main() -> None:
             reply({"bug": traceback.format_exc()})
         print(without_password(traceback.format_exc()), file=sys.stderr, flush=True)
         os._exit(1)  # the thread that reads holds standard input, over which Python's own exit would stumble
+    sys.stderr.flush()
+    os._exit(0)  # all is written; to take down MLflow's modules would take Python more than a second
 
 
 def _serve(stream: BinaryIO, reply: Callable[[dict[str, Any]], None]) -> None:
@@ -66,6 +68,8 @@ def _serve(stream: BinaryIO, reply: Callable[[dict[str, Any]], None]) -> None:
             continue
         run = Run(start)
         reply({"run_id": run.run_id})
+        if start.study:
+            threading.Thread(target=study.prepare_pictures, daemon=True).start()
         for batch in _batches(inbox):
             run.record(batch)
         reply({"done": True})
