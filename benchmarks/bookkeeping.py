@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import mlflow
 import optuna
+import psutil
 from measure import PROJECT
 from peer import timed
 
@@ -29,7 +31,9 @@ def small_models(root: Path, trials: int) -> None:
     """Milliseconds a trial beside training, with the number of trials that there are already."""
     words = ["sweeps=mlp", "data=digits", "training.max_examples=128", "training.epochs=1", "model.hidden_units=[16]"]
     words += ["hydra/sweeper/pruner=none", f"hydra.sweeper.n_trials={trials}", "training.batch_size=32"]
-    timed([sys.executable, "train.py", *words], PROJECT, {"AI_ROOT": str(root)})
+    memory = watched([sys.executable, "train.py", *words], root)
+    early, late = (max(memory[int(len(memory) * a) : int(len(memory) * b)]) for a, b in ((0.1, 0.2), (0.8, 0.9)))
+    print(f"memory: {early:.0f} MiB in the second tenth of the study, {late:.0f} MiB in the ninth")
     store = f"sqlite:///{root / 'output' / 'mlflow.db'}"
     runs = mlflow.MlflowClient(store).search_runs(["1"], "tags.`trialmaker.trial` != ''", max_results=trials)
     training = {int(run.data.tags["trialmaker.trial"]): run.data.metrics["seconds"] for run in runs}
@@ -40,6 +44,18 @@ def small_models(root: Path, trials: int) -> None:
         window = [seconds * 1000 for seconds in beside[max(0, last - WINDOW) : last]]
         quartiles = statistics.quantiles(window, n=4)
         print(f"trial {last:>5}: {quartiles[1]:.0f} ms beside training ({quartiles[0]:.0f} to {quartiles[2]:.0f})")
+
+
+def watched(command: list[str], root: Path) -> list[float]:
+    """Run a command; the memory that it held at each second, in MiB."""
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(root)}, stdout=subprocess.DEVNULL
+    ) as process:
+        memory = []
+        while process.poll() is None:
+            memory.append(psutil.Process(process.pid).memory_info().rss / 2**20)
+            time.sleep(1)
+    return memory
 
 
 def nothing(root: Path, trials: int) -> None:

@@ -52,7 +52,7 @@ def test_the_failure_of_a_bug_has_its_traceback(train: Train, monkeypatch: pytes
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by\nzero")
 
-    monkeypatch.setattr("keras.utils.set_random_seed", broken)
+    monkeypatch.setattr("trialmaker.building.begun", broken)
     result = train(*TINY)
     cause, *traceback = (result.output / "failure").read_text().splitlines()
     assert (result.code, cause) == (1, "ZeroDivisionError: division by zero")

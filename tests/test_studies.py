@@ -115,7 +115,20 @@ def test_a_trial_that_diverges_is_marked_as_failed_everywhere(train: Train) -> N
     assert "trialmaker.end" in found["1e+25"].data.tags
     assert found["0.001"].info.status == "FINISHED"
     assert parent.data.tags["trialmaker.trials.FAIL"] == "1"
-    assert re.search(r"trial \d FAIL .*not finite", result.out)
+    assert re.search(r"trial \d FAIL UserError: (val_)?loss became (nan|inf)", result.out)
+
+
+def test_a_study_does_not_adorn_itself_with_another_runs_model(train: Train) -> None:
+    good = train("data=digits", "training.epochs=5", "model.hidden_units=[64]")
+    best = (good.output / "model" / "best.json").read_text()
+    result = train(
+        *QUICK[:3], "training.epochs=1", "schedule=constant", "model.hidden_units=[8]", "hydra.sweeper.n_trials=2"
+    )
+    assert result.code == 0, result.err
+    assert "not published: " in result.out and "test_accuracy=" not in result.out
+    parents, _ = runs(result)
+    assert "test_accuracy" not in next(run for run in parents if run.info.run_name == "mlp").data.metrics
+    assert (result.output / "model" / "best.json").read_text() == best
 
 
 def test_trials_of_one_shape_share_compilation(train: Train) -> None:
@@ -205,7 +218,8 @@ def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_p
     assert looks > 3 and can_load_best(models)
     study = load_study(study_name="mlp", storage=open_storage(str(tmp_path / "output" / "studies" / "mlp.log")))
     assert [trial.number for trial in study.trials] == list(range(12))
-    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
+    lost = [trial for trial in study.trials if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert not lost, [(trial.state, trial.user_attrs.get("error"), trial.system_attrs) for trial in lost]
     assert (tmp_path / "output" / "success").exists()
 
 

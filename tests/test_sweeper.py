@@ -198,7 +198,7 @@ def test_several_objectives(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert {len(trial.values) for trial in trials(tmp_path)} == {2}
     front = study(tmp_path).best_trials
-    assert f"Pareto front: trials {', '.join(str(trial.number) for trial in front)}; 0 s left" in done.stdout
+    assert f"Pareto front: trials {', '.join(str(trial.number) for trial in front)}\n" in done.stdout
     solutions = OmegaConf.load(tmp_path / "multirun" / "optimization_results.yaml").solutions
     assert [solution["values"] for solution in solutions] == [trial.values for trial in front]
 

@@ -47,6 +47,9 @@ def hydra() -> Iterator[tuple[Any, DictConfig]]:
         [*FIRST, "optimizer={beta_1:0.5}"],
         [*FIRST, "optimizer={beta_2:0.5}"],
         [*FIRST, "hydra.sweep.subdir=7_retry_1"],
+        ["seed=3", "++seed=4"],
+        ["optimizer.beta_1=0.1", "optimizer={beta_1:0.2}"],
+        ["++seed=4", "seed=3", "optimizer=sgd"],
         [*FIRST, "output='a b=c'", "init_model=null", "training.max_examples=7"],
     ],
 )

@@ -280,3 +280,39 @@ def test_trials_that_end_faster_than_mlflow_writes_are_all_there(tmp_path: Path)
     found = [run for run in Result(0, "", "", output).runs() if "trialmaker.trial" in run.data.tags]
     assert [run.data.metrics["val_accuracy"] for run in found] == [number / 10 for number in range(12)]
     assert {run.info.status for run in found} == {"FINISHED"}
+
+
+def test_a_store_that_was_half_made_when_its_process_was_killed_is_made_anew(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    start = messages.Start(None, output, "e", "run", output, PROJECT, {}, "", 2.0)
+    for _ in range(2):
+        tracker = tracking_client.Tracker(start)
+        deadline = time.monotonic() + 60
+        while not list(output.glob(".mlflow.db.new")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)
+        tracker.worker.process.kill()
+        tracking_client._workers.pop().close()
+        assert not (output / "mlflow.db").exists()
+    with tracking_client.Tracker(start):
+        pass
+    tracking_client._workers.pop().close()
+    (run,) = Result(0, "", "", output).runs()
+    assert run.info.status == "FINISHED"
+
+
+def test_processes_that_start_together_share_a_new_store(tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from trialmaker.tracking.client import Tracker
+from trialmaker.tracking.messages import Start
+output = Path(sys.argv[1])
+with Tracker(Start(None, output, "e", "run", output, output, {}, "", 2.0)):
+    pass
+"""
+    commands = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(3)]
+    assert [command.wait(timeout=120) for command in commands] == [0, 0, 0]
+    assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["FINISHED"] * 3

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from hydra_plugins.optuna_sweeper.storage import open_storage
 from trialmaker import platform
+from trialmaker.description import without_password
 from trialmaker.errors import UserError
 
 ALONE = "hydra.mode=RUN"  # a study's file asks for a study
@@ -101,7 +102,7 @@ def _study(name: str, output: Path, storage: str | None) -> Study:
     except HydraException as error:
         raise UserError(str(error).replace("hydra.sweeper.storage=", "--storage ")) from error
     except (KeyError, ValueError) as error:
-        raise UserError(f"{name}: there is no such study in {storage or path}") from error
+        raise UserError(f"{name}: there is no such study in {without_password(storage or str(path))}") from error
 
 
 def _best(name: str, study: Study) -> FrozenTrial:

@@ -88,9 +88,10 @@ class _Job:
 
         self.signals.begin()
         directory = Path(HydraConfig.get().runtime.output_dir)
+        description.hide_passwords(directory / ".hydra")
         try:
             checked = config.load(composed)
-            self._begin(checked, directory)
+            self._begin(checked)
             values = launch.run(checked, run_directory=directory, started=self.started, signals=self.signals)
             return values[0] if len(values) == 1 else values
         except (UserError, OSError) as error:  # Hydra would call an exception a bug of the job
@@ -104,13 +105,12 @@ class _Job:
             self.started = time.monotonic()  # when the next run of a multirun starts
         return None  # and the next run of a multirun begins
 
-    def _begin(self, checked: Config, directory: Path) -> None:
+    def _begin(self, checked: Config) -> None:
         output = Path(checked.output).absolute()
         self.outputs.add(output)
         if not is_worker():
             platform.begin(output)
         platform.check()
-        description.hide_passwords(directory / ".hydra")
         command = arguments.command_line(HydraConfig.get().overrides.task)
         if current_trial().number is None:
             for line in description.lines(asdict(checked), command):

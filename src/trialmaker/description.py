@@ -42,7 +42,8 @@ def hide_passwords(folder: Path) -> None:
 
 def without_password(text: str) -> str:
     """The text, without the names and passwords in addresses such as ``https://name:password@host``."""
-    return re.sub(r"(\w://)[^/\s'\"]*@", r"\1***@", text)
+    text = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", text)
+    return re.sub(r"([?&]password=)[^&\s'\"]*", r"\1***", text)
 
 
 def _version() -> str:

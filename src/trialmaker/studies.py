@@ -1,6 +1,7 @@
 """The end of a study: its best model is tested, once, and its MLflow run gets what it found."""
 
 import logging
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,9 +9,11 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_plugins.optuna_sweeper.storage import name_and_place, open_storage
 from hydra_plugins.optuna_sweeper.trial import is_worker
 from trialmaker import arguments, description, platform
 from trialmaker import config as configs
+from trialmaker.errors import UserError
 from trialmaker.schema import Config
 
 log = logging.getLogger(__name__)
@@ -28,8 +31,9 @@ class StudyEnd(Callback):
             if not config.hydra.sweeper.dry_run:
                 platform.begin(Path(config.output).absolute())
             command = arguments.command_line(config.hydra.overrides.task)
-            for line in description.lines(asdict(configs.load(_without_hydra(config))), command):
-                log.info(line)
+            with suppress(UserError):  # which the trials will say
+                for line in description.lines(asdict(configs.load(_without_hydra(config))), command):
+                    log.info(line)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         self.ended.append(config)
@@ -48,7 +52,7 @@ def finish() -> set[Path]:
         if sweeper.get("_target_") == OURS and not sweeper.dry_run and not is_worker():
             directory = Path(config.hydra.sweep.dir)
             checked = configs.load(_without_hydra(config))
-            _finish(checked, str(sweeper.study_name), str(sweeper.storage), directory)
+            _finish(checked, *name_and_place(config.hydra), directory)
             outputs.add(Path(checked.output).absolute())
     return outputs
 
@@ -63,14 +67,14 @@ def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
     from trialmaker.tracking.messages import StudyDone
 
     directory.mkdir(parents=True, exist_ok=True)
-    metrics = _test(config, directory)
+    metrics = _test(config, study, storage, directory)
     start = replace(launch.start_of(config, directory), run_name=study, study=study)
     run_id = record_study(StudyDone(start, storage, metrics))
     log.info(f"MLflow run of the study: {run_id} in {start.store}; to compare its trials: make ui")
 
 
-def _test(config: Config, directory: Path) -> dict[str, float]:
-    """The best model's metrics on the test split, measured when they are not yet known."""
+def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str, float]:
+    """The best model's metrics on the test split, measured if they are not known; none if it is not the study's."""
     from trialmaker import launch
 
     with launch.importing_tensorflow(directory):
@@ -81,6 +85,9 @@ def _test(config: Config, directory: Path) -> dict[str, float]:
     if best is None:
         return {}
     version = models / str(best.version)
+    if not _reached(best.metrics[best.objective], study, storage):
+        log.info(f"not published: {version} is no worse with {best.objective}={best.metrics[best.objective]:.4f}")
+        return {}
     if "test_loss" not in best.metrics:
         test = launch.read(config.data).test
         probabilities = saved_models.load(version).probabilities(test.images / 255.0)
@@ -94,6 +101,14 @@ def _test(config: Config, directory: Path) -> dict[str, float]:
     )
     log.info(f"best model: {version}")
     return found
+
+
+def _reached(value: float, study: str, storage: str) -> bool:
+    """Whether a trial of the study had this value of the objective, to the last bit."""
+    from optuna import load_study
+
+    trials = load_study(study_name=study, storage=open_storage(storage)).get_trials(deepcopy=False)
+    return any(value in (*(trial.values or ()), *trial.intermediate_values.values()) for trial in trials)
 
 
 def _logarithms(probabilities: Any) -> Any:

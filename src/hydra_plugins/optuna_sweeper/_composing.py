@@ -31,11 +31,11 @@ class Composer:
     def __call__(self, lines: Sequence[str]) -> DictConfig:
         """A job's config, from its overrides."""
         overrides = [self.parsed(line) for line in lines]
-        pairs = [(override, self._is_value(override)) for override in overrides]
-        kind = _Kind(one.key_or_group if is_value else str(one.input_line) for one, is_value in pairs)
+        values = self._values(overrides)
+        kind = _Kind(str(one.input_line) if one not in values else one.key_or_group for one in overrides)
         kind.lines = list(lines)
         config: DictConfig = pickle.loads(self.composed(kind))  # a seventh of what a deep copy takes
-        ConfigLoaderImpl._apply_overrides_to_config([one for one, is_value in pairs if is_value], config)
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
         _note(overrides, config)
         OmegaConf.copy_cache(from_config=self.master, to_config=config)
         return config
@@ -43,12 +43,29 @@ class Composer:
     def _compose(self, kind: "_Kind") -> bytes:
         return pickle.dumps(self.loader.load_sweep_config(self.master, kind.lines))
 
-    def _is_value(self, override: Override) -> bool:
-        """Whether it sets one number, text or list, in a place that is there anyway."""
-        name = override.key_or_group
-        is_plain = override.package is None and str(override.input_line).startswith(f"{name}=")
-        is_group = self.loader.repository.group_exists(name)
-        return is_plain and not is_group and not name.startswith("hydra.") and not isinstance(override.value(), dict)
+    def _values(self, overrides: Sequence[Override]) -> list[Override]:
+        """Those that can be applied after all others: no other kind of change to the config follows them."""
+        values: list[Override] = []
+        for override in reversed(overrides):
+            if self._chooses(override):
+                continue
+            if not _is_value(override):
+                break
+            values.insert(0, override)
+        return values
+
+    def _chooses(self, override: Override) -> bool:
+        """Whether it chooses a file of a group, which Hydra does before it sets any value."""
+        return not isinstance(override.value(), dict) and bool(
+            self.loader.repository.group_exists(override.key_or_group)
+        )
+
+
+def _is_value(override: Override) -> bool:
+    """Whether it sets one number, text or list, in a place that is there anyway."""
+    name = override.key_or_group
+    is_plain = override.package is None and str(override.input_line).startswith(f"{name}=")
+    return is_plain and not name.startswith("hydra.") and not isinstance(override.value(), dict)
 
 
 class _Kind(tuple[str, ...]):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from optuna.study import StudyDirection
@@ -19,12 +20,12 @@ class Ends:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = fields
-        self.began = time.monotonic()
+        self.began, self.moment = time.monotonic(), datetime.now()
 
     def reason(self, study: Study) -> str:
         """Why to begin no further trial; "" to go on."""
         seconds = self.fields["timeout_seconds"]
-        if seconds and time.monotonic() - self.began >= seconds:
+        if seconds is not None and time.monotonic() - self.began >= seconds:
             return f"timeout_seconds={seconds:g} are over"
         if study.is_exhausted:
             return "the sampler has nothing more to suggest"
@@ -37,9 +38,10 @@ class Ends:
         if failed > (rate := self.fields["max_failure_rate"]) * study.n_trials:
             return f"{failed} of {study.n_trials} trials failed, max_failure_rate={rate:g}"
         if most := self.fields["max_consecutive_failures"]:
-            last = sorted(trials, key=lambda trial: trial.datetime_complete or trial.number)[-most:]
+            own = [trial for trial in trials if trial.datetime_complete and trial.datetime_complete >= self.moment]
+            last = sorted(own, key=lambda trial: trial.datetime_complete or self.moment)[-most:]
             if len(last) == most and all(trial.state == TrialState.FAIL for trial in last):
-                return f"the last {most} trials failed"
+                return f"the last {most} trials failed, max_consecutive_failures={most}"
         return ""
 
     def _target(self, study: Study) -> str:

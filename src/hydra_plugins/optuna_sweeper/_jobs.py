@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
 from hydra_plugins.optuna_sweeper._composing import Composer
+
+TRACEBACK = "traceback.txt"  # in the directory of a job that failed
 
 
 class Jobs:
@@ -60,21 +63,26 @@ class Jobs:
             task_name=JobRuntime.instance().get("name"),
         )
         directory.mkdir(parents=True, exist_ok=True)
-        configure_log(config.hydra.job_logging, config.hydra.verbose)
-        if config.hydra.output_subdir is not None:
-            _save(result, directory / config.hydra.output_subdir)
-        with _working_in(str(result.working_dir)), env_override(config.hydra.job.env_set):
-            self.context.callbacks.on_job_start(config=config, task_function=self.task)
-            try:
-                result.return_value = self.task(result.cfg)
-                result.status = JobStatus.COMPLETED
-            except Exception as error:
-                result.return_value = error
-                result.status = JobStatus.FAILED
+        with _working_in(str(result.working_dir)):
+            configure_log(config.hydra.job_logging, config.hydra.verbose)
+            if config.hydra.output_subdir is not None:
+                _save(result, directory / config.hydra.output_subdir)
+            with env_override(config.hydra.job.env_set):
+                self.context.callbacks.on_job_start(config=config, task_function=self.task)
+                self._call(result, directory)
             for handler in logging.getLogger().handlers:
                 handler.flush()
             self.context.callbacks.on_job_end(config=config, job_return=result)
         return result
+
+    def _call(self, result: JobReturn, directory: Path) -> None:
+        try:
+            result.return_value = self.task(result.cfg)
+            result.status = JobStatus.COMPLETED
+        except Exception as error:
+            result.return_value = error
+            result.status = JobStatus.FAILED
+            (directory / TRACEBACK).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
 
 
 def _set_output(config: Any, directory: Path) -> None:

@@ -1,6 +1,7 @@
 """What a person sees of a sweep: a live table or lines, and at the end the best trial and what mattered."""
 
 import logging
+import re
 import shlex
 import sys
 import time
@@ -15,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from hydra_plugins.optuna_sweeper._study import ERROR, OVERRIDES, Study
 
 log = logging.getLogger(__name__)
-ROWS = 12
+ROWS, WIDTH = 12, 60  # of the table: trials, and characters of an error
+PASSWORD = r"://[^@\s]*@"  # of an address among the overrides
 
 
 def progress(study: Study, name: str, place: str) -> "Lines":
@@ -56,7 +58,7 @@ class Lines:
 
     def _left(self) -> str:
         ended = len(self.told) - self.before
-        if not ended:
+        if not ended or len(self.told) == self.study.n_trials:
             return ""
         seconds = (time.monotonic() - self.began) / ended * (self.study.n_trials - len(self.told))
         return f"; {seconds / 60:.0f} min left" if seconds >= 120 else f"; {seconds:.0f} s left"
@@ -83,14 +85,17 @@ class Table(Lines):
 
     def _render(self) -> Any:
         from rich.table import Table as Grid
+        from rich.text import Text
 
         self._news()
         trials = self.study.trials(*(state for state in TrialState if state != TrialState.WAITING))
-        table = Grid(title=f"{len(self.told)} of {self.study.n_trials} trials{self.best}{self._left()}")
+        table = Grid(title=Text(f"{len(self.told)} of {self.study.n_trials} trials{self.best}{self._left()}"))
         for column in ("trial", "state", "value", "parameters"):
             table.add_column(column)
         for trial in trials[-ROWS:]:
-            table.add_row(str(trial.number), trial.state.name, _values(trial), _params(trial))
+            value = str(trial.user_attrs[ERROR])[:WIDTH] if ERROR in trial.user_attrs else _values(trial)
+            cells = (str(trial.number), trial.state.name, value, _params(trial))
+            table.add_row(*map(Text, cells))
         return table
 
 
@@ -117,7 +122,7 @@ def write(study: Study, name: str, directory: Path) -> None:
     log.info(f"study {name}: {counts}")
     for trial in study.best():
         log.info(f"best trial={trial.number} value={_values(trial)}")
-        log.info(f"to repeat it: {command(trial)}")
+        log.info(f"to repeat it: {re.sub(PASSWORD, '://***@', command(trial))}")
     if study.best():
         directory.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(_results(study)), directory / "optimization_results.yaml")

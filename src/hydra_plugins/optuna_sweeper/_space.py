@@ -1,6 +1,7 @@
 """Hydra's override grammar as Optuna's search space."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,11 @@ class Space:
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """Of a trial: what is fixed, then what is drawn."""
-        return [*self.fixed, *(f"{name}={_text(value)}" for name, value in params.items())]
+        texts = {
+            name: _text(_quoted(value) if isinstance(value, str) and name not in self.drawn else value)
+            for name, value in params.items()
+        }
+        return [*self.fixed, *(f"{name}={text}" for name, text in texts.items())]
 
 
 def read(params: Mapping[str, Any], arguments: Iterable[str]) -> Space:
@@ -89,6 +94,8 @@ def _interval(value: IntervalSweep) -> BaseDistribution:
     log = "log" in value.tags
     if low is None or high is None:
         raise ValueError("an interval needs a start and an end")
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("an interval's start and end must be finite")
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(float(low), float(high), log=log)
@@ -121,7 +128,12 @@ def _quoted(text: str) -> str:
             return text
     except HydraException:
         pass
-    return QuotedString(text, Quote.single).with_quotes()
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """In quotes."""
+    return str(QuotedString(text, Quote.single).with_quotes())
 
 
 def _text(value: Any) -> str:
@@ -145,9 +157,8 @@ def contains(drawn: BaseDistribution, value: CategoricalChoiceType) -> bool:
 
 def stored(value: Any) -> CategoricalChoiceType:
     """A value of a config as the space has it."""
-    if isinstance(value, bool | int | float) or value is None:
-        return value
-    return _text(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value).replace(" ", "")
+    held: Any = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return _scalar(held)
 
 
 def grid(name: str, drawn: BaseDistribution) -> list[Any]:

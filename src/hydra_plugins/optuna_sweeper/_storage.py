@@ -2,16 +2,22 @@
 
 import fcntl
 import os
+import re
+import time
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import event
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-SECONDS = 20  # to wait for a database or a proxy before the sweep is refused
+SECONDS = 20  # to wait for a proxy before the sweep is refused
+ATTEMPTS = 5  # to make a database's tables
+JOURNAL = b'{"op_code":'  # how each of its lines begins
 
 
 def open_storage(place: str) -> BaseStorage:
@@ -24,33 +30,64 @@ def open_storage(place: str) -> BaseStorage:
         HydraException: nothing answers there, or its driver is not installed.
     """
     scheme, separator, rest = place.partition("://")
-    if not separator:
-        return JournalStorage(_Journal(Path(place)))
-    if scheme == "grpc":
-        return _proxy(rest)
     try:
-        url = make_url(place).set(drivername=DRIVERS.get(scheme, scheme))
-        options = {"pool_pre_ping": True} if not scheme.startswith("sqlite") else {"connect_args": {"timeout": 60}}
-        return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
-    except (ArgumentError, OperationalError, ImportError) as error:
-        raise HydraException(f"hydra.sweeper.storage={shown(place)}: {str(error).splitlines()[0]}") from error
+        if not separator:
+            return JournalStorage(_Journal(Path(place)))
+        return _proxy(rest) if scheme == "grpc" else _database(scheme, place)
+    except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise HydraException(f"hydra.sweeper.storage={shown(place)}: {_without(place, reason)}") from error
 
 
 def shown(place: str) -> str:
     """A place as people may see it: without its password."""
     scheme, separator, rest = place.partition("://")
     access, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{access.partition(':')[0]}{':***' if ':' in access else ''}{at}{host}"
+    hidden = f"{scheme}{separator}{access.partition(':')[0]}{':***' if ':' in access else ''}{at}{host}"
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", hidden) if separator else place
+
+
+def _without(place: str, text: str) -> str:
+    """A message of a driver's, which may repeat the address."""
+    return text.replace(place, shown(place)).replace(place.rpartition("@")[0].rpartition(":")[2] or "\0", "***")
 
 
 def _proxy(address: str) -> BaseStorage:
     host, _, port = address.partition(":")
     storage = GrpcStorageProxy(host=host, port=int(port or 13000))
-    try:
-        storage.wait_server_ready(timeout=SECONDS)
-    except ConnectionError as error:
-        raise HydraException(f"hydra.sweeper.storage=grpc://{address}: no proxy answered in {SECONDS} s") from error
+    storage.wait_server_ready(timeout=SECONDS)
     return storage
+
+
+def _database(scheme: str, place: str) -> BaseStorage:
+    url = make_url(place).set(drivername=DRIVERS.get(scheme, scheme))
+    is_sqlite = scheme.startswith("sqlite")
+    options: dict[str, Any] = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
+    for attempt in range(ATTEMPTS):
+        try:
+            storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+            break
+        except SQLAlchemyError as error:  # another process makes the same tables at this moment
+            if attempt == ATTEMPTS - 1 or "exist" not in str(error).lower():
+                raise
+            time.sleep(1.0)
+    if is_sqlite:
+        _lock_whole_transactions(storage.engine)
+    return storage
+
+
+def _lock_whole_transactions(engine: Engine) -> None:
+    """SQLite knows no SELECT ... FOR UPDATE, by which Optuna gives a trial to one worker alone."""
+
+    def leave_it_to_us(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", leave_it_to_us)
+    event.listen(engine, "begin", begin)
+    engine.dispose()  # connections that were opened before
 
 
 class _Journal(JournalFileBackend):
@@ -58,6 +95,10 @@ class _Journal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            with path.open("rb") as file:
+                if not (JOURNAL.startswith(start := file.read(len(JOURNAL))) or start.startswith(JOURNAL)):
+                    raise ValueError("is no journal of Optuna's; name another file, or a database as sqlite:///…")
         super().__init__(str(path), lock_obj=_Lock(path))
 
 

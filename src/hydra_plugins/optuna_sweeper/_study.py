@@ -7,18 +7,20 @@ or was stopped, waits again under its number.
 
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import optuna
 import psutil
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 OWNER, RETRIES = "owner", "retries"  # system attributes of a trial
+FIXED = "fixed_params"  # Optuna's, of a trial that was enqueued
 ERROR, OVERRIDES = "error", "overrides"  # user attributes: why it failed, what it was run with
 HEARTBEAT_SECONDS = 30.0  # between two signs of life of a worker
 CLAIM_SECONDS = 10.0  # between a claim and its first sign of life
@@ -33,6 +35,7 @@ class Study:
         directions: one an objective.
         n_trials: its total.
         max_retries: how often a trial whose worker died is run again.
+        first: what the first trials take, by parameter.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Study:
         n_trials: int,
         max_retries: int,
         pruner: optuna.pruners.BasePruner,
+        first: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.storage = storage = optuna.storages.get_storage(storage)  # with Optuna's cache, where it has one
         self.n_trials, self.max_retries = n_trials, max_retries
@@ -53,17 +57,32 @@ class Study:
             pruner=pruner,
             load_if_exists=True,
         )
+        self.first = first
         self.is_exhausted = False
         self.id = storage.get_study_id_from_name(name)
 
-    def prepare(self, first: Sequence[Mapping[str, Any]]) -> None:
-        """Make the rows that are missing; the very first ones take these parameters."""
+    def prepare(self) -> None:
+        """Make the rows that are missing; where several processes begin to at once, the one whose row is the first.
+
+        A row too many, should that happen all the same, is never claimed.
+        """
         have = len(self.trials())
-        for number in range(have, self.n_trials):
-            if number < len(first):
-                self.study.enqueue_trial(dict(first[number]))
-            else:
-                self.study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING))
+        if have < self.n_trials and self._add_row() > have:
+            self._wait_for_rows()
+        while len(self.trials()) < self.n_trials:
+            self._add_row()
+
+    def _add_row(self) -> int:
+        row = optuna.trial.create_trial(state=TrialState.WAITING)
+        return self.storage.get_trial(self.storage.create_new_trial(self.id, template_trial=row)).number
+
+    def _wait_for_rows(self) -> None:
+        """Until another process has made them all, or has made none for some time."""
+        count, since = 0, time.monotonic()
+        while count < self.n_trials and time.monotonic() - since < CLAIM_SECONDS:
+            time.sleep(0.1)
+            if (now := len(self.trials())) > count:
+                count, since = now, time.monotonic()
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Those of the total, in the order of their numbers."""
@@ -75,7 +94,10 @@ class Study:
         for waiting in self.trials(TrialState.WAITING):
             if self._take(waiting._trial_id):
                 self.study.sampler = sampler
-                self.touch(waiting._trial_id)
+                self.touch(waiting._trial_id, _attempt(waiting) + 1)
+                if waiting.number < len(self.first):
+                    point = dict(self.first[waiting.number])
+                    self.storage.set_trial_system_attr(waiting._trial_id, FIXED, point)
                 return Trial(self.study, waiting._trial_id)
         return None
 
@@ -85,11 +107,15 @@ class Study:
         except UpdateFinishedTrialError:  # another worker was faster, by a whole trial
             return False
 
-    def touch(self, trial_id: int) -> None:
-        """Say that this process works on it."""
+    def attempt(self, trial: Trial) -> int:
+        """How often it was begun before this time."""
+        return _attempt(self.storage.get_trial(trial._trial_id))
+
+    def touch(self, trial_id: int, attempt: int) -> None:
+        """Say that this process works on it, for the so manieth time from 0."""
         process = psutil.Process()
         owner = {"host": socket.gethostname(), "pid": process.pid, "began": process.create_time(), "seen": time.time()}
-        self.storage.set_trial_system_attr(trial_id, OWNER, owner)
+        self.storage.set_trial_system_attr(trial_id, OWNER, {**owner, "attempt": attempt})
 
     def tell(self, trial: Trial, state: TrialState, values: Sequence[float] | None = None, error: str = "") -> None:
         """Its end."""
@@ -102,37 +128,44 @@ class Study:
                 raise
             self.is_exhausted = True
 
-    def retries(self, trial: Trial) -> int:
-        """How often its worker died."""
-        return int(self.storage.get_trial(trial._trial_id).system_attrs.get(RETRIES, 0))
+    def give_back(self, trial_id: int, owner: Any = None) -> bool:
+        """A trial that was stopped waits again; nothing is held against it. Whether it does.
 
-    def give_back(self, trial_id: int) -> None:
-        """A trial that was stopped waits again; nothing is held against it."""
-        if self.storage.get_trial(trial_id).state == TrialState.RUNNING:
-            self.storage.set_trial_system_attr(trial_id, OWNER, None)
-            self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        Args:
+            owner: if that is whose it still is.
+        """
+        trial = self.storage.get_trial(trial_id)
+        held = trial.system_attrs.get(OWNER)
+        if trial.state != TrialState.RUNNING or (owner is not None and owner != held):
+            return False
+        self.storage.set_trial_system_attr(trial_id, OWNER, {"attempt": _attempt(trial)})
+        return self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def recover(self) -> list[FrozenTrial]:
         """Have the trials of dead workers wait again, or fail when that has happened too often; those trials."""
-        running = [trial for trial in self.trials(TrialState.RUNNING) if not _lives(trial)]
-        lost = [trial for trial in running if self._owner(trial) == trial.system_attrs.get(OWNER)]  # nobody was faster
+        lost = [trial for trial in self.trials(TrialState.RUNNING) if not _lives(trial)]
         for trial in lost:
             retries = trial.system_attrs.get(RETRIES, 0) + 1
             if retries > self.max_retries:
                 message = f"its worker died {retries} times, perhaps for lack of memory"
                 self.storage.set_trial_user_attr(trial._trial_id, ERROR, message)
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-            else:
+            elif self.give_back(trial._trial_id, trial.system_attrs.get(OWNER)):
                 self.storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)
-                self.give_back(trial._trial_id)
         return lost
-
-    def _owner(self, trial: FrozenTrial) -> Any:
-        return self.storage.get_trial(trial._trial_id).system_attrs.get(OWNER)
 
     def is_unclear(self) -> bool:
         """Whether a trial was claimed, and nobody has said yet that he works on it: for some seconds at most."""
-        return any(not trial.system_attrs.get(OWNER) and _lives(trial) for trial in self.trials(TrialState.RUNNING))
+        return any(not _owner(trial) and _lives(trial) for trial in self.trials(TrialState.RUNNING))
+
+    def differences(self, drawn: Mapping[str, BaseDistribution]) -> Iterator[tuple[str, str, str]]:
+        """The parameters that Optuna cannot draw as now asked for, with the old distribution and the new one."""
+        held = {name: old for trial in self.trials() for name, old in trial.distributions.items()}
+        for name in held.keys() & drawn.keys():
+            try:
+                check_distribution_compatibility(held[name], drawn[name])
+            except ValueError:
+                yield name, str(held[name]), str(drawn[name])
 
     def best(self) -> list[FrozenTrial]:
         """The best trial; of several objectives the Pareto front; empty before any has completed."""
@@ -141,9 +174,18 @@ class Study:
         return [self.study.best_trial] if len(self.study.directions) == 1 else self.study.best_trials
 
 
+def _attempt(trial: FrozenTrial) -> int:
+    return int((trial.system_attrs.get(OWNER) or {}).get("attempt", -1))
+
+
+def _owner(trial: FrozenTrial) -> dict[str, Any]:
+    owner: dict[str, Any] = trial.system_attrs.get(OWNER) or {}
+    return owner if "pid" in owner else {}
+
+
 def _lives(trial: FrozenTrial) -> bool:
     """Whether the process that works on a trial still does."""
-    owner = trial.system_attrs.get(OWNER)
+    owner = _owner(trial)
     if not owner:  # it has just been claimed, or the claimer died at once
         began = trial.datetime_start
         return began is not None and (datetime.now() - began).total_seconds() < CLAIM_SECONDS

@@ -1,5 +1,6 @@
 """One sweep: this process's part of completing a study."""
 
+import itertools
 import logging
 import math
 import threading
@@ -15,21 +16,23 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import get_method, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
-from hydra_plugins.optuna_sweeper import _report, _space, _workers
+from hydra_plugins.optuna_sweeper import _fields, _report, _space, _workers
 from hydra_plugins.optuna_sweeper._ends import Ends
-from hydra_plugins.optuna_sweeper._jobs import Jobs
+from hydra_plugins.optuna_sweeper._jobs import TRACEBACK, Jobs
 from hydra_plugins.optuna_sweeper._sampling import Sampling, fitting
 from hydra_plugins.optuna_sweeper._storage import open_storage, shown
 from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, OVERRIDES, Study
 from hydra_plugins.optuna_sweeper._workers import POLL_SECONDS
+from hydra_plugins.optuna_sweeper.storage import name_and_place
 from hydra_plugins.optuna_sweeper.trial import PRUNED, LiveTrial, is_worker, set_current
 
 log = logging.getLogger(__name__)
+ANOTHER = "take another hydra.sweeper.study_name"
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -50,27 +53,21 @@ class Sweep:
         arguments: Sequence[str],
     ) -> None:
         self.config, self.fields = config, fields
+        _fields.check(fields)
+        self.directions = _fields.directions(fields)
+        self.custom = _fields.custom_search_space(fields)
+        self.name, self.place = name_and_place(config.hydra)
         self.ends = Ends(fields)
         self.space = _space.read(fields["params"] or {}, arguments)
+        if not self.space.drawn and not self.custom:
+            raise HydraException("hydra.sweeper.params: there is nothing to search; for example x: interval(0.0, 1.0)")
         self.sampling = Sampling(fields["sampler"], self.space.drawn)
-        self.custom = get_method(fields["custom_search_space"]) if fields["custom_search_space"] else None
         self.is_basic = config.hydra.launcher._target_ == BASIC
         self.launcher: Any = (
             Jobs(context, task, config)
             if self.is_basic
             else Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
         )
-        direction = fields["direction"]
-        self.directions = [str(direction)] if isinstance(direction, str) else [str(one) for one in direction]
-        self.name = str(fields["study_name"] or config.hydra.job.name)
-        self.place = str(fields["storage"] or Path("studies", f"{self.name}.log").absolute())
-        if illegal := set(self.directions) - {"minimize", "maximize"}:
-            raise HydraException(f"hydra.sweeper.direction={illegal.pop()}: must be minimize or maximize")
-        for field in ("n_trials", "n_jobs"):
-            if fields[field] < 1:
-                raise HydraException(f"hydra.sweeper.{field}={fields[field]}: must be at least 1")
-        if fields["target"] is not None and len(self.directions) > 1:
-            raise HydraException(f"hydra.sweeper.target={fields['target']}: needs one direction, not {self.directions}")
 
     def run(self) -> Any:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -82,7 +79,7 @@ class Sweep:
             with _workers.terminable():
                 self._work()
             return None
-        self.study.prepare(self.first_points)
+        self.study.prepare()
         with _report.progress(self.study, self.name, shown(self.place)) as progress, _workers.terminable():
             if self.fields["n_jobs"] > 1 and self.is_basic:
                 _workers.supervise(
@@ -93,21 +90,22 @@ class Sweep:
         return self._finish()
 
     def _open(self) -> Study:
-        if "://" not in self.place:
-            Path(self.place).parent.mkdir(parents=True, exist_ok=True)
+        most = math.inf if self.custom else self.sampling.most
         study = Study(
             open_storage(self.place),
             self.name,
-            _directions(self.directions),
-            min(self.fields["n_trials"], len(self.first_points)) if self.sampling.points else self.fields["n_trials"],
+            [StudyDirection[name.upper()] for name in self.directions],
+            int(min(self.fields["n_trials"], max(most, len(self.first_points)))),
             self.fields["max_retries"],
             instantiate(fitting(self.fields["pruner"], "pruner")),
+            self.first_points,
         )
         held = [direction.name.lower() for direction in study.study.directions]
         if held != self.directions:
-            raise HydraException(
-                f"study {self.name} in {shown(self.place)} has direction {held}, not {self.directions}"
-            )
+            place = f"study {self.name} in {shown(self.place)}"
+            raise HydraException(f"{place} has direction {held}, not {self.directions}; {ANOTHER}")
+        for name, old, new in study.differences(self.space.drawn):
+            raise HydraException(f"{name}: study {self.name} has {old} for it, not {new}; {ANOTHER}")
         return study
 
     # ---- trials
@@ -115,9 +113,7 @@ class Sweep:
     def _work(self, update: Any = lambda: None) -> None:
         """Run trials until none waits, or another end is reached."""
         while not (reason := self.ends.reason(self.study)):
-            batch = self._claim(1 if self.is_basic else self.fields["n_jobs"])
-            if batch:
-                self._run(batch)
+            if self._run(1 if self.is_basic else self.fields["n_jobs"]):
                 update()
             elif self.study.is_unclear():
                 time.sleep(POLL_SECONDS)
@@ -125,18 +121,23 @@ class Sweep:
                 return
         log.info(f"the sweep ends: {reason}")
 
-    def _claim(self, count: int) -> list[Trial]:
-        claimed = (self.study.claim(self.sampling.first) for _ in range(count))
-        return [trial for trial in claimed if trial is not None]
+    def _claim(self, count: int) -> Iterator[Trial]:
+        for _ in range(count):
+            if trial := self.study.claim(self.sampling.first):
+                yield trial
 
-    def _run(self, batch: Sequence[Trial]) -> None:
+    def _run(self, count: int) -> int:
+        """Claim so many trials and run them; how many there were."""
+        batch: list[Trial] = []
         try:
+            for trial in self._claim(count):
+                batch.append(trial)
             overrides = [self._overrides(trial) for trial in batch]
+            live = LiveTrial(batch[0]) if batch and self.is_basic else None
             with self._signs_of_life(batch):
-                live = LiveTrial(batch[0]) if self.is_basic else None
                 set_current(live)
                 try:
-                    returns = self.launcher.launch(overrides, initial_job_idx=batch[0].number)
+                    returns = self._launch([trial.number for trial in batch], overrides)
                 finally:
                     set_current(None)
             for trial, returned in zip(batch, returns, strict=True):
@@ -145,6 +146,17 @@ class Sweep:
             for trial in batch:
                 self.study.give_back(trial._trial_id)
             raise
+        return len(batch)
+
+    def _launch(self, numbers: list[int], overrides: list[list[str]]) -> list[JobReturn]:
+        """Launchers number jobs without a gap; so those with gaps are several launches."""
+        starts = [at for at, number in enumerate(numbers) if at == 0 or number != numbers[at - 1] + 1]
+        parts = itertools.pairwise([*starts, len(numbers)])
+        return [
+            returned
+            for start, end in parts
+            for returned in self.launcher.launch(overrides[start:end], initial_job_idx=numbers[start])
+        ]
 
     def _overrides(self, trial: Trial) -> list[str]:
         self.study.study.sampler = self.sampling(trial.number)
@@ -157,17 +169,17 @@ class Sweep:
             self.custom(self.config, trial)
         overrides = self.space.overrides(trial.params)
         trial.set_user_attr(OVERRIDES, overrides)
-        if retries := self.study.retries(trial):
-            overrides.append(f"hydra.sweep.subdir={trial.number}_retry_{retries}")
+        if again := self.study.attempt(trial):
+            overrides.append(f"hydra.sweep.subdir={trial.number}_retry_{again}")
         if not self.is_basic:
-            place = "" if "://" in self.place else f",storage:'{self.place}'"  # an URL may hold a password
-            overrides.append(f"hydra.sweeper.trial={{study:'{self.name}',number:{trial.number}{place}}}")
+            place = "" if "://" in self.place else f",storage:{_space.quoted(self.place)}"  # an URL may hold a password
+            overrides.append(f"hydra.sweeper.trial={{study:{_space.quoted(self.name)},number:{trial.number}{place}}}")
         return overrides
 
     def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
-        pruned = PRUNED in self.study.storage.get_trial(trial._trial_id).user_attrs
+        pruned = self.study.storage.get_trial(trial._trial_id).user_attrs.get(PRUNED, False)
         if returned.status == JobStatus.COMPLETED and not pruned:
-            values, error = _values(returned.return_value, len(self.directions))
+            values, error = _fields.values(returned.return_value, len(self.directions))
             self.study.tell(trial, TrialState.FAIL if error else TrialState.COMPLETE, values, error)
             self._warn_of_silence(live)
             return
@@ -176,7 +188,13 @@ class Sweep:
             self.study.tell(trial, TrialState.PRUNED)
         else:
             self.study.tell(trial, TrialState.FAIL, error=f"{type(raised).__name__}: {raised}")
-            log.warning(f"trial {trial.number} failed: {type(raised).__name__}: {raised}")
+            log.warning(f"trial {trial.number} failed: {type(raised).__name__}: {raised}{self._where(returned)}")
+
+    def _where(self, returned: JobReturn) -> str:
+        """Where the traceback lies."""
+        config: Any = returned.hydra_cfg
+        path = Path(config.hydra.runtime.output_dir, TRACEBACK) if self.is_basic else None
+        return f"; see {path}" if path else ""
 
     def _warn_of_silence(self, live: LiveTrial | None) -> None:
         silent = live is not None and not live.reports
@@ -194,7 +212,7 @@ class Sweep:
             while not ended.wait(HEARTBEAT_SECONDS):
                 for trial in batch:
                     with suppress(Exception):  # it has just ended, or the storage is away for a moment
-                        self.study.touch(trial._trial_id)
+                        self.study.touch(trial._trial_id, self.study.attempt(trial))
 
         thread = threading.Thread(target=touch, daemon=True)
         thread.start()
@@ -241,32 +259,13 @@ class Sweep:
         return stored
 
     def _dry_run(self) -> None:
-        directions = _directions(self.directions)
-        study = Study(optuna.storages.InMemoryStorage(), self.name, directions, 5, 0, optuna.pruners.NopPruner())
-        study.prepare(self.first_points)
+        directions = [StudyDirection[name.upper()] for name in self.directions]
+        nothing = optuna.pruners.NopPruner()
+        self.study = Study(optuna.storages.InMemoryStorage(), self.name, directions, 5, 0, nothing, self.first_points)
+        self.study.prepare()
         print(f"study {self.name} in {shown(self.place)}: {self.fields['n_trials']} trials")
         for name, drawn in self.space.drawn.items():
             print(f"    {name}: {drawn}")
-        for number in range(5):
-            if trial := study.claim(self.sampling(number)):
-                self.study = study
-                print(f"trial {number}: {' '.join(self._overrides(trial))}")
-                study.tell(trial, TrialState.FAIL, error="dry run")
-
-
-def _directions(names: Sequence[str]) -> list[StudyDirection]:
-    return [StudyDirection[name.upper()] for name in names]
-
-
-def _values(returned: Any, count: int) -> tuple[list[float] | None, str]:
-    """A task's values, and what is wrong with them."""
-    found = list(returned) if isinstance(returned, Sequence) and not isinstance(returned, str) else [returned]
-    try:
-        values = [float(value) for value in found]
-    except (TypeError, ValueError):
-        return None, f"the task returned {returned!r}: expected {'a number' if count == 1 else f'{count} numbers'}"
-    if len(values) != count:
-        return None, f"the task returned {len(values)} values: expected {count}"
-    if any(map(math.isnan, values)):
-        return None, "the task returned nan"
-    return values, ""
+        while trial := self.study.claim(self.sampling.first):
+            print(f"trial {trial.number}: {' '.join(self._overrides(trial))}")
+            self.study.tell(trial, TrialState.FAIL, error="dry run")

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from hydra_plugins.optuna_sweeper._study import Study
 from hydra_plugins.optuna_sweeper.trial import WORKER
 
-STOP_SECONDS = 25.0  # for a worker to end its trial in order
+STOP_SECONDS = 12.0  # for a worker to end its trial in order
 POLL_SECONDS = 0.25
 
 
@@ -32,20 +32,19 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
     """
     directory.mkdir(parents=True, exist_ok=True)
     workers: dict[int, subprocess.Popen[bytes]] = {}
+    deaths = 0
     study.recover()
     try:
         while True:
             for number in range(1, count + 1):
-                worker = workers.get(number)
-                code = worker.poll() if worker else None
-                if code:
-                    if code > 0:
-                        log = _log(number, directory)
-                        raise HydraException(f"worker {number} ended with exit code {code}: see {log}")
-                    study.recover()
-                if (worker is None or code) and study.trials(TrialState.WAITING):
+                if number in workers and (code := workers[number].poll()):
+                    del workers[number]
+                    deaths = 0 if _bury(study, number, code, directory) else deaths + 1
+                    if deaths > study.max_retries:
+                        raise HydraException(f"worker {number} was killed by signal {-code} before it began a trial")
+                if number not in workers and study.trials(TrialState.WAITING):
                     workers[number] = _start(number, directory)
-            if all(worker.poll() is not None for worker in workers.values()) and not _lacks(workers, study):
+            if all(worker.poll() == 0 for worker in workers.values()):
                 return
             update()
             time.sleep(POLL_SECONDS)
@@ -55,9 +54,11 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
         update()
 
 
-def _lacks(workers: "dict[int, subprocess.Popen[bytes]]", study: Study) -> bool:
-    """Whether a worker that died has left trials to nobody."""
-    return any(worker.returncode for worker in workers.values()) and bool(study.trials(TrialState.WAITING))
+def _bury(study: Study, number: int, code: int, directory: Path) -> bool:
+    """Have the trial of a dead worker wait again. Whether it had one."""
+    if code > 0:
+        raise HydraException(f"worker {number} ended with exit code {code}: see {_log(number, directory)}")
+    return bool(study.recover())
 
 
 def _start(number: int, directory: Path) -> "subprocess.Popen[bytes]":

@@ -4,6 +4,7 @@ Outside of a sweep there is a trial too, which nobody listens to, so that a task
 """
 
 import os
+from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hydra.core.hydra_config import HydraConfig
@@ -59,17 +60,22 @@ class LiveTrial:
         self.trial = trial
         self.number: int | None = trial.number
         self.study: str | None = trial.study.study_name
+        self.is_single = len(trial.study.directions) == 1
+        self.told: dict[int, float] = {}  # an attempt that was stopped may have left others in the storage
         self.reports = 0
         self.is_pruned = False
 
     def report(self, value: float, step: int) -> None:
         self.reports += 1
-        if len(self.trial.study.directions) == 1:
-            self.trial.report(value, step)
+        if self.is_single:
+            self.told[step] = float(value)
+            self.trial.storage.set_trial_intermediate_value(self.trial._trial_id, step, float(value))
 
     def should_prune(self) -> bool:
-        if not self.is_pruned and len(self.trial.study.directions) == 1:
-            self.is_pruned = self.trial.should_prune()
+        if not self.is_pruned and self.is_single:
+            frozen = copy(self.trial.storage.get_trial(self.trial._trial_id))
+            frozen.intermediate_values = self.told
+            self.is_pruned = self.trial.study.pruner.prune(self.trial.study, frozen)
             if self.is_pruned:
                 self.trial.set_user_attr(PRUNED, True)  # for the sweeper, which may be another process
         return self.is_pruned

@@ -15,6 +15,7 @@ import numpy as np
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
@@ -35,7 +36,9 @@ class Run:
         uri = start.store
         mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # its 10, with growing pauses, take two minutes to say no
         mlflow.set_tracking_uri(uri)
-        self.client = mlflow.MlflowClient(uri)
+        with _locked(start.output):
+            _make_store(start)
+            self.client = mlflow.MlflowClient(uri)
         experiment_id, parent = self._place()
         tags = {MLFLOW_PARENT_RUN_ID: parent, study.TRIAL_TAG: str(start.trial)} if parent else {}
         self.run_id = self.client.create_run(experiment_id, run_name=start.run_name, tags=tags).info.run_id
@@ -83,7 +86,7 @@ class Run:
         return PLACES[asked]
 
     def _experiment(self) -> str:
-        """The experiment's id. One process at a time: a new SQLite store that two make at once is broken."""
+        """The experiment's id. One process at a time, so that there is but one of that name."""
         with _locked(self.start.output):
             found = self.client.get_experiment_by_name(self.start.experiment)
             return found.experiment_id if found else self.client.create_experiment(**self._new_experiment())
@@ -130,6 +133,21 @@ class Run:
             elif path.exists():
                 self.client.log_artifact(self.run_id, str(path))
         self.client.set_terminated(self.run_id, end.status)
+
+
+def _make_store(start: Start) -> None:
+    """Make SQLite's file under another name: MLflow's migrations take seconds, and cannot be gone on with after a kill.
+
+    Two processes that make one at once break it too; call it under a lock.
+    """
+    file = start.output / "mlflow.db"
+    if start.uri or file.exists():
+        return
+    for old in start.output.glob(".mlflow.db.new*"):
+        old.unlink()
+    new = start.output / ".mlflow.db.new"
+    SqlAlchemyStore(f"sqlite:///{new}", (start.output / "mlartifacts").as_uri())._dispose_engine()
+    new.rename(file)
 
 
 @contextmanager
