@@ -170,6 +170,7 @@ class Sweep:
         overrides = self.space.overrides(trial.params)
         trial.set_user_attr(OVERRIDES, overrides)
         if again := self.study.attempt(trial):
+            trial.set_user_attr(PRUNED, False)  # what its first attempt was told is void
             overrides.append(f"hydra.sweep.subdir={trial.number}_retry_{again}")
         if not self.is_basic:
             place = "" if "://" in self.place else f",storage:{_space.quoted(self.place)}"  # an URL may hold a password
