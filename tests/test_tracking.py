@@ -303,6 +303,26 @@ def test_a_store_that_was_half_made_when_its_process_was_killed_is_made_anew(tmp
     assert run.info.status == "FINISHED"
 
 
+def test_the_tracking_process_ends_with_a_process_that_was_killed(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from pathlib import Path
+from trialmaker.tracking.client import Tracker
+from trialmaker.tracking.messages import Start
+output = Path(sys.argv[1])
+tracker = Tracker(Start(None, output, "e", "run", output, output, {}, "", 2.0))
+tracker.run_id
+print(tracker.worker.process.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    pid, deadline = int(done.stdout), time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["KILLED"]
+
+
 def test_processes_that_start_together_share_a_new_store(tmp_path: Path) -> None:
     script = """
 import sys

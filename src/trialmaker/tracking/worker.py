@@ -93,7 +93,10 @@ def _batches(inbox: "queue.SimpleQueue[Message | None]") -> Iterator[list[Messag
 
 
 def _next(inbox: "queue.SimpleQueue[Message | None]") -> Message:
-    return inbox.get() or End("KILLED", "the process vanished")
+    message = inbox.get()
+    if message is None:
+        inbox.put(None)  # for the one who asks after this run
+    return message or End("KILLED", "the process vanished")
 
 
 def _read_all(stream: BinaryIO, inbox: "queue.SimpleQueue[Message | None]") -> None:
