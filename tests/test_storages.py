@@ -127,7 +127,10 @@ def test_several_commands_share_a_study_in_postgresql(tmp_path: Path, postgres: 
     ]  # fmt: skip
     logs = [command.communicate(timeout=120)[0] for command in commands]
     assert [command.returncode for command in commands] == [0, 0], logs
-    found = optuna.load_study(study_name="study", storage=open_storage(postgres)).trials
+    storage = open_storage(postgres)
+    assert isinstance(storage, optuna.storages.RDBStorage)
+    found = storage.get_all_trials(storage.get_study_id_from_name("study"))
+    storage.engine.dispose()
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 40
     assert len({trial.params["x"] for trial in found}) == 40
     assert all(PASSWORD not in log for log in logs)
