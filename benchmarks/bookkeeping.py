@@ -30,7 +30,12 @@ WINDOW = 50  # trials whose median is printed
 def small_models(root: Path, trials: int) -> None:
     """Milliseconds a trial beside training, with the number of trials that there are already."""
     words = ["sweeps=mlp", "data=digits", "training.max_examples=128", "training.epochs=1", "model.hidden_units=[16]"]
-    words += ["hydra/sweeper/pruner=none", f"hydra.sweeper.n_trials={trials}", "training.batch_size=32"]
+    words += [
+        "hydra/sweeper/pruner=none",
+        f"hydra.sweeper.n_trials={trials}",
+        "training.batch_size=32",
+        "schedule=constant",
+    ]
     memory = watched([sys.executable, "train.py", *words], root)
     early, late = (max(memory[int(len(memory) * a) : int(len(memory) * b)]) for a, b in ((0.1, 0.2), (0.8, 0.9)))
     print(f"memory: {early:.0f} MiB in the second tenth of the study, {late:.0f} MiB in the ninth")
