@@ -99,7 +99,9 @@ def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.C
     assert commands.main(["best", "nothing", "--output", str(done.output)]) == 2
     assert "there are: mlp" in capsys.readouterr().err
     assert commands.main(["best", "mlp", "--output", str(done.output), "--trial", "3"]) == 0
-    assert "trial=3" not in capsys.readouterr().out
+    storage = open_storage(str(done.output / "studies" / "mlp.log"))
+    third = load_study(study_name="mlp", storage=storage).trials[3]
+    assert f" optimizer.learning_rate={third.params['optimizer.learning_rate']} " in capsys.readouterr().out
     assert commands.main(["best", "mlp", "--output", str(done.output), "--trial", "99"]) == 2
     assert "--trial 99: has not been run; the study has trials 0 to 13" in capsys.readouterr().err
 
