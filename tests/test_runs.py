@@ -1,5 +1,6 @@
 """Whole runs: every kind of choice to its end, what is printed, and the same bytes from the same seed."""
 
+import gc
 import hashlib
 import json
 import os
@@ -55,6 +56,13 @@ def test_overfitting_one_batch_reaches_an_accuracy_of_1(train: Train) -> None:
     result = train("debug=overfit", "data=digits", "training.patience=null", "optimizer.learning_rate=0.01")
     assert result.code == 0, result.err
     assert " accuracy=1.0000 " in next(line for line in result.out.splitlines() if line.startswith("epoch=100 "))
+
+
+def test_a_run_leaves_its_garbage_to_be_collected(train: Train) -> None:
+    train(*SMALL)
+    frozen = gc.get_freeze_count()
+    train(*SMALL)
+    assert gc.get_freeze_count() <= frozen
 
 
 def test_a_time_limit_ends_in_order_with_a_published_model(train: Train) -> None:

@@ -98,7 +98,13 @@ def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Data
 
 @contextmanager
 def importing_tensorflow(directory: Path) -> Iterator[None]:
-    """Inside, it is imported faster, and in silence: what it prints goes to ``tensorflow.log`` in the directory."""
+    """Inside, it is imported faster, and in silence: what it prints goes to ``tensorflow.log`` in the directory.
+
+    Once only: what is frozen stays for ever, and between two trials there is garbage.
+    """
+    if "trialmaker.experiment" in sys.modules:
+        yield
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters reaches Python as an exception
     with _standard_error_to(directory / "tensorflow.log"), _without("sklearn", "pandas"), _collecting_nothing():
         yield
