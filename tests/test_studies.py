@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from entry import PROJECT, Result, Train
 from hydra_plugins.optuna_sweeper.storage import open_storage
-from trialmaker import building, commands, platform, saved_models
+from trialmaker import best, building, commands, platform, saved_models
 from trialmaker.errors import UserError
 
 QUICK = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=3")
@@ -92,6 +92,9 @@ def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.C
             [sys.executable, "train.py", "experiment=of_a_test", "--cfg", "job"],
             cwd=PROJECT, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
+        recipe.unlink()
+        best.write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
+        assert "seed: 3" in recipe.read_text() and "secret" not in recipe.read_text()
     finally:
         recipe.unlink(missing_ok=True)
     rate = re.search(r"optimizer.learning_rate=(\S+)", command)
@@ -194,6 +197,9 @@ def test_every_study_can_be_looked_at_without_training(train: Train, name: str) 
     result = train(f"sweeps={name}", "data=digits", "hydra.sweeper.dry_run=true")
     assert result.code == 0, result.err
     assert "trial 4: sweeps=" in result.out and not (result.output / "studies").exists()
+    result = train(f"sweeps={name}", "data=digits", "--cfg", "all")
+    assert result.code == 0 and f"study_name: {name}" in result.out and "name: digits" in result.out
+    assert not (result.output / "studies").exists()
 
 
 def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def write_recipe(name: str, words: list[str]) -> Path:
     chosen = {one.key_or_group: str(one.value()) for one in parsed if one.key_or_group in groups}
     values = OmegaConf.create({})
     for one in parsed:
-        if one.key_or_group not in groups and not one.key_or_group.startswith("hydra."):
+        is_secret = without_password(str(one.value())) != str(one.value())  # a recipe is for others to read
+        if one.key_or_group not in groups and not one.key_or_group.startswith("hydra.") and not is_secret:
             OmegaConf.update(values, one.key_or_group, one.value())
     study = chosen.pop("sweeps", None)
     merged = OmegaConf.merge(_of_study(study, chosen), values)
