@@ -1,28 +1,20 @@
 """Where studies lie, and who else finds them there: databases, gRPC, other launchers, optuna-dashboard."""
 
-import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-import psutil
 import pytest
 from optuna.trial import TrialState
 
+import servers
 from hydra_plugins.optuna_sweeper._storage import shown
 from hydra_plugins.optuna_sweeper.storage import open_storage
+from servers import PASSWORD, free_port, running
 from sweeping import APP, environment, states, study, sweep
-
-PASSWORD = "secret-of-the-study"
 
 
 def test_a_torn_journal_is_mended(tmp_path: Path) -> None:
@@ -79,41 +71,18 @@ def test_a_storage_that_cannot_be_used_is_refused(tmp_path: Path, place: str, la
     )
 
 
-# ---- PostgreSQL
+# ---- databases
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of an empty database of a real server, which lives as long as the tests."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    control = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
-    if not control:
-        pytest.skip("needs PostgreSQL's server: pg_ctl is not installed")
-    programs = Path(control).resolve().parent
-    root = Path(tempfile.mkdtemp(dir="/tmp"))
-    port = free_port()
-    user = {"user": "postgres"} if os.getuid() == 0 else {}  # the server refuses to be run by root
-    (root / "password").write_text(PASSWORD)
-    if user:
-        shutil.chown(root, "postgres")
-        shutil.chown(root / "password", "postgres")
-
-    def do(program: str, *words: str) -> None:
-        command = [str(programs / program), "-D", str(root / "data"), *words]
-        subprocess.run(command, check=True, capture_output=True, cwd=root, stdin=subprocess.DEVNULL, **user)
-
-    do("initdb", "-U", "study", "-A", "scram-sha-256", f"--pwfile={root / 'password'}", "-E", "UTF8")
-    options = f"-p {port} -k {root} -c listen_addresses=127.0.0.1"
-    do("pg_ctl", "-w", "-o", options, "-l", str(root / "log"), "start")
-    try:
-        yield f"postgresql://study:{PASSWORD}@127.0.0.1:{port}/postgres"
-    finally:
-        do("pg_ctl", "-m", "immediate", "stop")
-        shutil.rmtree(root, ignore_errors=True)
+@pytest.fixture(scope="session", params=servers.DATABASES, ids=lambda make: make.__name__)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of a real server."""
+    with request.param() as url:
+        yield url
 
 
-def test_several_commands_share_a_study_in_postgresql(tmp_path: Path, postgres: str) -> None:
-    words = [f"hydra.sweeper.storage='{postgres}'", "hydra.sweeper.n_trials=40", "hydra.sweeper.n_jobs=2"]
+def test_several_commands_share_a_study_in_a_database(tmp_path: Path, database: str) -> None:
+    words = [f"hydra.sweeper.storage='{database}'", "hydra.sweeper.n_trials=40", "hydra.sweeper.n_jobs=2"]
     words += ["hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=null", "dies=5"]
     places = [tmp_path / "one", tmp_path / "another"]
     for place in places:
@@ -127,12 +96,13 @@ def test_several_commands_share_a_study_in_postgresql(tmp_path: Path, postgres: 
     ]  # fmt: skip
     logs = [command.communicate(timeout=120)[0] for command in commands]
     assert [command.returncode for command in commands] == [0, 0], logs
-    storage = open_storage(postgres)
+    storage = open_storage(database)
     assert isinstance(storage, optuna.storages.RDBStorage)
     found = storage.get_all_trials(storage.get_study_id_from_name("study"))
     storage.engine.dispose()
-    assert [trial.state for trial in found] == [TrialState.COMPLETE] * 40
-    assert len({trial.params["x"] for trial in found}) == 40
+    assert [trial.state for trial in found[:40]] == [TrialState.COMPLETE] * 40
+    assert all(trial.state == TrialState.WAITING for trial in found[40:])  # rows too many, never claimed
+    assert len({trial.params["x"] for trial in found[:40]}) == 40
     assert all(PASSWORD not in log for log in logs)
 
 
@@ -143,7 +113,9 @@ def test_workers_share_a_study_behind_grpc(tmp_path: Path) -> None:
     port = free_port()
     serve = "from optuna.storages import *; from hydra_plugins.optuna_sweeper.storage import open_storage; import sys;"
     serve += "run_grpc_proxy_server(open_storage(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]))"
-    with running([sys.executable, "-c", serve, str(tmp_path / "study.log"), str(port)], tmp_path):
+    with running(
+        [sys.executable, "-c", serve, str(tmp_path / "study.log"), str(port)], tmp_path, environment(tmp_path)
+    ):
         done = sweep(tmp_path, f"hydra.sweeper.storage='grpc://127.0.0.1:{port}'", "hydra.sweeper.n_jobs=2", "dies=2")
         assert done.returncode == 0, done.stderr
     assert states(tmp_path) == [TrialState.COMPLETE] * 8
@@ -172,34 +144,8 @@ def test_optuna_dashboard_opens_the_storage(tmp_path: Path) -> None:
     port = free_port()
     program = Path(sys.executable).with_name("optuna-dashboard")
     command = [str(program), "--port", str(port), "--host", "127.0.0.1", str(tmp_path / "study.log")]
-    with running(command, tmp_path), urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies") as answer:
+    with (
+        running(command, tmp_path, environment(tmp_path)),
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies") as answer,
+    ):
         assert '"study"' in answer.read().decode()
-
-
-@contextmanager
-def running(command: list[str], root: Path) -> Iterator[None]:
-    """A server, from when it listens on the port among its words until the end."""
-    port = next(int(word) for word in command if word.isdigit() and int(word) > 1024)
-    with (root / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment(root), stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 60
-        while not is_listening(port):
-            assert server.poll() is None and time.monotonic() < deadline, (root / "server.log").read_text()
-            time.sleep(0.1)
-        yield
-    finally:
-        for process in [*psutil.Process(server.pid).children(recursive=True), server]:
-            process.send_signal(signal.SIGKILL)
-        server.wait()
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

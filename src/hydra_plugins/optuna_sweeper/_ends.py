@@ -8,6 +8,7 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from hydra_plugins.optuna_sweeper import _workers
 from hydra_plugins.optuna_sweeper._study import Study
 
 
@@ -20,12 +21,13 @@ class Ends:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = fields
-        self.began, self.moment = time.monotonic(), datetime.now()
+        self.began = _workers.began()  # a worker that replaces a dead one has no time of its own
+        self.moment = datetime.fromtimestamp(self.began)
 
     def reason(self, study: Study) -> str:
         """Why to begin no further trial; "" to go on."""
         seconds = self.fields["timeout_seconds"]
-        if seconds is not None and time.monotonic() - self.began >= seconds:
+        if seconds is not None and time.time() - self.began >= seconds:
             return f"timeout_seconds={seconds:g} are over"
         if study.is_exhausted:
             return "the sampler has nothing more to suggest"

@@ -68,7 +68,7 @@ def _database(scheme: str, place: str) -> BaseStorage:
             storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
             break
         except SQLAlchemyError as error:  # another process makes the same tables at this moment
-            if attempt == ATTEMPTS - 1 or "exist" not in str(error).lower():
+            if attempt == ATTEMPTS - 1 or not re.search("exist|duplicate", str(error), re.IGNORECASE):
                 raise
             time.sleep(1.0)
     if is_sqlite:

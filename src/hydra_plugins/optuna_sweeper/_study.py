@@ -8,7 +8,9 @@ or was stopped, waits again under its number.
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -24,6 +26,7 @@ FIXED = "fixed_params"  # Optuna's, of a trial that was enqueued
 ERROR, OVERRIDES = "error", "overrides"  # user attributes: why it failed, what it was run with
 HEARTBEAT_SECONDS = 30.0  # between two signs of life of a worker
 CLAIM_SECONDS = 10.0  # between a claim and its first sign of life
+SETTLED_SECONDS = 0.5  # rows that another process makes follow one another faster
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS  # a worker on another machine that is silent for so long is dead
 
 
@@ -59,6 +62,7 @@ class Study:
         )
         self.first = first
         self.is_exhausted = False
+        self.first_seen: dict[tuple[int, datetime | None], float] = {}  # trials that nobody says he works on
         self.id = storage.get_study_id_from_name(name)
 
     def prepare(self) -> None:
@@ -66,23 +70,24 @@ class Study:
 
         A row too many, should that happen all the same, is never claimed.
         """
-        have = len(self.trials())
+        have = self._rows(SETTLED_SECONDS)
         if have < self.n_trials and self._add_row() > have:
-            self._wait_for_rows()
+            self._rows(CLAIM_SECONDS)
         while len(self.trials()) < self.n_trials:
             self._add_row()
+
+    def _rows(self, quiet_seconds: float) -> int:
+        """How many there are: all, none, or as many as when none has come for so many seconds."""
+        count, since = len(self.trials()), time.monotonic()
+        while 0 < count < self.n_trials and time.monotonic() - since < quiet_seconds:
+            time.sleep(0.05)
+            if (now := len(self.trials())) > count:
+                count, since = now, time.monotonic()
+        return count
 
     def _add_row(self) -> int:
         row = optuna.trial.create_trial(state=TrialState.WAITING)
         return self.storage.get_trial(self.storage.create_new_trial(self.id, template_trial=row)).number
-
-    def _wait_for_rows(self) -> None:
-        """Until another process has made them all, or has made none for some time."""
-        count, since = 0, time.monotonic()
-        while count < self.n_trials and time.monotonic() - since < CLAIM_SECONDS:
-            time.sleep(0.1)
-            if (now := len(self.trials())) > count:
-                count, since = now, time.monotonic()
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Those of the total, in the order of their numbers."""
@@ -93,13 +98,20 @@ class Study:
         """The next trial that waits, now RUNNING and this process's; None when none waits."""
         for waiting in self.trials(TrialState.WAITING):
             if self._take(waiting._trial_id):
-                self.study.sampler = sampler
-                self.touch(waiting._trial_id, _attempt(waiting) + 1)
-                if waiting.number < len(self.first):
-                    point = dict(self.first[waiting.number])
-                    self.storage.set_trial_system_attr(waiting._trial_id, FIXED, point)
-                return Trial(self.study, waiting._trial_id)
+                try:
+                    return self._begin(waiting, sampler)
+                except BaseException:  # Ctrl-C or SIGTERM, just now
+                    self.give_back(waiting._trial_id)
+                    raise
         return None
+
+    def _begin(self, claimed: FrozenTrial, sampler: optuna.samplers.BaseSampler) -> Trial:
+        self.touch(claimed._trial_id, _attempt(claimed) + 1)
+        self.study.sampler = sampler
+        if claimed.number < len(self.first):
+            point = dict(self.first[claimed.number])
+            self.storage.set_trial_system_attr(claimed._trial_id, FIXED, point)
+        return Trial(self.study, claimed._trial_id)
 
     def _take(self, trial_id: int) -> bool:
         try:
@@ -114,7 +126,7 @@ class Study:
     def touch(self, trial_id: int, attempt: int) -> None:
         """Say that this process works on it, for the so manieth time from 0."""
         process = psutil.Process()
-        owner = {"host": socket.gethostname(), "pid": process.pid, "began": process.create_time(), "seen": time.time()}
+        owner = {"host": _machine(), "pid": process.pid, "began": process.create_time(), "seen": time.time()}
         self.storage.set_trial_system_attr(trial_id, OWNER, {**owner, "attempt": attempt})
 
     def tell(self, trial: Trial, state: TrialState, values: Sequence[float] | None = None, error: str = "") -> None:
@@ -128,35 +140,48 @@ class Study:
                 raise
             self.is_exhausted = True
 
-    def give_back(self, trial_id: int, owner: Any = None) -> bool:
+    def give_back(self, trial_id: int, lost: FrozenTrial | None = None) -> bool:
         """A trial that was stopped waits again; nothing is held against it. Whether it does.
 
         Args:
-            owner: if that is whose it still is.
+            lost: what it was when its worker was found dead; if it is that no longer, another has taken care of it.
         """
         trial = self.storage.get_trial(trial_id)
-        held = trial.system_attrs.get(OWNER)
-        if trial.state != TrialState.RUNNING or (owner is not None and owner != held):
+        if trial.state != TrialState.RUNNING or (lost and _claim(lost) != _claim(trial)):
             return False
         self.storage.set_trial_system_attr(trial_id, OWNER, {"attempt": _attempt(trial)})
         return self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def recover(self) -> list[FrozenTrial]:
         """Have the trials of dead workers wait again, or fail when that has happened too often; those trials."""
-        lost = [trial for trial in self.trials(TrialState.RUNNING) if not _lives(trial)]
+        lost = [trial for trial in self.trials(TrialState.RUNNING) if not self._lives(trial)]
         for trial in lost:
             retries = trial.system_attrs.get(RETRIES, 0) + 1
             if retries > self.max_retries:
                 message = f"its worker died {retries} times, perhaps for lack of memory"
                 self.storage.set_trial_user_attr(trial._trial_id, ERROR, message)
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-            elif self.give_back(trial._trial_id, trial.system_attrs.get(OWNER)):
+            elif self.give_back(trial._trial_id, trial):
                 self.storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)
         return lost
 
+    def _lives(self, trial: FrozenTrial) -> bool:
+        """Whether the process that works on a trial still does."""
+        owner = _owner(trial)
+        if not owner:  # it has just been claimed, or the claimer died at once; their clock may not be ours
+            since = self.first_seen.setdefault((trial._trial_id, trial.datetime_start), time.monotonic())
+            return time.monotonic() - since < CLAIM_SECONDS
+        if owner["host"] != _machine():
+            return time.time() - float(owner["seen"]) < SILENT_SECONDS
+        try:
+            process = psutil.Process(owner["pid"])
+            return abs(process.create_time() - owner["began"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
     def is_unclear(self) -> bool:
         """Whether a trial was claimed, and nobody has said yet that he works on it: for some seconds at most."""
-        return any(not _owner(trial) and _lives(trial) for trial in self.trials(TrialState.RUNNING))
+        return any(not _owner(trial) and self._lives(trial) for trial in self.trials(TrialState.RUNNING))
 
     def differences(self, drawn: Mapping[str, BaseDistribution]) -> Iterator[tuple[str, str, str]]:
         """The parameters that Optuna cannot draw as now asked for, with the old distribution and the new one."""
@@ -174,6 +199,11 @@ class Study:
         return [self.study.best_trial] if len(self.study.directions) == 1 else self.study.best_trials
 
 
+def _claim(trial: FrozenTrial) -> tuple[object, ...]:
+    """Whose it is, and since when."""
+    return trial.datetime_start, trial.system_attrs.get(OWNER)
+
+
 def _attempt(trial: FrozenTrial) -> int:
     return int((trial.system_attrs.get(OWNER) or {}).get("attempt", -1))
 
@@ -183,16 +213,8 @@ def _owner(trial: FrozenTrial) -> dict[str, Any]:
     return owner if "pid" in owner else {}
 
 
-def _lives(trial: FrozenTrial) -> bool:
-    """Whether the process that works on a trial still does."""
-    owner = _owner(trial)
-    if not owner:  # it has just been claimed, or the claimer died at once
-        began = trial.datetime_start
-        return began is not None and (datetime.now() - began).total_seconds() < CLAIM_SECONDS
-    if owner["host"] != socket.gethostname():
-        return time.time() - float(owner["seen"]) < SILENT_SECONDS
-    try:
-        process = psutil.Process(owner["pid"])
-        return abs(process.create_time() - owner["began"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def _machine() -> str:
+    """Where process numbers mean something: of two containers, each has its own, and perhaps the same host name."""
+    with suppress(OSError):
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+    return socket.gethostname()

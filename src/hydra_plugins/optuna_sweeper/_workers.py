@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from hydra.errors import HydraException
 from optuna.trial import TrialState
 
 from hydra_plugins.optuna_sweeper._study import Study
-from hydra_plugins.optuna_sweeper.trial import WORKER
+from hydra_plugins.optuna_sweeper.trial import WORKER, is_worker
 
 STOP_SECONDS = 12.0  # for a worker to end its trial in order
 POLL_SECONDS = 0.25
@@ -42,7 +43,7 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
                     deaths = 0 if _bury(study, number, code, directory) else deaths + 1
                     if deaths > study.max_retries:
                         raise HydraException(f"worker {number} was killed by signal {-code} before it began a trial")
-                if number not in workers and study.trials(TrialState.WAITING):
+                if number not in workers and (study.trials(TrialState.WAITING) or study.is_unclear()):
                     workers[number] = _start(number, directory)
             if all(worker.poll() == 0 for worker in workers.values()):
                 return
@@ -88,6 +89,11 @@ def _stop(workers: "list[subprocess.Popen[bytes]]") -> None:
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
+
+
+def began() -> float:
+    """When the sweep was, in seconds since 1970: of a worker, the process that started it."""
+    return psutil.Process(int(os.environ[WORKER])).create_time() if is_worker() else time.time()
 
 
 def end_with_supervisor() -> None:

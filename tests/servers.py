@@ -1,0 +1,109 @@
+"""Real servers for tests: programs that listen, and databases that are empty and live as long as their context."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+PASSWORD = "secret-of-the-study"
+START_SECONDS = 60
+
+
+@contextmanager
+def running(command: list[str], root: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """A server, from when it listens on the port among its words until the end."""
+    port = next(int(word.rpartition("=")[2]) for word in command if word.rpartition("=")[2].isdigit())
+    with (root / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not is_listening(port):
+            assert server.poll() is None and time.monotonic() < deadline, (root / "server.log").read_text()
+            time.sleep(0.1)
+        yield
+    finally:
+        for process in [*psutil.Process(server.pid).children(recursive=True), server]:
+            process.send_signal(signal.SIGKILL)
+        server.wait()
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    control = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
+    if not control:
+        pytest.skip("needs PostgreSQL's server: pg_ctl is not installed")
+    with _root() as root:
+        user = {"user": "postgres"} if os.getuid() == 0 else {}  # the server refuses to be run by root
+        (root / "password").write_text(PASSWORD)
+        if user:
+            shutil.chown(root, "postgres")
+            shutil.chown(root / "password", "postgres")
+
+        def do(program: str, *words: str) -> None:
+            command = [str(Path(control).resolve().parent / program), "-D", str(root / "data"), *words]
+            subprocess.run(command, check=True, capture_output=True, cwd=root, stdin=subprocess.DEVNULL, **user)
+
+        do("initdb", "-U", "study", "-A", "scram-sha-256", f"--pwfile={root / 'password'}", "-E", "UTF8")
+        port = free_port()
+        options = f"-p {port} -k {root} -c listen_addresses=127.0.0.1"
+        do("pg_ctl", "-w", "-o", options, "-l", str(root / "log"), "start")
+        try:
+            yield f"postgresql://study:{PASSWORD}@127.0.0.1:{port}/postgres"
+        finally:
+            do("pg_ctl", "-m", "immediate", "stop")
+
+
+@contextmanager
+def mysql() -> Iterator[str]:
+    """The URL of an empty database, of MariaDB."""
+    if not shutil.which("mariadbd"):
+        pytest.skip("needs MySQL's server: mariadbd is not installed")
+    with _root() as root:
+        data, socket_ = f"--datadir={root / 'data'}", f"--socket={root / 'socket'}"
+        make = ["mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal"]
+        user = ["--user=root"] if os.getuid() == 0 else []
+        subprocess.run([*make, *user], check=True, capture_output=True)
+        port = free_port()
+        serve = ["mariadbd", "--no-defaults", f"--port={port}", "--bind-address=127.0.0.1", data, socket_, *user]
+        with running(serve, root):
+            words = (
+                f"CREATE DATABASE study; CREATE USER study@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';"
+                " GRANT ALL ON study.* TO study@'127.0.0.1'"
+            )
+            subprocess.run(["mariadb", "--no-defaults", socket_, "-u", "root", "-e", words], check=True)
+            yield f"mysql://study:{PASSWORD}@127.0.0.1:{port}/study"
+
+
+DATABASES: list[Callable[[], object]] = [postgresql, mysql]
+
+
+@contextmanager
+def _root() -> Iterator[Path]:
+    """A directory with a short name, as sockets need it."""
+    root = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
