@@ -59,7 +59,7 @@ def test_a_study_is_a_run_with_its_trials_as_children(done: Result) -> None:
     best = next(run for run in children if run.info.run_id == parent.data.tags["trialmaker.best_run_id"])
     assert best.data.tags["trialmaker.trial"] == parent.data.tags["trialmaker.best_trial"]
     values = [run.data.metrics["best_val_accuracy"] for run in children if run.info.status == "FINISHED"]
-    assert best.data.metrics["best_val_accuracy"] == max(values)
+    assert best.data.metrics["best_val_accuracy"] == parent.data.metrics["best_val_accuracy"] == max(values)
 
 
 def test_its_pictures_lie_on_the_parent(done: Result) -> None:

@@ -15,6 +15,9 @@ from hydra_plugins.optuna_sweeper.storage import open_storage
 from trialmaker.tracking.messages import Start, StudyDone
 
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "trialmaker.study", "trialmaker.trial", "trialmaker.trial_state"
+COMPLETE = (TrialState.COMPLETE,)
+CROPPED = {"bbox_inches": "tight", "dpi": 100}
+MOST_NAMES = 12  # in a legend
 
 
 def parent(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> str:
@@ -38,10 +41,12 @@ def record(done: StudyDone) -> str:
     study = optuna.load_study(study_name=str(start.study), storage=open_storage(done.storage))
     for name, value in _found(client, experiment.experiment_id, run_id, study).items():
         client.set_tag(run_id, name, value)
-    for name, metric in done.metrics.items():
+    objective = start.params["objective"] if start.params["trial_values"] == "None" else ""
+    best = {f"best_{objective}": study.best_value} if objective and study.get_trials(False, COMPLETE) else {}
+    for name, metric in (best | done.metrics).items():
         client.log_metric(run_id, name, metric)
     for name, figure in _pictures(study):
-        client.log_figure(run_id, figure, name)
+        client.log_figure(run_id, figure, name, save_kwargs=CROPPED if name.endswith(".png") else None)
     client.set_terminated(run_id, "FINISHED")
     return run_id
 
@@ -84,8 +89,17 @@ def _pictures(study: optuna.Study) -> Iterator[tuple[str, Any]]:
         if html is not None:
             yield f"{file}.html", html
         if axes is not None:
-            yield f"{file}.png", plt.gcf()
+            yield f"{file}.png", _readable(plt.gcf())
             plt.close("all")
+
+
+def _readable(figure: Any) -> Any:
+    """Wide, and without the legend that names every trial, which leaves no room for its curves."""
+    figure.set_size_inches(12, 6)
+    for axes in figure.axes:
+        if (legend := axes.get_legend()) and len(legend.get_texts()) > MOST_NAMES:
+            legend.remove()
+    return figure
 
 
 def _drawn(draw: Callable[..., Any], study: optuna.Study) -> Any:
