@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from trialmaker import augment, models, optimizers
 from trialmaker.errors import UserError
+from trialmaker.models.dropout import Dropout
 from trialmaker.platform import CONF
 
 
@@ -112,6 +113,20 @@ def test_weight_decay_pulls_kernels_and_leaves_biases():
     optimizer.apply([tf.zeros_like(kernel), tf.zeros_like(bias)], model.trainable_variables)
     np.testing.assert_allclose(model.trainable_variables[0], kernel * 0.95, rtol=1e-5)
     np.testing.assert_array_equal(model.trainable_variables[1], bias)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
+    layer = Dropout(rate, seed=1)
+    dropped = np.asarray(layer(np.ones((127, 333), np.float32), training=True))
+    assert set(np.unique(dropped)) == {0.0, np.float32(1 / (1 - rate))}
+    spread = (rate * (1 - rate) / dropped.size) ** 0.5
+    assert abs((dropped == 0).mean() - rate) < 5 * spread
+    assert abs((dropped == 0).mean(axis=0) - rate).max() < 0.25  # no column apart
+    again = np.asarray(layer(np.ones((127, 333), np.float32), training=True))
+    both = ((dropped == 0) & (again == 0)).mean()
+    assert abs(both - rate**2) < 5 * (rate**2 * (1 - rate**2) / dropped.size) ** 0.5  # independent from step to step
+    np.testing.assert_array_equal(layer(np.ones((2, 3), np.float32)), 1)
 
 
 # ---- schedules: 4 epochs of 25 steps

@@ -9,7 +9,7 @@ import pytest
 from trialmaker import augment, models, optimizers, training
 from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
-from trialmaker.events import EpochDone, StepsDone
+from trialmaker.events import EarlyValidation, EpochDone, StepsDone
 from trialmaker.objective import Objective
 from trialmaker.steps import Program
 
@@ -46,6 +46,7 @@ def fit(listeners=(), rate=0.05, **changes):
         "epochs": 3,
         "batch_size": 16,
         "patience": None,
+        "early_validation": None,
         "stop": lambda: None,
         "listeners": list(listeners),
     }
@@ -64,6 +65,19 @@ def test_events_tell_every_step_once_and_every_epoch_after_its_steps():
     names = "loss accuracy val_loss val_accuracy learning_rate seconds examples_per_second"
     assert list(epochs[0].metrics) == names.split()
     assert (outcome.epochs, outcome.reason) == (3, "epochs")
+
+
+def test_an_early_validation_comes_after_its_steps_once_and_changes_no_weight():
+    events = []
+    _, model = fit([events.append], early_validation=0.5)
+    early = [event for event in events if isinstance(event, EarlyValidation)]
+    assert [event.step for event in early] == [3]
+    before = events[: events.index(early[0])]
+    losses = [loss for event in before if isinstance(event, StepsDone) for loss in event.losses]
+    assert len(losses) == 3 and early[0].metrics["loss"] == pytest.approx(np.mean(losses))
+    assert 0 <= early[0].metrics["val_accuracy"] <= 1
+    for weight, other in zip(model.get_weights(), fit()[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
 
 
 def test_it_learns_and_leaves_the_best_weights():

@@ -35,6 +35,14 @@ class StepsMean:
 
 
 @dataclass(frozen=True)
+class EarlyValidation:
+    """Within the first epoch, for who wants to end hopeless trainings early; ``metrics`` as at an epoch's end."""
+
+    step: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
 class EpochDone:
     """An epoch ended and was validated.
 
@@ -50,5 +58,5 @@ class EpochDone:
     best_weights: list[np.ndarray] | None = field(default=None, repr=False)
 
 
-Event = StepsDone | StepsMean | EpochDone
+Event = StepsDone | StepsMean | EarlyValidation | EpochDone
 Listener = Callable[[Event], None]

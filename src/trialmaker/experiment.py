@@ -14,7 +14,7 @@ import tensorflow as tf
 from hydra_plugins.optuna_sweeper.trial import current_trial
 from trialmaker import building, initial_weights, optimizers, platform, progress, training
 from trialmaker.data.splits import Dataset, Split
-from trialmaker.events import EpochDone, Event, Listener
+from trialmaker.events import EarlyValidation, EpochDone, Event, Listener
 from trialmaker.objective import Objective
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card
@@ -112,8 +112,11 @@ class _Trial:
         self.is_pruned = False
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, EpochDone):
-            self.current.report(event.metrics[self.objective], event.epoch)
+        if self.is_pruned:  # early, so that the epoch is none
+            return
+        if isinstance(event, EarlyValidation | EpochDone):
+            step = event.epoch if isinstance(event, EpochDone) else 0
+            self.current.report(event.metrics[self.objective], step)
             self.is_pruned = self.current.should_prune()
 
 
@@ -144,6 +147,7 @@ def _fit(
             epochs=wanted.epochs,
             batch_size=wanted.batch_size,
             patience=wanted.patience,
+            early_validation=wanted.early_validation if stop.trial.is_one else None,
             stop=stop,
             listeners=[progress.Means(wanted.log_every_steps, [lines, *listeners])],
         )

@@ -212,6 +212,9 @@ class Training:
     patience: int | None = about(
         "stop after so many epochs without a better objective (a tie: val_loss), or null", ge=1
     )
+    early_validation: float | None = about(
+        "share of the first epoch after which a study first asks whether a trial is hopeless, or null", gt=0, lt=1
+    )
     max_seconds: float | None = about(
         "longest time from the start of the process to its end, seconds; training ends before, or null", gt=0
     )

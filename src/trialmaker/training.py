@@ -10,11 +10,11 @@ import numpy as np
 
 from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
-from trialmaker.events import EpochDone, Listener, StepsDone
+from trialmaker.events import EarlyValidation, EpochDone, Listener, StepsDone
 from trialmaker.objective import Objective
 from trialmaker.steps import Program, Steps, data_order
 
-E = TypeVar("E", StepsDone, EpochDone)
+E = TypeVar("E", StepsDone, EarlyValidation, EpochDone)
 CALL_SECONDS = 0.8  # what a call into the compiled loop aims at, so that limits and signals are soon seen
 
 
@@ -45,6 +45,7 @@ def fit(
     epochs: int,
     batch_size: int,
     patience: int | None,
+    early_validation: float | None,
     stop: Callable[[], str | None],
     listeners: Sequence[Listener],
 ) -> Outcome:
@@ -58,6 +59,7 @@ def fit(
         program: what is trained; just begun, one training at a time.
         learning_rates: of steps, counted from 0: float32 [n] to float32 [n].
         patience: end after so many epochs without a better objective; None for never.
+        early_validation: share of the first epoch after which there is a validation more; None for none.
         stop: asked after each call into the compiled loop; a reason ends the training, and the epoch begun is
             validated as it stands.
         listeners: called with every event, in order, on this thread.
@@ -68,16 +70,25 @@ def fit(
     if batch_size > len(train):
         raise UserError(f"training.batch_size={batch_size} is more than the {len(train)} training examples: lower it")
     calls = _Calls(run=program.steps_over(train.images, train.labels, seed=seed), stop=stop)
+
+    def validated(chunks: list[StepsDone]) -> dict[str, float]:
+        rate = float(learning_rates(np.array([chunks[-1].step - 1], np.float32))[0])
+        return _metrics(chunks, batch_size, rate, program.logits(validation.images), validation.labels)
+
     best: EpochDone | None = None
     reason = "epochs"
     for epoch in range(1, epochs + 1):
         order = data_order(seed=seed, epoch=epoch, examples=len(train), batch_size=batch_size)
         before = (epoch - 1) * len(order)
         rates = learning_rates(np.arange(before, before + len(order), dtype=np.float32))
-        chunks = [_told(listeners, chunk) for chunk in calls.of_epoch(epoch, order, rates)]
+        pause = round(early_validation * len(order)) if early_validation and epoch == 1 else 0
+        chunks: list[StepsDone] = []
+        for chunk in calls.of_epoch(epoch, order, rates, pause):
+            chunks.append(_told(listeners, chunk))
+            if chunk.step == pause:
+                _told(listeners, EarlyValidation(pause, validated(chunks)))
         step = chunks[-1].step
-        rate = float(rates[step - before - 1])
-        metrics = _metrics(chunks, batch_size, rate, program.logits(validation.images), validation.labels)
+        metrics = validated(chunks)
         if not math.isfinite(metrics["val_loss"]):
             raise _not_finite("val_loss", metrics["val_loss"], step, epoch)
         if best is None or objective.is_better(metrics, best.metrics):
@@ -105,11 +116,11 @@ class _Calls:
         self.stop = stop
         self.size = 1  # steps; the first call compiles, and its first result is soon seen
 
-    def of_epoch(self, epoch: int, order: np.ndarray, rates: np.ndarray) -> Iterator[StepsDone]:
-        """Make the epoch's steps, to its end or until told to stop, at least one."""
+    def of_epoch(self, epoch: int, order: np.ndarray, rates: np.ndarray, pause: int = 0) -> Iterator[StepsDone]:
+        """Make the epoch's steps, to its end or until told to stop, at least one; a call ends after ``pause`` steps."""
         before, start = (epoch - 1) * len(order), 0
         while start < len(order):
-            stop = min(start + self.size, len(order))
+            stop = min(start + self.size, pause if start < pause else len(order))
             began = time.monotonic()
             losses, accuracies = self.run(order, rates, start, stop, before)
             seconds = time.monotonic() - began
