@@ -1,6 +1,7 @@
 """What several tests share: the real entry, run in this process, and where real MNIST lies."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,3 +50,13 @@ def real_mnist() -> Path:
     if not folder:
         pytest.skip("needs real MNIST: set TRIALMAKER_MNIST to the folder that holds its four files")
     return (PROJECT / folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a training on the embedded digits, by its real command."""
+    root = tmp_path_factory.mktemp("published")
+    words = ["data=digits", "training.epochs=25", "schedule=one_cycle", "optimizer.learning_rate=0.005"]
+    command = [sys.executable, str(PROJECT / "train.py"), *words]
+    subprocess.run(command, check=True, env=os.environ | {"AI_ROOT": str(root)}, capture_output=True, timeout=120)
+    return root / "output"

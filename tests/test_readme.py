@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from entry import PROJECT
+from servers import free_port, running
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
@@ -54,6 +55,19 @@ def test_a_rehearsal_of_a_job_ends_with_a_model(line: str, tmp_path: Path, real_
     assert (tmp_path / "jobs" / "V0001" / "model" / "1" / "saved_model.pb").exists()
 
 
+def test_the_best_model_is_served_and_asked(published: Path) -> None:
+    (serve,) = (line for line in COMMANDS if line.startswith("python predict.py"))
+    (ask,) = (line for line in COMMANDS if line.startswith("python -m trialmaker request"))
+    port = str(free_port())
+    environment = os.environ | {"AI_ROOT": str(published.parent)}
+    with running([sys.executable, *serve.split()[1:], "--port", port], published, environment):
+        words = [sys.executable, *ask.split()[1:], "--url", f"http://127.0.0.1:{port}/ModelMaker/predict"]
+        done = run(words, published.parent)
+    assert done.returncode == 0, done.stderr
+    truth = re.search(r"^ground truth: (.)$", done.stdout, re.MULTILINE)
+    assert truth and re.search(rf"^prediction: {truth[1]} \(", done.stdout, re.MULTILINE)
+
+
 def test_make_train_trains_on_the_embedded_digits(tmp_path: Path) -> None:
     """What ``make train`` runs, whole: the one command of a newcomer."""
     plan = subprocess.run(
@@ -71,6 +85,7 @@ def test_make_train_trains_on_the_embedded_digits(tmp_path: Path) -> None:
 
 def test_every_command_is_run_by_a_test() -> None:
     tested = ("python train.py", "python -m trialmaker job", "python -m trialmaker best")
+    tested += ("python predict.py", "python -m trialmaker request")
     assert [line for line in COMMANDS if not line.startswith(tested)] == ["make train", "make test"]
 
 

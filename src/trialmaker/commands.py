@@ -1,6 +1,7 @@
 """The ``trialmaker`` command: ``python -m trialmaker COMMAND``."""
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ monitored metrics, and keep its output.
     python -m trialmaker job --data workspace/input/data --args "--model cnn --lr 1e-3 --epochs=1"
 """
 BEST = "Print the command that repeats the best trial of a study, or write a recipe for it, or run it with many seeds."
+REQUEST = "Send a test image, or a picture, to a deployed model as the platform's clients do; show it and the answer."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _add_best(commands.add_parser("best", help="the best trial of a study", description=BEST))
+    _add_request(commands.add_parser("request", help="ask a deployed model", description=REQUEST))
     return parser
 
 
@@ -72,6 +75,38 @@ def _best(asked: argparse.Namespace) -> int:
         return best.run_with_seeds(words, asked.seeds)
     if not asked.write:
         print(best.command(words))
+    return 0
+
+
+def _add_request(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_request)
+    add = parser.add_argument
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--index", type=int, default=0, metavar="N", help="a test image, from 0 (default: 0)")
+    what.add_argument("--image", type=Path, metavar="FILE", help="a PNG or JPEG")
+    data = platform.root() / "input" / "data"
+    add("--data", type=Path, default=data, metavar="DIR", help="where MNIST lies; if not there, scikit-learn's digits")
+    add("--url", default="http://127.0.0.1:10000/ModelMaker/predict", metavar="URL", help="(default: %(default)s)")
+    add("--ak", metavar="KEY", help="access key (default: $MODELMAKER_AK)")
+    add("--sk", metavar="KEY", help="secret key, to sign with (default: $MODELMAKER_SK)")
+
+
+def _request(asked: argparse.Namespace) -> int:
+    from trialmaker import asking
+
+    keys = asking.keys(asked.ak, asked.sk)
+    truth = None
+    if asked.image:
+        body, kind = asking.file_body(asked.image)
+    else:
+        image, truth = asking.example(asked.index, asked.data)
+        body, kind = asking.json_body(image), "application/json"
+        print(asking.drawing(image))
+    answer = asking.ask(asked.url, body, kind, keys)
+    if truth is not None:
+        print(f"ground truth: {truth}")
+    print(f"response: {json.dumps(answer)}")
+    print(f"prediction: {asking.best(answer)}")
     return 0
 
 

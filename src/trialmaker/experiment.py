@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from hydra_plugins.optuna_sweeper.trial import current_trial
-from trialmaker import building, initial_weights, optimizers, platform, progress, training
+from trialmaker import building, initial_weights, optimizers, platform, progress, saved_models, training
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.events import EarlyValidation, EpochDone, Event, Listener
 from trialmaker.objective import Objective
@@ -73,7 +73,9 @@ def run(
     metrics = _test(config, program, dataset, outcome, tracker)
     publisher.tested(metrics)
     published = publisher.version_directory
-    tracker.send(_best_model(published or publisher.export(run_directory / "saved_model"), outcome, dataset))
+    directory = published or publisher.export(run_directory / "saved_model")
+    saved_models.compile_for_litert(directory)
+    tracker.send(_best_model(directory, outcome, dataset))
     log.info(_closing(config, publisher, run_directory / "saved_model"))
     log.info(f"MLflow run: {tracker.run_id} in {tracker.where}; to compare runs: make ui")
     return [outcome.best.metrics[config.objective]]

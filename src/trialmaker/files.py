@@ -7,9 +7,14 @@ from pathlib import Path
 
 def write_text(path: Path, text: str) -> None:
     """Replace the file's text, so that a reader, or a crash, sees the old text or the new, nothing between."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for bytes."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(handle)
     Path(name).chmod(0o644)

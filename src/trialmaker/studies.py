@@ -94,6 +94,7 @@ def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str
         loss, accuracy = training.loss_and_accuracy(_logarithms(probabilities), test.labels)
         saved_models.add_metrics(best, {"test_loss": loss, "test_accuracy": accuracy}, models)
         best = replace(best, metrics={**best.metrics, "test_loss": loss, "test_accuracy": accuracy})
+    saved_models.compile_for_litert(version)
     found = {name: best.metrics[name] for name in ("test_loss", "test_accuracy")}
     log.info(
         f"best epoch={best.epoch} {best.objective}={best.metrics[best.objective]:.4f}"

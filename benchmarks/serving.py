@@ -1,0 +1,157 @@
+"""The inference service beside the platform's own example design, and ``mlflow models serve``: the same model, in turn.
+
+python benchmarks/serving.py [rounds] [seconds]
+
+Requests are single images as JSON over loopback, from a process of their own: an asyncio client that writes a prepared
+request on each of its connections and waits for the answer. It shares the machine's cores with the server.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from measure import PROJECT
+
+PORT = 10077
+CLIENT = PROJECT / "benchmarks" / "peers" / "load.py"
+IMAGE = [round((x * 37 % 256) / 255, 8) if x % 5 == 0 else 0.0 for x in range(784)]
+
+
+@dataclass
+class Server:
+    """How it is started, asked and measured."""
+
+    name: str
+    command: list[str]
+    path: str
+    body: str
+    environment: dict[str, str] = field(default_factory=dict)
+    rates: dict[int, list[float]] = field(default_factory=lambda: {1: [], 32: []})
+    medians: dict[int, list[float]] = field(default_factory=lambda: {1: [], 32: []})
+    ready: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+
+
+def main(rounds: int, seconds: float) -> None:
+    """Alternate, a round at a time."""
+    with tempfile.TemporaryDirectory() as root:
+        servers = peers(Path(root))
+        for _ in range(rounds):
+            for server in servers:
+                with running(server):
+                    for connections in (1, 32):
+                        found = load(server, connections, seconds)
+                        server.rates[connections].append(found["rate"])
+                        server.medians[connections].append(found["p50"])
+        for server in servers:
+            show(server, servers[0])
+        half_load(servers[0], seconds)
+
+
+def show(server: Server, ours: Server) -> None:
+    """Its figures, and how many times its throughput ours has, round by round."""
+    ratios = [own / rate for own, rate in zip(ours.rates[32], server.rates[32], strict=True)]
+    lone, many = (statistics.median(server.medians[count]) * 1000 for count in (1, 32))
+    print(
+        f"{server.name}: 1 connection: median {lone:.2f} ms; 32: {statistics.median(server.rates[32]):.0f} requests/s,"
+    )
+    print(f"    median {many:.1f} ms; ours has {statistics.median(ratios):.1f} times the throughput", end=" ")
+    print(f"({min(ratios):.1f} to {max(ratios):.1f}); ready in {statistics.median(server.ready):.1f} s", end=" ")
+    print(
+        f"({min(server.ready):.1f} to {max(server.ready):.1f}); {statistics.median(server.megabytes):.0f} MiB",
+        flush=True,
+    )
+
+
+def half_load(ours: Server, seconds: float) -> None:
+    """The 99th percentile at half of the highest throughput."""
+    rate = statistics.median(ours.rates[32]) / 2
+    with running(ours):
+        found = load(ours, 32, seconds, rate)
+    median, slow = found["p50"] * 1000, found["p99"] * 1000
+    print(f"ours at {found['rate']:.0f} requests/s on 32 connections: p50 {median:.1f} ms, p99 {slow:.1f} ms")
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import tensorflow"], check=True, stderr=subprocess.DEVNULL)
+    print(f"import tensorflow: {time.perf_counter() - began:.1f} s")
+
+
+def peers(root: Path) -> list[Server]:
+    """Ours first."""
+    train = [sys.executable, "train.py", "data=digits", "model.hidden_units=[128,128]", "training.epochs=5"]
+    subprocess.run(train, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(root)}, check=True, stdout=subprocess.DEVNULL)
+    model = root / "output" / "model"
+    version = max(model.iterdir(), key=lambda path: (path.is_dir(), path.name))
+    port = ["--port", str(PORT), "--host", "127.0.0.1"]
+    logged = root / "logged"
+    save = "import mlflow, sys, tensorflow as tf; _, model, path = sys.argv;"
+    save += "mlflow.tensorflow.save_model(tf.saved_model.load(model), path)"
+    subprocess.run([sys.executable, "-c", save, str(version), str(logged)], check=True, stderr=subprocess.DEVNULL)
+    mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(logged), "--env-manager", "local", *port]
+    flask = [sys.executable, str(PROJECT / "benchmarks" / "peers" / "flask_service.py"), str(version), str(PORT)]
+    one = json.dumps({"image": IMAGE})
+    rows = json.dumps({"inputs": [[[[value] for value in IMAGE[at : at + 28]] for at in range(0, 784, 28)]]})
+    without = {"MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return [
+        Server("ours", [sys.executable, "predict.py", *port, "--model-dir", str(version)], "/ModelMaker/predict", one),
+        Server("Flask, a call a request", flask, "/ModelMaker/predict", one, without),
+        Server("mlflow models serve", mlflow, "/invocations", rows, without),
+    ]
+
+
+@contextmanager
+def running(server: Server) -> Iterator[None]:
+    """From when it has answered once."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        server.command, cwd=PROJECT, env=os.environ | server.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        while not answers(server):
+            if process.poll() is not None or time.perf_counter() - began > 120:
+                sys.exit(f"{server.name} does not answer")
+            time.sleep(0.02)
+        server.ready.append(time.perf_counter() - began)
+        family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
+        server.megabytes.append(sum(psutil.Process(pid).memory_info().rss for pid in family) / 2**20)
+        yield
+    finally:
+        for child in [*psutil.Process(process.pid).children(recursive=True), process]:
+            child.kill()
+        process.wait()
+        time.sleep(0.5)
+
+
+def answers(server: Server) -> bool:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{PORT}{server.path}", server.body.encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def load(server: Server, connections: int, seconds: float, rate: float = 0) -> dict[str, float]:
+    """Requests a second, and the percentiles of their seconds; ``rate`` limits the requests a second."""
+    words = [str(PORT), server.path, str(connections), str(seconds), str(rate)]
+    command = [sys.executable, str(CLIENT), *words]
+    done = subprocess.run(command, input=server.body, text=True, capture_output=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+if __name__ == "__main__":
+    rounds, seconds = [*sys.argv[1:], *("3", "5")[len(sys.argv) - 1 :]]
+    main(int(rounds), float(seconds))

@@ -1,0 +1,123 @@
+"""``python -m trialmaker request``: the platform's client of a deployed model."""
+
+import json
+import mimetypes
+import os
+import urllib.error
+import urllib.request
+import uuid
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from trialmaker.data import digits, mnist
+from trialmaker.data.reading import read_file
+from trialmaker.data.splits import Dataset
+from trialmaker.errors import UserError
+from trialmaker.serving import authorization
+from trialmaker.serving.authorization import Keys
+
+SHADES = " .:-=+*#%@"
+SECONDS = 30
+
+
+def ask(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
+    """Send a request as the platform's clients do; the answer's JSON.
+
+    Raises:
+        UserError: nobody answers, or what is answered is a refusal.
+    """
+    headers = {"host": urlsplit(url).netloc, "content-type": content_type, "date": formatdate(usegmt=True)}
+    if keys.access:
+        headers["authorization"] = authorization.header(keys, headers)
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        text = error.read(2000).decode(errors="replace")
+        raise UserError(f"{url}: answered {error.code} {error.reason}: {_reason(text)}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{url}: does not answer ({error}); python predict.py starts the service") from None
+
+
+def example(index: int, directory: Path) -> tuple[np.ndarray, str]:
+    """A test image, uint8 [H, W, C], and its class' name: of MNIST where it lies, else of scikit-learn's digits.
+
+    Raises:
+        UserError: there are fewer, or MNIST's files are broken.
+    """
+    dataset = _dataset(directory)
+    if not 0 <= index < len(dataset.test):
+        raise UserError(f"--index {index}: {dataset.name} has the test images 0 to {len(dataset.test) - 1}")
+    return dataset.test.images[index], dataset.class_names[int(dataset.test.labels[index])]
+
+
+def json_body(image: np.ndarray) -> bytes:
+    """Of an image, uint8 [H, W, C]: its numbers as 0 to 1, row by row."""
+    return json.dumps({"image": (image.astype(np.float32) / 255).ravel().tolist()}).encode()
+
+
+def file_body(path: Path) -> tuple[bytes, str]:
+    """Of a picture: ``multipart/form-data``, and its content type.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    raw = read_file(path)
+    boundary = uuid.uuid4().hex
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="image{path.suffix}"\r\n'
+    body = f"{head}Content-Type: {kind}\r\n\r\n".encode() + raw + f"\r\n--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
+def best(answer: Any) -> str:
+    """The class that the answer holds for the likeliest.
+
+    Raises:
+        UserError: it is no answer of a classifier on the platform.
+    """
+    try:
+        first = max(answer["predictions"], key=lambda one: one["probability"])
+        return f"{first['label']} ({100 * first['probability']:.1f} %)"
+    except (LookupError, TypeError, ValueError) as error:
+        raise UserError(f"expected predictions with label and probability, got {json.dumps(answer)[:200]}") from error
+
+
+def drawing(image: np.ndarray) -> str:
+    """A picture in characters, a row for two rows of pixels; grey from uint8 [H, W, C]."""
+    grey = image.mean(axis=2)
+    rows = grey[: len(grey) // 2 * 2].reshape(-1, 2, grey.shape[1]).mean(axis=1)
+    lines = ("".join(SHADES[int(value * (len(SHADES) - 1) / 255 + 0.5)] for value in row) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def keys(access: str | None, secret: str | None) -> Keys:
+    """The caller's: those given, else MODELMAKER_AK and MODELMAKER_SK.
+
+    Raises:
+        UserError: a secret key without an access key.
+    """
+    found = Keys(access or os.environ.get("MODELMAKER_AK", ""), secret or os.environ.get("MODELMAKER_SK", ""))
+    if found.secret and not found.access:
+        raise UserError("--sk: is given without --ak; name both, or --ak alone")
+    return found
+
+
+def _dataset(directory: Path) -> Dataset:
+    try:
+        return mnist.load(directory=directory, download=False, mirrors=(), validation_fraction=0.0, split_seed=0)
+    except UserError:
+        if directory.is_dir() and any(directory.rglob("*ubyte*")):
+            raise
+        return digits.load(validation_fraction=0.15, test_fraction=0.2, split_seed=0)
+
+
+def _reason(text: str) -> str:
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, LookupError, TypeError):
+        return " ".join(text.split())[:300]

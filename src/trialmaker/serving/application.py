@@ -1,0 +1,176 @@
+"""The service's addresses."""
+
+import asyncio
+import importlib.resources
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from trialmaker.serving import bodies, decoding, openapi, tensorflow_serving
+from trialmaker.serving.batching import Batcher
+from trialmaker.serving.metrics import Metrics
+from trialmaker.serving.model import MOST, Model
+from trialmaker.serving.refusals import Refused
+from trialmaker.serving.settings import Settings
+
+LARGE = 200_000  # bytes of JSON, whose decoding takes some milliseconds
+Images = tuple[np.ndarray, bool]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Application:
+    """Answers requests; until it has a model, those for one with 503."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.model: Model | None = None
+        self.batcher: Batcher | None = None
+        self.read = bodies.Reader(most=settings.max_body, seconds=settings.seconds)
+
+    def serve(self, model: Model) -> None:
+        """From now on, this model, which has answered once."""
+        self.batcher = Batcher(model.predict, most=MOST, queue=self.settings.queue, observe=self.metrics.batch.observe)
+        self.metrics.version.set(model.version.number)
+        self.model = model
+
+    def routes(self) -> list[Route]:
+        """Every address."""
+        model = f"/v1/models/{self.settings.name}"
+        versions = model + "/versions/{version}"
+        gets: dict[str, Handler] = {
+            "/": self.page,
+            "/docs": self.docs,
+            "/openapi.json": self.openapi,
+            "/health/live": self.live,
+            "/health/ready": self.ready,
+            "/metrics": self.show_metrics,
+            "/ModelMaker/model": self.about,
+            f"{model}/metadata": self.metadata,
+            f"{versions}/metadata": self.metadata,
+            model: self.status,
+            versions: self.status,
+        }
+        posts: dict[str, Handler] = {
+            "/ModelMaker/predict": self.predict,
+            f"{model}:predict": self.predict_as_tensorflow_serving,
+            f"{versions}:predict": self.predict_as_tensorflow_serving,
+        }
+        routes = [Route(path, handler, methods=["POST"]) for path, handler in posts.items()]
+        return routes + [Route(path, handler, methods=["GET"]) for path, handler in gets.items()]
+
+    # ---- predictions
+
+    async def predict(self, request: Request) -> Response:
+        """The platform's own."""
+        model = self._model()
+        images, is_batch = await self._images(request, model)
+        rows = [
+            [{"label": label, "probability": value} for label, value in zip(model.class_names, row, strict=True)]
+            for row in (await self._probabilities(images)).tolist()
+        ]
+        return _json({"success": True, "predictions": rows if is_batch else rows[0]})
+
+    async def _images(self, request: Request, model: Model) -> tuple[np.ndarray, bool]:
+        is_json = bodies.kind(request) == "json"
+        body = await self.read(request)
+        if is_json:
+            return await _decoded(body, lambda raw: decoding.platforms(raw, model.input_shape))
+        raw = await bodies.part(request, body, "image")
+        light = self.settings.invert and model.is_of_digits
+        most = self.settings.max_pixels
+        decode = asyncio.to_thread(decoding.picture, raw, model.input_shape, most_pixels=most, light_on_dark=light)
+        return await decode, False
+
+    async def predict_as_tensorflow_serving(self, request: Request) -> Response:
+        model = self._model()
+        self._check_version(request, model)
+        body = await self.read(request)
+        images, by_rows = await _decoded(body, lambda raw: tensorflow_serving.images(raw, model.input_shape))
+        return Response(
+            tensorflow_serving.answer(await self._probabilities(images), by_rows), media_type="application/json"
+        )
+
+    async def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        assert self.batcher
+        try:
+            async with asyncio.timeout(self.settings.seconds):
+                return await self.batcher(images)
+        except TimeoutError:
+            raise Refused(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
+
+    def _model(self) -> Model:
+        if self.model is None:
+            raise Refused(503, "the model is being loaded; try again", Retry_After="1")
+        return self.model
+
+    # ---- about the model
+
+    async def status(self, request: Request) -> Response:
+        model = self._model()
+        self._check_version(request, model)
+        return _json(tensorflow_serving.status(model))
+
+    async def metadata(self, request: Request) -> Response:
+        model = self._model()
+        self._check_version(request, model)
+        return _json(tensorflow_serving.metadata(model, self.settings.name))
+
+    def _check_version(self, request: Request, model: Model) -> None:
+        asked = request.path_params.get("version", str(model.version.number))
+        if asked != str(model.version.number):
+            raise Refused(404, f"Servable not found for request: Specific({self.settings.name}, {asked})")
+
+    async def about(self, _: Request) -> Response:
+        """What the page shows."""
+        model = self._model()
+        return _json(
+            {
+                "name": str(model.version.card.get("model", self.settings.name)),
+                "version": model.version.number,
+                "data": model.version.card.get("data"),
+                "metrics": dict(model.version.metrics),
+                "class_names": list(model.class_names),
+                "input_shape": list(model.input_shape),
+                "digits": model.is_of_digits,
+            }
+        )
+
+    # ---- about the service
+
+    async def live(self, _: Request) -> Response:
+        return _json({"status": "live"})
+
+    async def ready(self, _: Request) -> Response:
+        self._model()
+        return _json({"status": "ready"})
+
+    async def show_metrics(self, _: Request) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def page(self, _: Request) -> Response:
+        return HTMLResponse(_file("page.html"))
+
+    async def docs(self, _: Request) -> Response:
+        return HTMLResponse(_file("docs.html"))
+
+    async def openapi(self, _: Request) -> Response:
+        return _json(openapi.document(self.settings.name, self.settings.keys))
+
+
+async def _decoded(body: bytes, decode: Callable[[bytes], Images]) -> Images:
+    """By a thread if it takes long, so that others are answered meanwhile."""
+    return await asyncio.to_thread(decode, body) if len(body) > LARGE else decode(body)
+
+
+def _json(found: Any) -> Response:
+    return Response(orjson.dumps(found), media_type="application/json")
+
+
+def _file(name: str) -> str:
+    return importlib.resources.files("trialmaker.serving").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,102 @@
+"""A version, ready to answer: by LiteRT, which starts in a tenth of a second, or by TensorFlow."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from trialmaker.errors import UserError
+from trialmaker.serving.versions import Version
+
+LITERT = "assets.extra/model.tflite"  # of the same weights; ``saved_models.compile`` writes it
+MOST = 128  # images in one call: larger ones are no faster, and hold more memory
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the service needs of a model.
+
+    Args:
+        input_shape: (H, W, C) of one image.
+        runtime: ``LiteRT`` or ``TensorFlow``.
+        predict: from float32 [N, H, W, C] in [0, 1] to probabilities, float32 [N, K]; one thread at a time.
+    """
+
+    version: Version
+    input_shape: tuple[int, int, int]
+    runtime: str
+    predict: Predict
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.version.class_names
+
+    @property
+    def is_of_digits(self) -> bool:
+        """Whether it knows light digits on dark ground, as MNIST's are."""
+        return self.input_shape[2] == 1 and self.class_names == tuple("0123456789")
+
+
+def load(version: Version) -> Model:
+    """Load it, and have it answer once.
+
+    Raises:
+        UserError: its files are damaged, or are no classifier of images into its class names.
+    """
+    is_compiled = (version.directory / LITERT).is_file()
+    try:
+        with _silence():
+            shape, predict = _litert(version) if is_compiled else _tensorflow(version)
+            answer = predict(np.zeros((1, *shape), np.float32))
+    except UserError:
+        raise
+    except Exception as error:  # of LiteRT's and TensorFlow's, which have no type of their own for damaged files
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{version.directory}: cannot be loaded as a model: {reason}") from error
+    if answer.shape != (1, len(version.class_names)) or not math.isclose(float(answer.sum()), 1, abs_tol=1e-3):
+        raise UserError(f"{version.directory}: answers with {answer.shape}, but has {len(version.class_names)} classes")
+    return Model(version, shape, "LiteRT" if is_compiled else "TensorFlow", _in_parts(predict))
+
+
+def _in_parts(predict: Predict) -> Predict:
+    def whole(images: np.ndarray) -> np.ndarray:
+        if len(images) <= MOST:
+            return predict(images)
+        return np.concatenate([predict(images[at : at + MOST]) for at in range(0, len(images), MOST)])
+
+    return whole
+
+
+def _litert(version: Version) -> tuple[tuple[int, int, int], Predict]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(version.directory / LITERT), num_threads=1)
+    run = interpreter.get_signature_runner("serving_default")
+    _, height, width, channels = interpreter.get_input_details()[0]["shape_signature"]
+    return (int(height), int(width), int(channels)), lambda images: run(images=images)["probabilities"]
+
+
+def _tensorflow(version: Version) -> tuple[tuple[int, int, int], Predict]:
+    from trialmaker import saved_models
+
+    loaded = saved_models.load(version.directory)
+    _, inputs = loaded.module.signatures["serving_default"].structured_input_signature
+    _, height, width, channels = inputs["images"].shape
+    return (height, width, channels), loaded.probabilities
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Both runtimes greet on standard error, past Python; what goes wrong is raised."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,140 @@
+"""The process that listens: from its settings to its exit code."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from trialmaker.errors import UserError
+from trialmaker.serving import model, versions
+from trialmaker.serving.application import Application
+from trialmaker.serving.gate import Gate
+from trialmaker.serving.settings import Settings
+from trialmaker.serving.versions import Version
+
+DRAIN_SECONDS = 2.0  # for connections to bring their next request, which is their last
+FINISH_SECONDS = 6  # for requests that run
+SILENT_SECONDS = 20.0  # for a connection to bring the head of a request
+MOST_HEAD = 65_536  # bytes
+
+
+def run(settings: Settings, listening: socket.socket, *, is_first: bool) -> int:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        is_first: of the workers, the one that says what there is to say.
+
+    Returns:
+        the exit code: 0; 2 when the model cannot be loaded.
+    """
+    application = Application(settings)
+    server = _Server(Gate(application), listening)
+    server.loading = lambda: _load(application, server, versions.find(settings.model_dir), is_first)
+    server.run(sockets=[listening])
+    return server.code
+
+
+async def _load(application: Application, server: "_Server", version: Version, is_first: bool) -> None:
+    try:
+        application.serve(await asyncio.to_thread(model.load, version))
+    except UserError as error:
+        if is_first:
+            print(f"predict.py: error: {error}", file=sys.stderr, flush=True)
+        server.code, server.should_exit = 2, True
+        return
+    if is_first:
+        assert application.model
+        host, port = server.listening.getsockname()[:2]
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        print(f"serving {version} by {application.model.runtime} on {host}:{port}", flush=True)
+        print(f"try it in a browser: http://{shown}:{port}/", flush=True)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, gate: Gate, listening: socket.socket) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        super().__init__(
+            uvicorn.Config(
+                gate,
+                http=_Protocol,
+                loop="uvloop",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=FINISH_SECONDS,
+                backlog=2048,
+            )
+        )
+        self.gate, self.listening = gate, listening
+        self.loading: Any = None
+        self.code = 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.load_task = asyncio.create_task(self.loading())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """No new connections; those that are there have one more request answered, then each ends."""
+        self.gate.is_draining = True
+        for server in self.servers:
+            server.close()
+        deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
+        while self.server_state.connections and asyncio.get_running_loop().time() < deadline and not self.force_exit:
+            await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn's own would have the process die of the signal after it has ended in order."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's, for callers that say nothing, or never come to the end of a request's head."""
+
+    silence: asyncio.TimerHandle | None = None
+    head = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.head = 0
+        self._wait()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.head += len(name) + len(value)
+        if self.head > MOST_HEAD:
+            self.transport.close()
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._cancel()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._cancel()
+        self.silence = self.loop.call_later(SILENT_SECONDS, self.transport.close)
+
+    def _cancel(self) -> None:
+        if self.silence:
+            self.silence.cancel()
+            self.silence = None

@@ -1,0 +1,96 @@
+"""What the service is told: flags of ``predict.py``, or environment variables."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialmaker import platform
+from trialmaker.errors import UserError
+from trialmaker.serving.authorization import Keys
+
+EPILOG = """\
+Each flag has an environment variable: --max-body is TRIALMAKER_MAX_BODY. With MODELMAKER_AK (and MODELMAKER_SK) set,
+callers must name the access key, or sign with the secret key.
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Checked.
+
+    Args:
+        name: of the model in TensorFlow Serving's addresses.
+        max_body: bytes; max_pixels: of a picture; queue: images that may wait.
+        seconds: from a request's last byte to its answer, and for its body to come.
+        invert: whether dark digits on light paper are turned round.
+    """
+
+    host: str
+    port: int
+    model_dir: Path
+    name: str
+    workers: int
+    max_body: int
+    max_pixels: int
+    queue: int
+    seconds: float
+    invert: bool
+    keys: Keys
+
+
+def read(argv: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """From the command line, else the environment, else the defaults.
+
+    Raises:
+        UserError: a value that cannot be used.
+    """
+    asked = _parser(environment).parse_args(argv)
+    laws = {
+        "port": (0 <= asked.port <= 65535, "must be 0 to 65535 (0: any free one)"),
+        "workers": (1 <= asked.workers <= 64, "must be 1 to 64"),
+        "max-body": (asked.max_body >= 1024, "must be at least 1024 bytes"),
+        "max-pixels": (asked.max_pixels >= 1, "must be at least 1"),
+        "queue": (asked.queue >= 1, "must be at least 1"),
+        "seconds": (0 < asked.seconds < 1e6, "must be more than 0"),
+        "name": (asked.name.isidentifier(), "must be letters, digits and _"),
+    }
+    fields = vars(asked) | {"invert": asked.invert == "auto"}
+    mistakes = [f"--{name} {fields[name.replace('-', '_')]}: {law}" for name, (holds, law) in laws.items() if not holds]
+    access, secret = environment.get("MODELMAKER_AK", ""), environment.get("MODELMAKER_SK", "")
+    if secret and not access:
+        mistakes.append("MODELMAKER_SK: is set without MODELMAKER_AK; set both, or neither to serve everybody")
+    if mistakes:
+        raise UserError(*mistakes)
+    return Settings(**fields, keys=Keys(access, secret))
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "predict.py", description="Serve the best model that training left.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+    def add(name: str, default: object, text: str, kind: type = str, **more: object) -> None:
+        value = environment.get(f"TRIALMAKER_{name.upper().replace('-', '_')}") or str(default)
+        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (default: {default})", **more)  # type: ignore[arg-type]
+
+    add("host", "0.0.0.0", "address to listen on", metavar="ADDRESS")
+    add("port", 10000, "port to listen on", int, metavar="N")
+    add("model-dir", _model_directory(), "a version, a folder of versions, or a job's output", Path, metavar="DIR")
+    add("name", "model", "the model's name in /v1/models/NAME", metavar="NAME")
+    add("workers", 1, "processes, each with its own model", int, metavar="N")
+    add("max-body", 8_000_000, "largest request, in bytes", int, metavar="N")
+    add("max-pixels", 25_000_000, "largest picture, in pixels", int, metavar="N")
+    add("queue", 1024, "images that may wait for the model; more are refused with 503", int, metavar="N")
+    add("seconds", 10.0, "for the body to come, and for the answer after it", float, metavar="S")
+    help_ = "dark digits on light paper: auto turns them round, off takes them as they are"
+    add("invert", "auto", help_, choices=("auto", "off"))
+    return parser
+
+
+def _model_directory() -> Path:
+    """Where the platform puts the deployed model; on a laptop, where training left one."""
+    deployed = platform.root() / "model"
+    return deployed if deployed.is_dir() else platform.root() / "output"

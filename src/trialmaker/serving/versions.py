@@ -1,0 +1,96 @@
+"""Which published model to serve: in a version's folder, a folder of versions, or a job's whole output."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trialmaker.errors import UserError
+
+PARTS = ("saved_model.pb", "variables/variables.index", "assets/class_names.json")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A complete version.
+
+    Args:
+        number: its folder's name; 1 for a folder that is none.
+        card: what ``best.json`` says of it; empty where that names another or is missing.
+    """
+
+    directory: Path
+    number: int
+    class_names: tuple[str, ...]
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        found = self.card.get("metrics")
+        return found if isinstance(found, dict) else {}
+
+    def __str__(self) -> str:
+        values = (f"{name}={self.metrics[name]:.4f}" for name in ("val_accuracy", "test_accuracy")
+                  if isinstance(self.metrics.get(name), float))  # fmt: skip
+        return " ".join([f"{self.card.get('model', 'model')} version {self.number} of {self.directory}", *values])
+
+
+def find(path: Path) -> Version:
+    """The version that ``best.json`` names, else the newest complete one.
+
+    Args:
+        path: one version's folder, a folder of versions, or an output directory with ``model/`` in it.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = path.absolute()
+    if (path / "saved_model.pb").exists():
+        return _read(path, _best(path.parent))
+    for folder in (path, path / "model"):
+        best = _best(folder)
+        numbers = sorted((int(child.name) for child in _children(folder) if child.name.isdecimal()), reverse=True)
+        named = [best["version"]] if best.get("version") in numbers else []
+        for number in [*named, *numbers]:
+            if not _missing(folder / str(number)):
+                return _read(folder / str(number), best)
+    wanted = "a published version (with saved_model.pb in it), a folder of such versions (1/, 2/, …), or a job's output"
+    raise UserError(
+        f"{path}: holds no complete model; expected {wanted}; python train.py makes one, --model-dir names it"
+    )
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _missing(directory: Path) -> list[str]:
+    return [part for part in PARTS if not (directory / part).is_file()]
+
+
+def _best(folder: Path) -> dict[str, Any]:
+    """What ``best.json`` says; nothing where there is none, or a broken one: the models beside it still serve."""
+    try:
+        found = json.loads((folder / "best.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read(directory: Path, best: Mapping[str, Any]) -> Version:
+    if missing := _missing(directory):
+        raise UserError(f"{directory}: is no complete model, {', '.join(missing)} missing; copy the whole folder")
+    number = int(directory.name) if directory.name.isdecimal() else 1
+    names = directory / "assets" / "class_names.json"
+    try:
+        class_names = json.loads(names.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{names}: is not the list of class names that training writes ({error})") from None
+    if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names) or not class_names:
+        raise UserError(f"{names}: is not the list of class names that training writes")
+    card = best if best.get("version") == number and directory.name.isdecimal() else {}
+    return Version(directory, number, tuple(class_names), card)
