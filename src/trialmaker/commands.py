@@ -93,11 +93,13 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
 
 def _request(asked: argparse.Namespace) -> int:
     from trialmaker import asking
+    from trialmaker.data import pictures
 
     keys = asking.keys(asked.ak, asked.sk)
     truth = None
     if asked.image:
         body, kind = asking.file_body(asked.image)
+        print(asking.drawing(pictures.decode(asked.image, image_size=(28, 28), channels=1)))
     else:
         image, truth = asking.example(asked.index, asked.data)
         body, kind = asking.json_body(image), "application/json"

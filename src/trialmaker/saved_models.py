@@ -131,12 +131,17 @@ def compile_for_litert(version: Path) -> None:
     try:
         program = tf.lite.TFLiteConverter.from_saved_model(str(version)).convert()
     except Exception as error:  # the converter's, of any type; the SavedModel is what counts
-        log.warning(f"{version}: LiteRT cannot have it, so that TensorFlow will serve it: {str(error).splitlines()[0]}")
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        log.warning(f"{version}: LiteRT cannot have it, so that TensorFlow will serve it: {reason}")
         return
     with suppress(FileNotFoundError):
         path = version / LITERT
         path.parent.mkdir(exist_ok=True)
         write_bytes(path, program)
+        best = version.parent / "best.json"
+        number = int(version.name) if version.name.isdecimal() else 0
+        if number and best.is_file() and json.loads(best.read_text(encoding="utf-8")).get("version") == number:
+            write_bytes(path.with_name("card.json"), best.read_bytes())
 
 
 def versions(directory: Path) -> list[int]:

@@ -62,7 +62,7 @@ def _opaque(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would cut values off at 255
-        return Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // 257).astype(np.uint8))
+        return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
         ink = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", ink.size, "white"), ink)

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.resources
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from trialmaker.serving.refusals import Refused
 from trialmaker.serving.settings import Settings
 
 LARGE = 200_000  # bytes of JSON, whose decoding takes some milliseconds
+DECODERS = 2  # threads: a large picture takes hundreds of megabytes
+MOST_DECODING = 64  # bodies that wait for them
 Images = tuple[np.ndarray, bool]
+Decode = Callable[[], Images]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -31,6 +35,8 @@ class Application:
         self.metrics = Metrics()
         self.model: Model | None = None
         self.batcher: Batcher | None = None
+        self.threads = ThreadPoolExecutor(DECODERS)
+        self.decoding = 0
         self.read = bodies.Reader(most=settings.max_body, seconds=settings.seconds)
 
     def serve(self, model: Model) -> None:
@@ -69,40 +75,61 @@ class Application:
     async def predict(self, request: Request) -> Response:
         """The platform's own."""
         model = self._model()
-        images, is_batch = await self._images(request, model)
+        is_json = bodies.kind(request) == "json"
+        body = await self.read(request)
+        decode = (
+            (lambda: decoding.platforms(body, model.input_shape)) if is_json else self._picture(request, body, model)
+        )
+        probabilities, is_batch = await self._predicted(decode, is_quick=is_json and len(body) < LARGE)
         rows = [
             [{"label": label, "probability": value} for label, value in zip(model.class_names, row, strict=True)]
-            for row in (await self._probabilities(images)).tolist()
+            for row in probabilities.tolist()
         ]
         return _json({"success": True, "predictions": rows if is_batch else rows[0]})
 
-    async def _images(self, request: Request, model: Model) -> tuple[np.ndarray, bool]:
-        is_json = bodies.kind(request) == "json"
-        body = await self.read(request)
-        if is_json:
-            return await _decoded(body, lambda raw: decoding.platforms(raw, model.input_shape))
-        raw = await bodies.part(request, body, "image")
+    def _picture(self, request: Request, body: bytes, model: Model) -> Decode:
         light = self.settings.invert and model.is_of_digits
-        most = self.settings.max_pixels
-        decode = asyncio.to_thread(decoding.picture, raw, model.input_shape, most_pixels=most, light_on_dark=light)
-        return await decode, False
+
+        def decode() -> Images:
+            raw = bodies.part(request.headers["content-type"], body, "image")
+            most = self.settings.max_pixels
+            return decoding.picture(raw, model.input_shape, most_pixels=most, light_on_dark=light), False
+
+        return decode
 
     async def predict_as_tensorflow_serving(self, request: Request) -> Response:
         model = self._model()
         self._check_version(request, model)
         body = await self.read(request)
-        images, by_rows = await _decoded(body, lambda raw: tensorflow_serving.images(raw, model.input_shape))
-        return Response(
-            tensorflow_serving.answer(await self._probabilities(images), by_rows), media_type="application/json"
+        probabilities, by_rows = await self._predicted(
+            lambda: tensorflow_serving.images(body, model.input_shape), is_quick=len(body) < LARGE
         )
+        return Response(tensorflow_serving.answer(probabilities, by_rows), media_type="application/json")
 
-    async def _probabilities(self, images: np.ndarray) -> np.ndarray:
+    async def _predicted(self, decode: Decode, *, is_quick: bool) -> Images:
+        """Probabilities, and what decoding says beside the images; within the time that a request has."""
         assert self.batcher
         try:
             async with asyncio.timeout(self.settings.seconds):
-                return await self.batcher(images)
+                images, form = decode() if is_quick else await self._on_a_thread(decode)
+                probabilities = await self.batcher(images)
         except TimeoutError:
             raise Refused(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
+        if not np.isfinite(probabilities).all():
+            raise Refused(400, "the numbers are so large that the model's answer is none; they should lie in 0 to 1")
+        return probabilities, form
+
+    async def _on_a_thread(self, decode: Decode) -> Images:
+        """What takes long to decode, so that others are answered meanwhile."""
+        if self.decoding >= MOST_DECODING:
+            raise Refused(503, f"too many requests: {self.decoding} bodies wait; try again", Retry_After="1")
+        self.decoding += 1
+        done = asyncio.get_running_loop().run_in_executor(self.threads, decode)
+        done.add_done_callback(self._decoded)
+        return await done
+
+    def _decoded(self, _: object) -> None:
+        self.decoding -= 1
 
     def _model(self) -> Model:
         if self.model is None:
@@ -161,11 +188,6 @@ class Application:
 
     async def openapi(self, _: Request) -> Response:
         return _json(openapi.document(self.settings.name, self.settings.keys))
-
-
-async def _decoded(body: bytes, decode: Callable[[bytes], Images]) -> Images:
-    """By a thread if it takes long, so that others are answered meanwhile."""
-    return await asyncio.to_thread(decode, body) if len(body) > LARGE else decode(body)
 
 
 def _json(found: Any) -> Response:

@@ -60,14 +60,18 @@ class Batcher:
         if not batch:
             self.is_busy = False
             return
-        images = batch[0][0] if len(batch) == 1 else np.concatenate([part for part, _ in batch])
-        self.observe(len(images))
-        if len(images) * self.seconds_per_image < QUICK_SECONDS:
-            self._answer(batch, images)
-        else:
-            asyncio.get_running_loop().run_in_executor(self.thread, self._timed, images).add_done_callback(
-                lambda done: self._deliver(batch, done)
-            )
+        loop = asyncio.get_running_loop()
+        try:
+            images = batch[0][0] if len(batch) == 1 else np.concatenate([part for part, _ in batch])
+            self.observe(len(images))
+            if len(images) * self.seconds_per_image < QUICK_SECONDS:
+                self._deliver(batch, self._timed(images))
+                return
+            call = loop.run_in_executor(self.thread, self._timed, images)
+        except Exception as error:
+            self._deliver(batch, error)
+            return
+        call.add_done_callback(lambda done: self._deliver(batch, done.exception() or done.result()))
 
     def _take(self) -> list[Asked]:
         batch: list[Asked] = []
@@ -80,14 +84,6 @@ class Batcher:
                 count += len(images)
         return batch
 
-    def _answer(self, batch: list[Asked], images: np.ndarray) -> None:
-        done: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        try:
-            done.set_result(self._timed(images))
-        except Exception as error:
-            done.set_exception(error)
-        self._deliver(batch, done)
-
     def _timed(self, images: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
         answer = self.predict(images)
@@ -95,15 +91,13 @@ class Batcher:
         self.seconds_per_image += 0.1 * (seconds - self.seconds_per_image)
         return answer
 
-    def _deliver(self, batch: list[Asked], done: "asyncio.Future[np.ndarray]") -> None:
-        error = done.exception()
+    def _deliver(self, batch: list[Asked], answer: np.ndarray | BaseException) -> None:
         at = 0
         for images, future in batch:
-            if future.done():
-                pass
-            elif error:
-                future.set_exception(error)
-            else:
-                future.set_result(done.result()[at : at + len(images)])
+            if not future.done():
+                if isinstance(answer, BaseException):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer[at : at + len(images)])
             at += len(images)
         asyncio.get_running_loop().call_soon(self._call)

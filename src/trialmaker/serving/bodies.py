@@ -1,9 +1,10 @@
 """Reading what a caller sends: within limits of size and time."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from typing import Any
 
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from trialmaker.serving.refusals import Refused
@@ -73,26 +74,50 @@ def kind(request: Request) -> str:
     raise Refused(415, f"Content-Type: must be application/json or multipart/form-data, but is {media}")
 
 
-async def part(request: Request, body: bytes, name: str) -> bytes:
-    """The content of a part of ``multipart/form-data``.
+def part(content_type: str, body: bytes, name: str) -> bytes:
+    """The content of the one part of ``multipart/form-data`` that has this name, with or without a file's name.
 
     Raises:
         Refused: the body is none, or has no such part, or several.
     """
-
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    parser = MultiPartParser(request.headers, stream(), max_files=8, max_fields=8, max_part_size=len(body) + 1)
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise Refused(400, "Content-Type: multipart/form-data needs a boundary")
+    parts = _Parts()
     try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError, UnicodeError) as error:
+        parser = MultipartParser(boundary, parts.callbacks())
+        parser.write(body)
+        parser.finalize()
+    except (FormParserError, ValueError) as error:
         raise Refused(400, f"the body is no valid multipart/form-data: {error}") from None
-    try:
-        found = form.getlist(name)
-        if len(found) != 1:
-            law = f"expected one field {name} with a PNG or JPEG file"
-            raise Refused(400, f"{law}, found {len(found)}; the fields are: {', '.join(form) or 'none'}")
-        return found[0].encode() if isinstance(found[0], str) else await found[0].read()
-    finally:
-        await form.close()
+    found = [content for own, content in parts.found if own == name]
+    if len(found) != 1:
+        names = ", ".join(own for own, _ in parts.found) or "none"
+        raise Refused(
+            400, f"expected one field {name} with a PNG or JPEG file, found {len(found)}; the fields are: {names}"
+        )
+    return bytes(found[0])
+
+
+class _Parts:
+    """What the parser finds: names and contents."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, bytearray]] = []
+        self.field, self.value = bytearray(), bytearray()
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": lambda: self.found.append(("", bytearray())),
+            "on_header_field": lambda data, start, end: self.field.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self.value.extend(data[start:end]),
+            "on_header_end": self._header,
+            "on_part_data": lambda data, start, end: self.found[-1][1].extend(data[start:end]),
+        }
+
+    def _header(self) -> None:
+        if self.field.lower() == b"content-disposition":
+            name = parse_options_header(bytes(self.value))[1].get(b"name", b"")
+            self.found[-1] = (name.decode("utf-8", "replace"), self.found[-1][1])
+        self.field.clear()
+        self.value.clear()

@@ -16,7 +16,8 @@ from trialmaker.serving.application import Application
 from trialmaker.serving.refusals import Refused
 
 log = logging.getLogger(__name__)
-OTHER_MODEL = re.compile(r"/v1/models/([^/:]+)")
+OTHER_MODEL = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?")
+BODIES = (b"content-length", b"transfer-encoding")
 OPEN = {"/", "/health/live", "/health/ready"}  # without a key: the page itself knows nothing, and asks for one
 
 
@@ -39,16 +40,24 @@ class Gate:
         began = time.perf_counter()
         status = 500
 
+        is_unread = any(name in BODIES and value != b"0" for name, value in scope["headers"])
+
+        async def read() -> Message:
+            nonlocal is_unread
+            message = await receive()
+            is_unread = bool(message.get("more_body"))
+            return message
+
         async def passed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if self.is_draining:
+                if self.is_draining or is_unread:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         try:
-            await self._answer(scope, receive, passed)
+            await self._answer(scope, read, passed)
         finally:
             route = scope.get("route")
             path = route.path if route else "other"
@@ -74,7 +83,8 @@ class Gate:
         asked = f"{scope['method']} {scope['path']}"
         if match := OTHER_MODEL.match(scope["path"]):  # as TensorFlow Serving says it
             is_other = match[1] != self.application.settings.name
-            text = f"Servable not found for request: Latest({match[1]})"
+            which = f"Specific({match[1]}, {match[2]})" if match[2] else f"Latest({match[1]})"
+            text = f"Servable not found for request: {which}"
             return (404, text) if is_other else (400, f"Malformed request: {asked}")
         addresses = ", ".join(f"{_method(route.methods)} {route.path}" for route in self.routes)
         return status, f"there is no {asked}; there are: {addresses}"

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from trialmaker.serving.versions import Version
 
 LITERT = "assets.extra/model.tflite"  # of the same weights; ``saved_models.compile`` writes it
 MOST = 128  # images in one call: larger ones are no faster, and hold more memory
+Shape = tuple[int, int, int]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
@@ -27,7 +29,7 @@ class Model:
     """
 
     version: Version
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     runtime: str
     predict: Predict
 
@@ -47,19 +49,27 @@ def load(version: Version) -> Model:
     Raises:
         UserError: its files are damaged, or are no classifier of images into its class names.
     """
-    is_compiled = (version.directory / LITERT).is_file()
+    if (version.directory / LITERT).is_file():
+        try:
+            return _checked(version, "LiteRT", _litert)
+        except UserError as error:
+            print(f"{error}; TensorFlow serves it instead", file=sys.stderr, flush=True)
+    return _checked(version, "TensorFlow", _tensorflow)
+
+
+def _checked(version: Version, runtime: str, start: Callable[[Version], tuple[Shape, Predict]]) -> Model:
     try:
         with _silence():
-            shape, predict = _litert(version) if is_compiled else _tensorflow(version)
+            shape, predict = start(version)
             answer = predict(np.zeros((1, *shape), np.float32))
     except UserError:
         raise
     except Exception as error:  # of LiteRT's and TensorFlow's, which have no type of their own for damaged files
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{version.directory}: cannot be loaded as a model: {reason}") from error
+        raise UserError(f"{version.directory}: {runtime} cannot load it as a model: {reason}") from error
     if answer.shape != (1, len(version.class_names)) or not math.isclose(float(answer.sum()), 1, abs_tol=1e-3):
         raise UserError(f"{version.directory}: answers with {answer.shape}, but has {len(version.class_names)} classes")
-    return Model(version, shape, "LiteRT" if is_compiled else "TensorFlow", _in_parts(predict))
+    return Model(version, shape, runtime, _in_parts(predict))
 
 
 def _in_parts(predict: Predict) -> Predict:
@@ -71,7 +81,7 @@ def _in_parts(predict: Predict) -> Predict:
     return whole
 
 
-def _litert(version: Version) -> tuple[tuple[int, int, int], Predict]:
+def _litert(version: Version) -> tuple[Shape, Predict]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(version.directory / LITERT), num_threads=1)
@@ -80,7 +90,7 @@ def _litert(version: Version) -> tuple[tuple[int, int, int], Predict]:
     return (int(height), int(width), int(channels)), lambda images: run(images=images)["probabilities"]
 
 
-def _tensorflow(version: Version) -> tuple[tuple[int, int, int], Predict]:
+def _tensorflow(version: Version) -> tuple[Shape, Predict]:
     from trialmaker import saved_models
 
     loaded = saved_models.load(version.directory)

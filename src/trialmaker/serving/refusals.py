@@ -1,5 +1,7 @@
 """What the service answers to a request that it does not serve."""
 
+MOST = 1000  # characters of a message, which may repeat what was sent
+
 
 class Refused(Exception):
     """A request that cannot be served: the caller's mistake (4xx), or too much at once (503, 504).
@@ -12,5 +14,5 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message = status, message[:MOST]
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
-import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,40 +22,50 @@ from trialmaker.serving.versions import Version
 
 DRAIN_SECONDS = 2.0  # for connections to bring their next request, which is their last
 FINISH_SECONDS = 6  # for requests that run
+LAST_SECONDS = 9.5
 SILENT_SECONDS = 20.0  # for a connection to bring the head of a request
 MOST_HEAD = 65_536  # bytes
 
 
-def run(settings: Settings, listening: socket.socket, *, is_first: bool) -> int:
+def run(settings: Settings, listening: socket.socket, *, greets: bool, complain: Callable[[str], None]) -> int:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
-        is_first: of the workers, the one that says what there is to say.
+        greets: say when the model is ready, and where.
+        complain: told why the model cannot be loaded.
 
     Returns:
         the exit code: 0; 2 when the model cannot be loaded.
     """
     application = Application(settings)
     server = _Server(Gate(application), listening)
-    server.loading = lambda: _load(application, server, versions.find(settings.model_dir), is_first)
+    server.loading = lambda: _load(application, server, versions.find(settings.model_dir), greets, complain)
     server.run(sockets=[listening])
     return server.code
 
 
-async def _load(application: Application, server: "_Server", version: Version, is_first: bool) -> None:
+async def _load(
+    application: Application, server: "_Server", version: Version, greets: bool, complain: Callable[[str], None]
+) -> None:
     try:
         application.serve(await asyncio.to_thread(model.load, version))
     except UserError as error:
-        if is_first:
-            print(f"predict.py: error: {error}", file=sys.stderr, flush=True)
+        complain(f"predict.py: error: {error}")
         server.code, server.should_exit = 2, True
         return
-    if is_first:
+    if greets:
         assert application.model
         host, port = server.listening.getsockname()[:2]
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         print(f"serving {version} by {application.model.runtime} on {host}:{port}", flush=True)
         print(f"try it in a browser: http://{shown}:{port}/", flush=True)
+
+
+def _end_at_the_latest(seconds: float, code: int) -> None:
+    """However long a thread still decodes, loads or predicts."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 class _Server(uvicorn.Server):
@@ -85,6 +96,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """No new connections; those that are there have one more request answered, then each ends."""
         self.gate.is_draining = True
+        _end_at_the_latest(LAST_SECONDS, self.code)
         for server in self.servers:
             server.close()
         deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
@@ -102,37 +114,57 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's, for callers that say nothing, or never come to the end of a request's head."""
+    """Uvicorn's, for callers that say nothing, never come to the end of a request's head, or do not read."""
 
     silence: asyncio.TimerHandle | None = None
-    head = 0
+    stalled: asyncio.TimerHandle | None = None
+    head = 0  # bytes of a head that has not come to its end
+    is_in_body = False
+    has_ended = False  # a request, within what was just received
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._wait()
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.head = 0
-        self._wait()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.head += len(name) + len(value)
+    def data_received(self, data: bytes) -> None:
+        self.has_ended = False
+        super().data_received(data)
+        if self.is_in_body:
+            return
+        self.head = 0 if self.has_ended else self.head + len(data)
         if self.head > MOST_HEAD:
-            self.transport.close()
-        super().on_header(name, value)
+            self.transport.abort()
+        elif not self.silence and (self.cycle is None or self.cycle.response_complete):
+            self._wait()  # uvicorn takes any byte for the next request
 
     def on_headers_complete(self) -> None:
+        self.is_in_body = True
         self._cancel()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self.is_in_body = False
+        self.has_ended = True
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.stalled = self.loop.call_later(SILENT_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.stalled:
+            self.stalled.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel()
+        if self.stalled:
+            self.stalled.cancel()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
         self._cancel()
-        self.silence = self.loop.call_later(SILENT_SECONDS, self.transport.close)
+        self.silence = self.loop.call_later(SILENT_SECONDS, self.transport.abort)
 
     def _cancel(self) -> None:
         if self.silence:

@@ -22,7 +22,8 @@ def images(body: bytes, shape: decoding.Shape) -> tuple[np.ndarray, bool]:
     """
     asked = decoding.parse(body)
     if (signature := asked.get("signature_name", SIGNATURE)) != SIGNATURE:
-        raise Refused(400, f'Serving signature name: "{signature}" not found in signature def; there is {SIGNATURE}')
+        name = signature if isinstance(signature, str) else "no text"
+        raise Refused(400, f'Serving signature name: "{name}" not found in signature def; there is {SIGNATURE}')
     by_rows = "instances" in asked
     if by_rows == ("inputs" in asked):
         raise Refused(400, 'the request must have either "instances" or "inputs"')

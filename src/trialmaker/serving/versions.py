@@ -8,7 +8,13 @@ from typing import Any
 
 from trialmaker.errors import UserError
 
-PARTS = ("saved_model.pb", "variables/variables.index", "assets/class_names.json")
+CARD = "assets.extra/card.json"  # best.json's text, for a version that is deployed alone
+PARTS = (
+    "saved_model.pb",
+    "variables/variables.index",
+    "variables/variables.data-00000-of-00001",
+    "assets/class_names.json",
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,7 @@ class Version:
 
     Args:
         number: its folder's name; 1 for a folder that is none.
-        card: what ``best.json`` says of it; empty where that names another or is missing.
+        card: what ``best.json`` says of it, or else what lies in its folder; empty where both are missing.
     """
 
     directory: Path
@@ -74,8 +80,12 @@ def _missing(directory: Path) -> list[str]:
 
 def _best(folder: Path) -> dict[str, Any]:
     """What ``best.json`` says; nothing where there is none, or a broken one: the models beside it still serve."""
+    return _object(folder / "best.json")
+
+
+def _object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "best.json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -92,5 +102,9 @@ def _read(directory: Path, best: Mapping[str, Any]) -> Version:
         raise UserError(f"{names}: is not the list of class names that training writes ({error})") from None
     if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names) or not class_names:
         raise UserError(f"{names}: is not the list of class names that training writes")
-    card = best if best.get("version") == number and directory.name.isdecimal() else {}
+    if best.get("version") == number and directory.name.isdecimal():
+        return Version(directory, number, tuple(class_names), best)
+    card = _object(directory / CARD)
+    own = card.get("version")
+    number = own if isinstance(own, int) and not directory.name.isdecimal() else number
     return Version(directory, number, tuple(class_names), card)
