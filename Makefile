@@ -27,7 +27,7 @@ ui: $(VENV)/runtime  ## MLflow's UI on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(RUN) -m mlflow ui --backend-store-uri sqlite:///$(abspath $(MODEL_OUTPUT))/mlflow.db
 
 bench: $(VENV)/runtime
-	for name in epoch start tracking_cost memory accuracy sweep hyperband bookkeeping; do $(RUN) benchmarks/$$name.py || exit 1; done
+	for name in epoch start tracking_cost memory accuracy sweep hyperband bookkeeping serving; do $(RUN) benchmarks/$$name.py || exit 1; done
 
 requirements: $(VENV)/development  ## freeze what pyproject.toml allows
 	$(RUN) -m pip install --quiet uv

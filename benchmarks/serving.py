@@ -8,6 +8,7 @@ request on each of its connections and waits for the answer. It shares the machi
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -92,17 +93,18 @@ def peers(root: Path) -> list[Server]:
     model = root / "output" / "model"
     version = max(model.iterdir(), key=lambda path: (path.is_dir(), path.name))
     port = ["--port", str(PORT), "--host", "127.0.0.1"]
-    logged = root / "logged"
-    save = "import mlflow, sys, tensorflow as tf; _, model, path = sys.argv;"
-    save += "mlflow.tensorflow.save_model(tf.saved_model.load(model), path)"
-    subprocess.run([sys.executable, "-c", save, str(version), str(logged)], check=True, stderr=subprocess.DEVNULL)
+    logged = next((root / "output" / "mlartifacts").rglob("MLmodel")).parent
     mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(logged), "--env-manager", "local", *port]
     flask = [sys.executable, str(PROJECT / "benchmarks" / "peers" / "flask_service.py"), str(version), str(PORT)]
     one = json.dumps({"image": IMAGE})
     rows = json.dumps({"inputs": [[[[value] for value in IMAGE[at : at + 28]] for at in range(0, 784, 28)]]})
-    without = {"MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where MLflow looks for uvicorn
+    without = {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    by_tensorflow = shutil.copytree(version, root / "1", ignore=shutil.ignore_patterns("model.tflite"))
+    ours = [sys.executable, "predict.py", *port, "--model-dir"]
     return [
-        Server("ours", [sys.executable, "predict.py", *port, "--model-dir", str(version)], "/ModelMaker/predict", one),
+        Server("ours", [*ours, str(version)], "/ModelMaker/predict", one),
+        Server("ours, by TensorFlow", [*ours, str(by_tensorflow)], "/ModelMaker/predict", one),
         Server("Flask, a call a request", flask, "/ModelMaker/predict", one, without),
         Server("mlflow models serve", mlflow, "/invocations", rows, without),
     ]
@@ -126,8 +128,9 @@ def running(server: Server) -> Iterator[None]:
         server.megabytes.append(sum(psutil.Process(pid).memory_info().rss for pid in family) / 2**20)
         yield
     finally:
-        for child in [*psutil.Process(process.pid).children(recursive=True), process]:
-            child.kill()
+        if process.poll() is None:
+            for child in [*psutil.Process(process.pid).children(recursive=True), process]:
+                child.kill()
         process.wait()
         time.sleep(0.5)
 
@@ -147,7 +150,7 @@ def load(server: Server, connections: int, seconds: float, rate: float = 0) -> d
     """Requests a second, and the percentiles of their seconds; ``rate`` limits the requests a second."""
     words = [str(PORT), server.path, str(connections), str(seconds), str(rate)]
     command = [sys.executable, str(CLIENT), *words]
-    done = subprocess.run(command, input=server.body, text=True, capture_output=True, check=True)
+    done = subprocess.run(command, input=server.body, text=True, stdout=subprocess.PIPE, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

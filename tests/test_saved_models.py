@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from trialmaker import models, saved_models
 from trialmaker.errors import UserError
 from trialmaker.events import EpochDone
+from trialmaker.platform import CONF
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card, Exportable
+from trialmaker.serving import model as serving_model
+from trialmaker.serving import versions
 
 NAMES = ("null", "eins", "zwei 二")
 CARD = Card("run", "mlp", "shapes", "digest", "val_accuracy", "maximize", 3, {"val_accuracy": 0.5, "val_loss": 1.0})
@@ -212,3 +217,21 @@ def test_what_goes_wrong_in_publishing_is_raised_where_the_training_ends(tmp_pat
     (tmp_path / "best.json").write_text("{}")
     with pytest.raises(UserError, match=r"best\.json"), publisher(tmp_path) as listener:
         listener(epoch(1, 0.5, 0.0))
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_litert_answers_as_the_saved_model_does(tmp_path: Path, name: str) -> None:
+    fields = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()) | {"batch_norm": True, "dropout_rate": 0.2}
+    built = models.builder(fields.pop("name"))(input_shape=(8, 8, 3), num_classes=3, **fields)
+    Exportable(built, ("a", "b", "c")).export(tmp_path / "7")
+    (tmp_path / "best.json").write_text('{"version": 7, "model": "x", "metrics": {"val_accuracy": 0.5}}')
+    saved_models.compile_for_litert(tmp_path / "7")
+    served = serving_model.load(versions.find(tmp_path / "7"))
+    assert (served.runtime, served.input_shape) == ("LiteRT", (8, 8, 3))
+    images = np.random.default_rng(0).random((300, 8, 8, 3)).astype(np.float32)  # more than one call takes
+    np.testing.assert_allclose(
+        served.predict(images), saved_models.load(tmp_path / "7").probabilities(images), atol=1e-5
+    )
+    shutil.copytree(tmp_path / "7", tmp_path / "deployed")  # alone, as a platform may
+    assert versions.find(tmp_path / "deployed").metrics == {"val_accuracy": 0.5}
+    assert versions.find(tmp_path / "deployed").number == 7

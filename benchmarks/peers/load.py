@@ -15,37 +15,47 @@ import uvloop
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, request: bytes, pause: float, first: float, seconds: list[float]) -> None:
-        self.request, self.pause, self.due, self.seconds = request, pause, first, seconds
+    """One, or one after another where the server ends each with its answer, as wrk does."""
+
+    def __init__(self, port: int, request: bytes, pause: float, first: float, seconds: list[float]) -> None:
+        self.port, self.request, self.pause, self.due, self.seconds = port, request, pause, first, seconds
         self.buffer = b""
+
+    async def open(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self.port)
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
-        self.later()
+        self.send()
 
     def later(self) -> None:
-        if self.pause:
-            self.due += self.pause
-            asyncio.get_running_loop().call_later(max(0.0, self.due - time.perf_counter()), self.send)
+        self.due = self.due + self.pause if self.pause else time.perf_counter()
+        delay = max(0.0, self.due - time.perf_counter())
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self.send)
         else:
-            self.due = time.perf_counter()
             self.send()
 
     def send(self) -> None:
-        self.transport.write(self.request)
+        if self.transport.is_closing():
+            self.task = asyncio.get_running_loop().create_task(self.open())
+        else:
+            self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         head, separator, body = self.buffer.partition(b"\r\n\r\n")
         if not separator:
             return
-        at = head.lower().index(b"content-length:") + 15
-        if len(body) < int(head[at:].split(b"\r\n", 1)[0]):
+        lower = head.lower()
+        if len(body) < int(lower[lower.index(b"content-length:") + 15 :].split(b"\r\n", 1)[0]):
             return
-        if not head.startswith(b"HTTP/1.1 200"):
+        if b" 200 " not in head[:14]:
             sys.exit(head.decode())
         self.buffer = b""
         self.seconds.append(time.perf_counter() - self.due)
+        if b"connection: close" in lower or head.startswith(b"HTTP/1.0"):
+            self.transport.close()
         self.later()
 
 
@@ -58,9 +68,8 @@ async def main(port: int, path: str, connections: int, duration: float, rate: fl
     pause = connections / rate if rate else 0.0
     began = time.perf_counter()
     for number in range(connections):
-        first = began + pause * (number / connections - 1)
-        make = lambda first=first: Connection(request, pause, first, seconds)  # noqa: E731
-        await asyncio.get_running_loop().create_connection(make, "127.0.0.1", port)
+        first = began + pause * number / connections if pause else time.perf_counter()
+        await Connection(port, request, pause, first, seconds).open()
     await asyncio.sleep(min(1.0, duration / 4))  # to warm up
     seconds.clear()
     began = time.perf_counter()
