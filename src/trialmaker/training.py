@@ -72,8 +72,12 @@ def fit(
     calls = _Calls(run=program.steps_over(train.images, train.labels, seed=seed), stop=stop)
 
     def validated(chunks: list[StepsDone]) -> dict[str, float]:
-        rate = float(learning_rates(np.array([chunks[-1].step - 1], np.float32))[0])
-        return _metrics(chunks, batch_size, rate, program.logits(validation.images), validation.labels)
+        step = chunks[-1].step
+        rate = float(learning_rates(np.array([step - 1], np.float32))[0])
+        metrics = _metrics(chunks, batch_size, rate, program.logits(validation.images), validation.labels)
+        if not math.isfinite(metrics["val_loss"]):
+            raise _not_finite("val_loss", metrics["val_loss"], step, chunks[-1].epoch)
+        return metrics
 
     best: EpochDone | None = None
     reason = "epochs"
@@ -89,8 +93,6 @@ def fit(
                 _told(listeners, EarlyValidation(pause, validated(chunks)))
         step = chunks[-1].step
         metrics = validated(chunks)
-        if not math.isfinite(metrics["val_loss"]):
-            raise _not_finite("val_loss", metrics["val_loss"], step, epoch)
         if best is None or objective.is_better(metrics, best.metrics):
             done = best = EpochDone(epoch, metrics, [variable.numpy() for variable in program.model.weights])
         else:

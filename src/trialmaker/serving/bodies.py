@@ -37,7 +37,7 @@ class Reader:
             async with asyncio.timeout(self.seconds):
                 return await self._read(request, parts)
         except TimeoutError:
-            raise Refused(408, f"the body must come within {self.seconds:g} seconds", Connection="close") from None
+            raise Refused(408, f"the body must come within {self.seconds:g} seconds") from None
         except ClientDisconnect:
             raise Refused(400, "the connection ended within the body") from None
         finally:
@@ -53,9 +53,9 @@ class Reader:
             elif size > DISCARDED:
                 break
             if self.held > MOST_HELD:
-                raise Refused(503, "too many bodies at once; try again", Retry_After="1", Connection="close")
+                raise Refused(503, "too many bodies at once; try again", Retry_After="1")
         if size > self.most:
-            raise Refused(413, f"the body must have at most {self.most:,} bytes", Connection="close")
+            raise Refused(413, f"the body must have at most {self.most:,} bytes")
         return b"".join(parts)
 
 

@@ -118,8 +118,8 @@ class _Workers:
                 signal.signal(one, _leave)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             code = _serve(self.settings, self.listening, greets=number == 0, complain=self._complain_once)
-        except SystemExit:
-            code = 0
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else 1
         except BaseException:
             traceback.print_exc()
         finally:
