@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from entry import PROJECT
 from servers import free_port
 
@@ -80,8 +82,9 @@ def serving(model: Path, *words: str, ready: bool = True, **environment: str) ->
         yield service
     finally:
         if process.poll() is None:
-            process.kill()
-            process.communicate()
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                one.kill()
+        process.communicate()
 
 
 def _is_ready(service: Service) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from servers import free_port
@@ -94,6 +95,19 @@ def test_tensorflow_servings_rows_and_columns(
             found, classes = answer.json["outputs"]["probabilities"], answer.json["outputs"]["classes"]
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert classes == expected.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("form", ["inputs", "instances"])
+def test_mlflows_invocations(
+    service: Service, published: Path, examples: tuple[np.ndarray, np.ndarray], form: str
+) -> None:
+    images = examples[0][:3]
+    answer = service.ask("/invocations", {form: images.tolist()})
+    assert answer.status == 200 and set(answer.json) == {"predictions"}
+    expected = saved_models.load(best(published)).probabilities(images)
+    np.testing.assert_allclose(answer.json["predictions"], expected, atol=1e-5)
+    assert service.ask("/ping").status == 200
+    assert service.ask("/invocations", {"dataframe_split": {}}).json["success"] is False
 
 
 def test_tensorflow_servings_pages_about_a_model(service: Service, published: Path) -> None:
@@ -341,13 +355,22 @@ def test_several_workers_serve_and_stop_together(published: Path, how: signal.Si
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: service.ask(PREDICT, IMAGE).status, range(200)))
         assert answers == [200] * 200
-        counted = re.search(
-            r'requests_total\{path="/ModelMaker/predict",status="200"\} (\d+)', service.ask("/metrics").body.decode()
-        )
-        assert counted and int(counted[1]) == 200  # of both workers
+        line = 'trialmaker_requests_total{path="/ModelMaker/predict",status="200"} 200.0'  # of both workers
+        deadline = time.monotonic() + 10
+        while line not in (text := service.ask("/metrics").body.decode()):  # which counts after it has answered
+            assert time.monotonic() < deadline, text
+            time.sleep(0.05)
         code, out, err = service.stop(how)
     assert (code, err) == (0, "")
     assert out.count("serving mlp version") == 1
+
+
+def test_workers_end_when_the_process_that_started_them_is_killed(published: Path) -> None:
+    with serving(published, "--workers", "2") as service:
+        children = psutil.Process(service.process.pid).children()
+        assert len(children) == 2
+        service.process.kill()
+        assert psutil.wait_procs(children, timeout=20)[1] == []
 
 
 # ---- mistakes of who starts it

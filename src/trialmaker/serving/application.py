@@ -53,6 +53,7 @@ class Application:
             "/": self.page,
             "/docs": self.docs,
             "/openapi.json": self.openapi,
+            "/ping": self.ready,  # MLflow's
             "/health/live": self.live,
             "/health/ready": self.ready,
             "/metrics": self.show_metrics,
@@ -66,6 +67,7 @@ class Application:
             "/ModelMaker/predict": self.predict,
             f"{model}:predict": self.predict_as_tensorflow_serving,
             f"{versions}:predict": self.predict_as_tensorflow_serving,
+            "/invocations": self.predict_as_mlflow,
         }
         routes = [Route(path, handler, methods=["POST"]) for path, handler in posts.items()]
         return routes + [Route(path, handler, methods=["GET"]) for path, handler in gets.items()]
@@ -105,6 +107,16 @@ class Application:
             lambda: tensorflow_serving.images(body, model.input_shape), is_quick=len(body) < LARGE
         )
         return Response(tensorflow_serving.answer(probabilities, by_rows), media_type="application/json")
+
+    async def predict_as_mlflow(self, request: Request) -> Response:
+        """``mlflow models serve``'s, whose two forms for arrays are TensorFlow Serving's."""
+        model = self._model()
+        body = await self.read(request)
+        probabilities, _ = await self._predicted(
+            lambda: tensorflow_serving.images(body, model.input_shape), is_quick=len(body) < LARGE
+        )
+        answer = orjson.dumps({"predictions": probabilities}, option=orjson.OPT_SERIALIZE_NUMPY)
+        return Response(answer, media_type="application/json")
 
     async def _predicted(self, decode: Decode, *, is_quick: bool) -> Images:
         """Probabilities, and what decoding says beside the images; within the time that a request has."""

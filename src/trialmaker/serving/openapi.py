@@ -70,8 +70,9 @@ def document(name: str, keys: Keys) -> Json:
         "/health/live": _get("Whether the process runs", {"type": "object"}, REFUSED, is_open=True),
         "/health/ready": _get("Whether the model has answered once", {"type": "object"}, REFUSED, is_open=True),
     }  # fmt: skip
+    body = {"application/json": {"schema": ROWS}}
+    paths["/invocations"] = _post("As mlflow models serve", {"type": "object"}, REFUSED, body)
     for path, parameters in ((model, []), (model + "/versions/{version}", [VERSION])):
-        body = {"application/json": {"schema": ROWS}}
         predict = _post("As TensorFlow Serving", {"type": "object"}, ERROR, body)
         paths[f"{path}:predict"] = {**predict, "parameters": parameters}
         paths[path] = {**_get("The version's state", {"type": "object"}, ERROR), "parameters": parameters}

@@ -87,11 +87,17 @@ class _Server(uvicorn.Server):
         )
         self.gate, self.listening = gate, listening
         self.loading: Any = None
+        self.is_one_of_several = gate.application.settings.workers > 1
         self.code = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.load_task = asyncio.create_task(self.loading())
+        """One process says 503 while it loads; of several, each takes callers when it can serve them."""
+        if self.is_one_of_several:
+            await self.loading()
+        if not self.should_exit:
+            await super().startup(sockets)
+        if not self.is_one_of_several:
+            self.load_task = asyncio.create_task(self.loading())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """No new connections; those that are there have one more request answered, then each ends."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -79,6 +80,13 @@ def _leave(*_: object) -> None:
     raise SystemExit(0)
 
 
+def _end_with(parent: int) -> None:
+    """A worker whose first process is gone, however it went, ends in order."""
+    while os.getppid() == parent:
+        time.sleep(PAUSE_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class _Workers:
     """Keeps so many processes alive, and ends them in order."""
 
@@ -117,6 +125,7 @@ class _Workers:
             for one in SIGNALS:
                 signal.signal(one, _leave)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
             code = _serve(self.settings, self.listening, greets=number == 0, complain=self._complain_once)
         except SystemExit as left:
             code = left.code if isinstance(left.code, int) else 1
