@@ -12,7 +12,7 @@ import numpy as np
 from trialmaker.errors import UserError
 from trialmaker.serving.versions import Version
 
-LITERT = "assets.extra/model.tflite"  # of the same weights; ``saved_models.compile`` writes it
+LITERT = "assets.extra/model.tflite"  # of the same weights; ``saved_models.compile_for_litert`` writes it
 MOST = 128  # images in one call: larger ones are no faster, and hold more memory
 Shape = tuple[int, int, int]
 Predict = Callable[[np.ndarray], np.ndarray]
