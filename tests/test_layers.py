@@ -10,12 +10,13 @@ LAYERS = (
     {"schema", "events", "data", "description", "sandbox", "tracking.messages"},
     {"config", "progress", "job", "brought"},
     {"arguments", "names", "overrides", "values", "words", "tracking.client", "tracking.worker", "serving"},
-    {"manual", "best", "asking"},
+    {"manual", "best", "asking", "comparing"},
     {"commands"},
     {"__main__"},
     # ---- the seam: TensorFlow and MLflow are imported only below this line ----
     {"augment", "models", "optimizers", "reports", "saved_models", "tensorboard", "steps"},
-    {"building", "initial_weights", "training", "publisher", "tracking.model", "tracking.study"},
+    {"building", "initial_weights", "training", "publisher", "tracking.database", "tracking.model", "tracking.study"},
+    {"tracking.pushing"},
     {"tracking.run"},
     {"experiment"},
     {"launch"},
@@ -24,7 +25,14 @@ LAYERS = (
 )
 SEAM = 7
 # Imported inside a function, by the process that has to have it.
-LAZY = {("serving", "saved_models"), ("tracking.worker", "tracking.run"), ("tracking.worker", "tracking.study")}
+LAZY = {
+    ("serving", "saved_models"),
+    ("tracking.worker", "tracking.run"),
+    ("tracking.worker", "tracking.study"),
+    ("comparing", "tracking.database"),
+    ("commands", "tracking.database"),
+    ("commands", "tracking.pushing"),
+}
 HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib"}
 
 

@@ -15,13 +15,12 @@ import numpy as np
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from trialmaker import checkout, reports
-from trialmaker.tracking import model, study
+from trialmaker.tracking import database, model, study
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
 
 PLACES: dict[tuple[str, str, str | None], tuple[str, str]] = {}  # the last one that was asked for
@@ -37,7 +36,8 @@ class Run:
         mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # its 10, with growing pauses, take two minutes to say no
         mlflow.set_tracking_uri(uri)
         with _locked(start.output):
-            _make_store(start)
+            if not start.uri and not (start.output / "mlflow.db").exists():
+                database.make(start.output / "mlflow.db")
             self.client = mlflow.MlflowClient(uri)
         experiment_id, parent = self._place()
         tags = {MLFLOW_PARENT_RUN_ID: parent, study.TRIAL_TAG: str(start.trial)} if parent else {}
@@ -133,21 +133,6 @@ class Run:
             elif path.exists():
                 self.client.log_artifact(self.run_id, str(path))
         self.client.set_terminated(self.run_id, end.status)
-
-
-def _make_store(start: Start) -> None:
-    """Make SQLite's file under another name: MLflow's migrations take seconds, and cannot be gone on with after a kill.
-
-    Two processes that make one at once break it too; call it under a lock.
-    """
-    file = start.output / "mlflow.db"
-    if start.uri or file.exists():
-        return
-    for old in start.output.glob(".mlflow.db.new*"):
-        old.unlink()
-    new = start.output / ".mlflow.db.new"
-    SqlAlchemyStore(f"sqlite:///{new}", (start.output / "mlartifacts").as_uri())._dispose_engine()
-    new.rename(file)
 
 
 @contextmanager

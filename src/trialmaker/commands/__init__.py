@@ -1,0 +1,49 @@
+"""The ``trialmaker`` command: ``python -m trialmaker COMMAND``, each a module of this package.
+
+Such a module has ``HELP`` (a line), ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(asked)``, which returns the
+exit code. What takes long to import, it imports when it is run.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from trialmaker.commands import best, compare, job, prune, push, request, rerun, ui
+from trialmaker.errors import UserError
+
+COMMANDS = {
+    "job": job,
+    "best": best,
+    "request": request,
+    "ui": ui,
+    "compare": compare,
+    "push": push,
+    "rerun": rerun,
+    "prune": prune,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        the exit code: 2 for the person's mistake.
+    """
+    asked = _parser().parse_args(argv)
+    try:
+        return int(COMMANDS[asked.name].run(asked))
+    except UserError as error:
+        for mistake in error.mistakes:
+            print(f"trialmaker: error: {mistake}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("trialmaker", description="Tools around train.py and predict.py.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+    for name, module in COMMANDS.items():
+        looks = argparse.RawDescriptionHelpFormatter
+        module.add_arguments(
+            commands.add_parser(name, help=module.HELP, description=module.DESCRIPTION, formatter_class=looks)
+        )
+    return parser

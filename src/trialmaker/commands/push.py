@@ -1,0 +1,44 @@
+"""``python -m trialmaker push``."""
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from trialmaker.commands import places
+from trialmaker.comparing.outputs import STORE
+from trialmaker.data.bar import progress_bar
+from trialmaker.description import without_password
+from trialmaker.tracking.worker import SETTINGS
+
+HELP = "bring runs to a team's MLflow server"
+DESCRIPTION = """\
+Bring all runs of some outputs to an MLflow server: parameters, curves, tags, data, studies, models, artifacts. What is
+there already is left; the same command goes on after an interruption. A server gives its own ids; the old ones are in
+the tag trialmaker.source_run_id. Names and passwords come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN.
+
+    python -m trialmaker push V0001 V0002 --to http://mlflow.team:5000
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What may follow the command."""
+    places.add_arguments(parser)
+    parser.add_argument("--to", required=True, metavar="URL", help="the server's address, http://… or https://…")
+
+
+def run(asked: Namespace) -> int:
+    """Run it."""
+    store = places.merged(asked).store
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from trialmaker.tracking.pushing import Pusher  # MLflow takes a while to import
+
+    with progress_bar(text="runs", total=None, unit=" runs") as bar:
+
+        def tell(name: str, at: int, total: int) -> None:
+            bar.total = total
+            bar.set_postfix_str(name, refresh=False)
+            bar.update(at - bar.n)
+
+        brought, there = Pusher(store / STORE, asked.to).push(tell)
+    print(f"{without_password(asked.to)}: {brought} runs brought, {there} were there")
+    return 0

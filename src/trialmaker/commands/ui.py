@@ -1,0 +1,68 @@
+"""``python -m trialmaker ui``."""
+
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from types import FrameType
+
+from trialmaker.commands import places
+from trialmaker.comparing import pages, runs
+from trialmaker.errors import UserError
+
+HELP = "MLflow's UI over the outputs of many jobs"
+DESCRIPTION = """\
+Show all runs of some outputs, wherever they were made, in one MLflow UI on this machine: parameters, curves, pictures,
+models, studies. Prints the address of the page that compares the best of them. The outputs are not changed.
+
+    python -m trialmaker ui V0001 V0002
+    python -m trialmaker ui workspace/jobs --watch
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What may follow the command."""
+    places.add_arguments(parser)
+    add = parser.add_argument
+    add("--port", type=int, metavar="N", help="(default: 5000, or the next that is free)")
+    add("--watch", nargs="?", type=float, const=5.0, metavar="S", help="look for news every S seconds (default: 5)")
+
+
+def run(asked: Namespace) -> int:
+    """Run it, until Ctrl-C."""
+    if asked.watch is not None and not asked.watch > 0:
+        raise UserError(f"--watch {asked.watch:g}: must be more than 0 seconds")
+    port = pages.free_port(asked.port)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, _leave)
+    told: set[str] = set()
+    store = places.merged(asked, told).store
+    with pages.Server(store, port) as server:
+        server.wait_until_ready()
+        _tell(store, port)
+        return server.serve(lambda: _refresh(asked, store, told), asked.watch)
+
+
+def _tell(store: Path, port: int) -> None:
+    found = runs.load(store)
+    print(f"MLflow's UI: http://{pages.HOST}:{port}/")
+    for name in dict.fromkeys(run.experiment for run in found):
+        of_one = [run for run in found if run.experiment == name]
+        print(f"{name}, {len(of_one)} runs: {pages.experiment(port, of_one[0])}")
+        best = pages.compared(of_one)
+        if len(best) > 1:
+            print(f"{name}, the best {len(best)} compared: {pages.comparison(port, best)}")
+    print("Ctrl-C ends it", flush=True)
+
+
+def _refresh(asked: Namespace, store: Path, told: set[str]) -> None:
+    """Into the same store, though outputs may have joined; what fails now may work the next time."""
+    asked.store = store
+    try:
+        places.merged(asked, told)
+    except UserError as error:
+        print(f"not refreshed: {error}", file=sys.stderr, flush=True)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(0 if number == signal.SIGINT else 128 + number)

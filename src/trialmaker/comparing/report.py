@@ -1,0 +1,109 @@
+"""A comparison as one HTML file that needs no server and no network."""
+
+import html
+from collections.abc import Mapping, Sequence
+from string import Template
+from urllib.parse import urlsplit
+
+import plotly.graph_objects as go
+import plotly.io
+
+from trialmaker.comparing.runs import Run
+from trialmaker.comparing.table import Table, Value, differing, shown, value_of
+
+MOST_CURVES = 20  # the best runs'; more cannot be told apart
+PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #222 }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-size: 13px; white-space: nowrap }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left }
+td.number { text-align: right; font-variant-numeric: tabular-nums } tr:hover { background: #f4f6fa }
+</style></head><body>
+<h1>$title</h1>
+<h2>Runs</h2><p>Best first; a run's name opens the folder of its artifacts.</p><div class="wide">$table</div>
+$figures
+</body></html>
+""")
+
+
+def page(
+    title: str,
+    runs: Sequence[Run],
+    table: Table,
+    histories: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
+    digests: Mapping[str, str],
+) -> str:
+    """The whole file: the table, curves of each metric in ``histories``, and parallel coordinates.
+
+    Args:
+        runs: one for each of the table's rows.
+        histories: (epoch, value) pairs by run and metric.
+    """
+    curved = [run for run in runs if histories.get(run.run_id)][:MOST_CURVES]
+    names = dict.fromkeys(name for run in curved for name in histories[run.run_id])
+    figures = [curves(name, curved, histories) for name in names]
+    if (parallel := coordinates(runs, digests)) is not None:
+        figures.append(parallel)
+    parts = [
+        plotly.io.to_html(figure, full_html=False, include_plotlyjs=at == 0, config={"displaylogo": False})
+        for at, figure in enumerate(figures)
+    ]
+    return PAGE.substitute(title=html.escape(title), table=_table(table, runs), figures="\n".join(parts))
+
+
+def curves(
+    name: str, runs: Sequence[Run], histories: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
+) -> go.Figure:
+    """One metric by epoch, a line a run."""
+    figure = go.Figure(layout={"title": {"text": name}, "template": "plotly_white", "height": 420})
+    figure.update_xaxes(title="epoch")
+    for run in runs:
+        if points := histories[run.run_id].get(name):
+            steps, values = zip(*points, strict=True)
+            label = f"{run.output} {run.name}".strip()
+            figure.add_scatter(x=steps, y=values, mode="lines+markers", name=html.escape(label))
+    return figure
+
+
+def coordinates(runs: Sequence[Run], digests: Mapping[str, str]) -> go.Figure | None:
+    """An axis for each parameter that differs, and the best value; None where nothing differs."""
+    ranked = [run for run in runs if run.best is not None and run.params]
+    names = differing(ranked, digests)
+    if len(ranked) < 2 or not names:
+        return None
+    axes = [_axis(name, [value_of(run, name, digests) for run in ranked]) for name in [*names, "best"]]
+    best = [run.best for run in ranked]
+    figure = go.Figure(go.Parcoords(dimensions=axes, line={"color": best, "colorscale": "Viridis", "showscale": True}))
+    figure.update_layout(
+        title={"text": "parameters that differ, and the best value"}, height=460, margin={"l": 110, "t": 110}
+    )
+    return figure
+
+
+def _axis(name: str, values: Sequence[Value]) -> dict[str, object]:
+    """Numbers as they are; anything else by its place among the values."""
+    label = html.escape(name.rpartition(".")[2] if len(name) > 20 else name)
+    if all(isinstance(value, float | int) for value in values):
+        return {"label": label, "values": values}
+    texts = [shown(value) for value in values]
+    places = {text: at for at, text in enumerate(sorted(set(texts)))}
+    ticks = {"tickvals": list(places.values()), "ticktext": [html.escape(text[:24]) for text in places]}
+    return {"label": label, "values": [places[text] for text in texts], **ticks}
+
+
+def _table(table: Table, runs: Sequence[Run]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
+    rows = []
+    for row, run in zip(table.rows, runs, strict=True):
+        cells = [f'<td><a href="{html.escape(_link(run.artifacts))}">{html.escape(shown(row[0]))}</a></td>']
+        for value in row[1:]:
+            kind = ' class="number"' if isinstance(value, float | int) else ""
+            cells.append(f"<td{kind}>{html.escape(shown(value))}</td>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _link(address: str) -> str:
+    """A folder's address; nothing that a browser would run."""
+    return address if urlsplit(address).scheme in ("file", "http", "https") else "#"

@@ -1,0 +1,155 @@
+"""Runs that differ only in their seed, as one; and whether the better of two such groups is better than chance."""
+
+import itertools
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scipy import stats
+
+from trialmaker.comparing.runs import TEST_METRIC, Run
+from trialmaker.comparing.table import DIGEST, PLACES, Table, Value, differing, value_of
+from trialmaker.errors import UserError
+
+LEVEL = 0.05  # below which a difference is called more than chance
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one configuration.
+
+    Args:
+        letter: for short; name: what tells it from the other groups, as overrides.
+        values: of the metric, by seed; the mean where a seed was run more than once.
+    """
+
+    letter: str
+    name: str
+    values: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return statistics.mean(self.values.values())
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over seeds; None for one seed."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of a group with the best one, seed by seed.
+
+    Args:
+        seeds: how many both have.
+        difference: the best's mean less the other's over these.
+        low, high: its 95 % confidence interval; NaN for fewer than two seeds.
+        p: of so great a difference by chance, corrected for the number of pairs; 1 for fewer than two seeds.
+    """
+
+    best: Group
+    other: Group
+    seeds: int
+    difference: float
+    low: float
+    high: float
+    p: float
+
+    def __str__(self) -> str:
+        both = f"{self.best.letter} and {self.other.letter}"
+        if self.seeds < 2:
+            return f"{both} have {self.seeds or 'no'} seed in common: run both with the same seeds, at least 2"
+        size = f"by {abs(self.difference):.4f} on {self.seeds} common seeds"
+        certainty = f"95 % interval {self.low:+.4f} to {self.high:+.4f}, p = {self.p:.2g}"
+        verdict = "better than chance" if self.p < LEVEL else "may be chance"
+        return f"{self.best.letter} is ahead of {self.other.letter} {size}: {verdict} ({certainty})"
+
+
+def metric_of(runs: Sequence[Run]) -> str:
+    """What groups are compared by, unless a person says otherwise: the test metric where all have it."""
+    return TEST_METRIC if all(TEST_METRIC in run.metrics for run in runs) else "best"
+
+
+def groups(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping[str, str]) -> list[Group]:
+    """The finished runs by all that their results depend on except the seed; the best mean first.
+
+    Raises:
+        UserError: none has the metric.
+    """
+    done = [run for run in runs if run.status == "FINISHED" and value_of(run, metric, digests) is not None]
+    if not done:
+        raise UserError(f"{metric}: no finished run has it")
+    parted: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in done:
+        same = frozenset(item for item in run.params.items() if item[0] not in PLACES | {"seed"})
+        parted[run.experiment, digests.get(run.run_id), same].append(run)
+    tell_apart = [name for name in differing([members[0] for members in parted.values()], digests) if name != "seed"]
+    found = [
+        Group("", _name(members[0], tell_apart, digests), _by_seed(members, metric, digests))
+        for members in parted.values()
+    ]
+    found.sort(key=lambda group: -group.mean if maximize else group.mean)
+    return [replace(group, letter=_letter(at)) for at, group in enumerate(found)]
+
+
+def with_best(found: Sequence[Group]) -> list[Comparison]:
+    """Each other group beside the best.
+
+    A paired t test over common seeds, since one seed gives one split of the work and one order of the data to both
+    (Bouthillier et al. 2021, https://arxiv.org/abs/2103.03098, section 5); p values by Holm's method over all pairs of
+    groups, since the best was chosen among them (Holm 1979).
+    """
+    pairs = {(a, b): _paired(found[a], found[b]) for a, b in itertools.combinations(range(len(found)), 2)}
+    worst = 0.0
+    corrected = {}
+    for rank, (pair, one) in enumerate(sorted(pairs.items(), key=lambda item: item[1].p)):
+        worst = max(worst, min(1.0, one.p * (len(pairs) - rank)))
+        corrected[pair] = replace(one, p=worst)
+    return [corrected[0, other] for other in range(1, len(found))]
+
+
+def _paired(a: Group, b: Group) -> Comparison:
+    seeds = [seed for seed in a.values if seed in b.values]
+    differences = [a.values[seed] - b.values[seed] for seed in seeds]
+    mean = statistics.mean(differences) if seeds else float("nan")
+    if len(seeds) < 2:
+        return Comparison(a, b, len(seeds), mean, float("nan"), float("nan"), 1.0)
+    if len(set(differences)) == 1:  # no spread to compare with: the chance that all signs agree
+        p = 2 / 2 ** len(seeds) if mean else 1.0
+        return Comparison(a, b, len(seeds), mean, mean, mean, p)
+    test = stats.ttest_1samp(differences, 0.0)
+    interval = test.confidence_interval(0.95)
+    return Comparison(a, b, len(seeds), mean, float(interval.low), float(interval.high), float(test.pvalue))
+
+
+def table(found: Sequence[Group], metric: str) -> Table:
+    """One row a group."""
+    columns = ["group", "configuration", "seeds", f"mean {metric}", "spread", "lowest", "highest"]
+    rows: list[list[Value]] = []
+    for group in found:
+        values = group.values.values()
+        rows.append([group.letter, group.name, len(values), group.mean, group.spread, min(values), max(values)])
+    return Table(columns, rows)
+
+
+def _letter(at: int) -> str:
+    """A to Z, then AA, AB, …"""
+    return (_letter(at // 26 - 1) if at >= 26 else "") + chr(ord("A") + at % 26)
+
+
+def _by_seed(runs: Sequence[Run], metric: str, digests: Mapping[str, str]) -> dict[str, float]:
+    values: defaultdict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        value = value_of(run, metric, digests)
+        if not isinstance(value, float | int):
+            raise UserError(f"{metric}: is no number but {value} in run {run.run_id}")
+        values[run.params.get("seed", "?")].append(float(value))
+    return {seed: statistics.mean(same) for seed, same in values.items()}
+
+
+def _name(run: Run, names: Sequence[str], digests: Mapping[str, str]) -> str:
+    parts = [f"{name}={run.params[name]}" for name in names if name in run.params]
+    return " ".join([*parts, *([f"{DIGEST}={digests.get(run.run_id, '')[:8]}"] if DIGEST in names else [])]) or run.name
