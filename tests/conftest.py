@@ -9,6 +9,7 @@ import absl.logging
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+import outputs
 from entry import PROJECT, Result, Train
 from trialmaker import cli
 
@@ -60,3 +61,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, str(PROJECT / "train.py"), *words]
     subprocess.run(command, check=True, env=os.environ | {"AI_ROOT": str(root)}, capture_output=True, timeout=120)
     return root / "output"
+
+
+@pytest.fixture(scope="session")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of outputs ``<job>/output``, where they were made: two runs and a study."""
+    root = tmp_path_factory.mktemp("jobs")
+    outputs.make(root)
+    return root

@@ -82,7 +82,7 @@ def test_a_run_names_its_data_with_a_digest(finished: Result) -> None:
     assert used.dataset.name == "digits" and len(used.dataset.digest) == 36
     best = json.loads((finished.output / "model" / "best.json").read_text())
     assert best["data_digest"].startswith(used.dataset.digest) and best["run_id"] == run.info.run_id
-    assert json.loads(used.dataset.source)["tags"]["train"] == "256"
+    assert json.loads(used.dataset.source)["tags"]["train"] == "1168"  # of the whole, as the digest is
 
 
 def test_a_run_names_its_commit_and_what_differs_from_it(finished: Result) -> None:

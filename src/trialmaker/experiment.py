@@ -46,8 +46,8 @@ def run(
     """
     output = Path(config.output).absolute()
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
-    dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
     tracker.send(_data_used(dataset, digest))
+    dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
     twin = building.model(config, dataset)
     trial = _Trial(config.objective)
     parameters = f"{config.model.name}: {twin.count_params():,} parameters"
