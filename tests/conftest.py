@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import absl.logging
@@ -69,3 +70,21 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("jobs")
     outputs.make(root)
     return root
+
+
+@pytest.fixture
+def originals(jobs: Path) -> dict:
+    """What MLflow tells of the outputs where they were made."""
+    return outputs.union([jobs / name / "output" for name in outputs.JOBS])
+
+
+@pytest.fixture
+def copies(jobs: Path, tmp_path: Path) -> Iterator[list[Path]]:
+    """The outputs elsewhere; where they were made is nothing any more."""
+    found = outputs.moved(jobs, tmp_path / "downloads")
+    hidden = jobs.with_name("hidden")
+    jobs.rename(hidden)
+    try:
+        yield found
+    finally:
+        hidden.rename(jobs)

@@ -17,6 +17,9 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import ViewType
 
 from entry import PROJECT
+from trialmaker.comparing import outputs
+from trialmaker.comparing.merging import Merged, merge
+from trialmaker.tracking import database
 
 OURS = {"trialmaker.output"}  # tags that a merge adds
 JOBS = {
@@ -108,6 +111,28 @@ def tree(folder: Path) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+
+
+def merged(places: list[Path], store: Path) -> Merged:
+    found, skipped = outputs.find(places)
+    done = merge(found, store)
+    return Merged(done.store, done.outputs, done.runs, [*skipped, *done.skipped])
+
+
+def union(places: list[Path]) -> dict:
+    return {run: what for place in places for run, what in told(place / "mlflow.db").items()}
+
+
+def store_in(folder: Path) -> MlflowClient:
+    folder.mkdir(parents=True, exist_ok=True)
+    database.make(folder / "mlflow.db")
+    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def begun(client: MlflowClient, **tags: str) -> str:
+    run = client.create_run("0", tags=tags)
+    client.log_metric(run.info.run_id, "val_accuracy", 0.5, step=1)
+    return str(run.info.run_id)
 
 
 def rows(store: Path) -> dict[str, list[tuple[Any, ...]]]:

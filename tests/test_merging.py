@@ -6,23 +6,17 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-import mlflow.store.db.utils
 import pytest
-import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.store.db.base_sql_model import Base
 
 from entry import PROJECT
-from outputs import JOBS, contents, moved, rows, tables, told, tree
-from trialmaker.comparing import outputs, snapshots
+from outputs import begun, contents, merged, moved, rows, store_in, tables, told, tree
 from trialmaker.comparing import tables as merged_tables
-from trialmaker.comparing.merging import Merged, merge
-from trialmaker.errors import UserError
-from trialmaker.tracking import database
 
 # Tables that are not merged, and why.
 LEFT_OUT = {
@@ -61,34 +55,6 @@ NO_PLACES = {
     ("inputs", "source_type"), ("inputs", "source_id"), ("logged_models", "source_run_id"),
 }  # fmt: skip
 SOUNDS = ("location", "uri", "url", "path", "dir", "source", "root", "file", "storage")
-
-
-def merged(places: list[Path], store: Path) -> Merged:
-    found, skipped = outputs.find(places)
-    done = merge(found, store)
-    return Merged(done.store, done.outputs, done.runs, [*skipped, *done.skipped])
-
-
-def union(places: list[Path]) -> dict:
-    return {run: what for place in places for run, what in told(place / "mlflow.db").items()}
-
-
-@pytest.fixture
-def originals(jobs: Path) -> dict:
-    """What MLflow tells of the outputs where they were made."""
-    return union([jobs / name / "output" for name in JOBS])
-
-
-@pytest.fixture
-def copies(jobs: Path, tmp_path: Path) -> Iterator[list[Path]]:
-    """The outputs elsewhere; where they were made is nothing any more."""
-    found = moved(jobs, tmp_path / "downloads")
-    hidden = jobs.with_name("hidden")
-    jobs.rename(hidden)
-    try:
-        yield found
-    finally:
-        hidden.rename(jobs)
 
 
 def test_every_table_and_every_column_that_holds_a_place_is_known() -> None:
@@ -220,18 +186,6 @@ def test_read_only_media(originals: dict, copies: list[Path], tmp_path: Path) ->
 
 
 # ---- outputs that are written to
-
-
-def store_in(folder: Path) -> MlflowClient:
-    folder.mkdir(parents=True, exist_ok=True)
-    database.make(folder / "mlflow.db")
-    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-
-
-def begun(client: MlflowClient, **tags: str) -> str:
-    run = client.create_run("0", tags=tags)
-    client.log_metric(run.info.run_id, "val_accuracy", 0.5, step=1)
-    return str(run.info.run_id)
 
 
 def test_news_of_a_run_that_goes_on_are_brought(tmp_path: Path) -> None:
@@ -383,147 +337,6 @@ def test_registered_models_of_one_name_are_numbered_on(tmp_path: Path) -> None:
     assert {version: one.tags["from"] for version, one in versions.items()} == {1: "a", 2: "b"}
     assert [list(contents(versions[number].source)) for number in (1, 2)] == [["file"], ["file"]]
     assert [person.get_model_version_by_alias("digits", f"alias-{name}").version for name in "ab"] == [1, 2]
-
-
-# ---- outputs that can't be shown
-
-
-def nothing(place: Path) -> None:
-    place.mkdir()
-
-
-def empty_file(place: Path) -> None:
-    place.mkdir()
-    (place / "mlflow.db").touch()
-
-
-def text(place: Path) -> None:
-    place.mkdir()
-    (place / "mlflow.db").write_text("no database " * 1000)
-
-
-def other_database(place: Path) -> None:
-    place.mkdir()
-    with closing(sqlite3.connect(place / "mlflow.db")) as connection:
-        connection.execute("CREATE TABLE runs (a)")
-        connection.commit()
-
-
-def truncated(place: Path) -> None:
-    begun(store_in(place))
-    os.truncate(place / "mlflow.db", (place / "mlflow.db").stat().st_size // 2)
-
-
-def damaged(place: Path) -> None:
-    begun(store_in(place))
-    content = bytearray((place / "mlflow.db").read_bytes())
-    content[8192:-4096] = os.urandom(len(content) - 12288)
-    (place / "mlflow.db").write_bytes(content)
-
-
-def newer(place: Path) -> None:
-    begun(store_in(place))
-    with closing(sqlite3.connect(place / "mlflow.db")) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'feedc0ffee00'")
-        connection.commit()
-
-
-def file_store(place: Path) -> None:
-    (place / "mlruns" / "0").mkdir(parents=True)
-    (place / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")
-
-
-@pytest.mark.parametrize(
-    ("broken", "reason"),
-    [
-        (nothing, "holds no mlflow.db, so no job's output"),
-        (empty_file, "is empty"),
-        (text, "is no SQLite database"),
-        (other_database, "is no MLflow store"),
-        (truncated, "database disk image is malformed"),
-        (damaged, "malformed"),
-        (newer, "was written by a newer MLflow: Can't locate revision identified by 'feedc0ffee00'"),
-        (file_store, "an MLflow file store: mlflow migrate-filestore --source "),
-    ],
-    ids=lambda case: getattr(case, "__name__", ""),
-)
-def test_what_cannot_be_shown_is_skipped_with_a_line(
-    tmp_path: Path, broken: Callable[[Path], None], reason: str
-) -> None:
-    run = begun(store_in(tmp_path / "a"))
-    broken(tmp_path / "b")
-    done = merged([tmp_path / "a", tmp_path / "b"], tmp_path / "store")
-    (line,) = map(str, done.skipped)
-    assert line.startswith(f"skipped {tmp_path / 'b'}") and reason in line and "\n" not in line
-    assert list(told(tmp_path / "store" / "mlflow.db")) == [run]
-
-
-def test_an_output_that_broke_since_keeps_what_was_brought(tmp_path: Path) -> None:
-    run = begun(store_in(tmp_path / "a"))
-    merged([tmp_path / "a"], tmp_path / "store")
-    (tmp_path / "a" / "mlflow.db").write_text("broken")
-    assert len(merged([tmp_path / "a"], tmp_path / "store").skipped) == 1
-    assert list(told(tmp_path / "store" / "mlflow.db")) == [run]
-
-
-def test_a_place_that_is_none_is_the_persons_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as error:
-        outputs.find([tmp_path / "V0009", tmp_path])
-    assert error.value.mistakes == (f"{tmp_path / 'V0009'}: there is no such directory",)
-
-
-@contextmanager
-def revision(file: Path, wanted: str) -> Iterator[sqlite3.Connection]:
-    """A store as an older MLflow made it."""
-    from alembic import command
-
-    file.parent.mkdir()
-    engine = sqlalchemy.create_engine(f"sqlite:///{file}")
-    mlflow.store.db.utils.InitialBase.metadata.create_all(engine)
-    config = mlflow.store.db.utils._get_alembic_config(str(engine.url))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, wanted)
-    engine.dispose()
-    with closing(sqlite3.connect(file)) as connection:
-        yield connection
-        connection.commit()
-
-
-@pytest.mark.parametrize("wanted", ["89d4b8295536", "0584bdc529eb"], ids=["MLflow 1.1", "MLflow 2.20"])
-def test_a_store_of_an_older_mlflow(tmp_path: Path, wanted: str) -> None:
-    place = tmp_path / "old"
-    with revision(place / "mlflow.db", wanted) as connection:
-        connection.execute("INSERT INTO experiments VALUES (7, 'old', '/gone/mlruns/7', 'active')"
-                           if wanted == "89d4b8295536" else
-                           "INSERT INTO experiments VALUES (7, 'old', '/gone/mlruns/7', 'active', 1, 1)")  # fmt: skip
-        connection.execute(
-            "INSERT INTO runs (run_uuid, name, status, start_time, end_time, lifecycle_stage, artifact_uri, "
-            "experiment_id, user_id) "
-            "VALUES ('r1', 'first', 'FINISHED', 1000, 2000, 'active', '/gone/mlruns/7/r1/artifacts', 7, 'me')"
-        )
-        connection.execute("INSERT INTO params VALUES ('learning_rate', '0.1', 'r1')")
-        for table in ("metrics", "latest_metrics"):
-            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            row = {"key": "val_accuracy", "value": 0.9, "timestamp": 5, "step": 3, "is_nan": 0, "run_uuid": "r1"}
-            connection.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", [row[name] for name in names])
-    (place / "mlruns" / "7" / "r1" / "artifacts").mkdir(parents=True)
-    (place / "mlruns" / "7" / "r1" / "artifacts" / "a.txt").write_text("a")
-    before = tree(place)
-    assert merged([place], tmp_path / "store").skipped == []
-    (run,) = told(tmp_path / "store" / "mlflow.db").values()
-    assert (run["experiment"], run["params"], list(run["artifacts"])) == ("old", {"learning_rate": "0.1"}, ["a.txt"])
-    assert run["metrics"] == {"val_accuracy": [(3, 5, 0.9)]}
-    assert tree(place) == before
-
-
-def test_snapshots_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    newer(tmp_path / "b")
-    with pytest.raises(snapshots.UnreadableError), snapshots.opened(tmp_path / "b" / "mlflow.db", "another"):
-        pass
-    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_merge_that_is_killed_is_gone_on_with(originals: dict, copies: list[Path], tmp_path: Path) -> None:

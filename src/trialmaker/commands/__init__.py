@@ -5,6 +5,8 @@ exit code. What takes long to import, it imports when it is run.
 """
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -31,7 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     asked = _parser().parse_args(argv)
     try:
-        return int(COMMANDS[asked.name].run(asked))
+        code = int(COMMANDS[asked.name].run(asked))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except UserError as error:
         for mistake in error.mistakes:
             print(f"trialmaker: error: {mistake}", file=sys.stderr)

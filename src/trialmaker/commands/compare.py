@@ -22,52 +22,43 @@ comes first. A study is one row; --trials shows its trials.
     python -m trialmaker compare --seeds
     python -m trialmaker compare --html comparison.html
 """
-CURVES = ("loss", "accuracy")
+CURVES = ("val_loss", "loss", "val_accuracy", "accuracy")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What may follow the command."""
     places.add_arguments(parser)
     add = parser.add_argument
-    names = "a column, metric, parameter or tag"
-    add(
-        "--where",
-        action="append",
-        default=[],
-        metavar="COND",
-        help=f"NAME=VALUE, also != < <= > >= ~ (contains); NAME is {names}",
-    )
-    add("--sort", metavar="NAME", help=f"by {names}, the lowest first; -NAME: the highest first (--sort=-NAME)")
+    condition = "NAME=VALUE, also != < <= > >= and ~ (contains); NAME is a column, metric, parameter or tag"
+    add("--where", action="append", default=[], metavar="COND", help=condition)
+    add("--sort", metavar="NAME", help="by a column, metric, parameter or tag, the lowest first")
+    add("--descending", action="store_true", help="with --sort: the highest first")
     add("--trials", action="store_true", help="the trials of studies too")
-    add("--format", choices=table.FORMATS, default="text", help="(default: text)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--format", choices=table.FORMATS, default="text", help="(default: text)")
+    form.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves and parallel coordinates")
+    seeds = "runs that differ only in their seed as one: mean, spread, and whether the best is better than chance"
+    add("--seeds", action="store_true", help=seeds)
     add(
-        "--seeds",
-        action="store_true",
-        help="runs that differ only in their seed as one: mean, spread, and whether the best is better than chance",
+        "--metric", metavar="NAME", help="what --seeds compares (default: test_accuracy, or the objective's best value)"
     )
-    add(
-        "--metric",
-        metavar="NAME",
-        help="what --seeds compares (default: test_accuracy, or the best value of the objective)",
-    )
-    add("--html", type=Path, metavar="FILE", help="write a page with curves and parallel coordinates")
 
 
 def run(asked: Namespace) -> int:
     """Run it."""
+    if asked.seeds and (asked.html or asked.sort):
+        raise UserError("--seeds: makes a table of its own, sorted by the mean: leave out --html and --sort")
     store = places.merged(asked).store
     digests = runs.data_digests(store)
-    everything = runs.load(store)
-    shown = [run for run in everything if asked.trials or not run.is_trial]
-    for condition in asked.where:
-        shown = table.where(shown, condition, digests)
+    everything = [run for run in runs.load(store) if asked.trials or not run.is_trial]
+    shown = table.where(everything, asked.where, digests)
     if not shown:
-        raise UserError("--where: no run is left; without it there are " + str(len(everything)))
+        raise UserError(f"--where: no run is left of {len(everything)}")
     if asked.seeds:
         return _seeds(asked, shown, digests)
-    shown = _sorted(shown, asked.sort, digests)
-    extra = [table.name_of(asked.sort.lstrip("-"), shown)] if asked.sort else []
-    made = table.of_runs(shown, digests, extra=extra)
+    sort = table.name_of(asked.sort, everything) if asked.sort else None
+    shown = _sorted(shown, sort, asked.descending, digests)
+    made = table.of_runs(shown, digests, extra=[sort] if sort else [])
     if asked.html:
         _write_page(asked.html, store, shown, made, digests)
     else:
@@ -75,35 +66,40 @@ def run(asked: Namespace) -> int:
     return 0
 
 
-def _sorted(shown: Sequence[Run], by: str | None, digests: dict[str, str]) -> list[Run]:
-    if by is None:
-        return sorted(shown, key=lambda run: run.rank)
-    name = table.name_of(by.lstrip("-"), shown)
+def _sorted(shown: Sequence[Run], name: str | None, descending: bool, digests: dict[str, str]) -> list[Run]:
+    """By a value, those without one last; or the best first, each experiment and objective by itself."""
+    if name is None:
+        return sorted(shown, key=lambda run: (run.peers, run.rank))
     keys: dict[str, Any] = {run.run_id: table.value_of(run, name, digests) for run in shown}
     with_value = [run for run in shown if keys[run.run_id] is not None]
     numbers = all(isinstance(keys[run.run_id], float | int) for run in with_value)
-    with_value.sort(key=lambda run: keys[run.run_id] if numbers else str(keys[run.run_id]), reverse=by.startswith("-"))
+    with_value.sort(key=lambda run: keys[run.run_id] if numbers else str(keys[run.run_id]), reverse=descending)
     return with_value + [run for run in shown if keys[run.run_id] is None]
 
 
 def _seeds(asked: Namespace, shown: Sequence[Run], digests: dict[str, str]) -> int:
     from trialmaker.comparing import seeds  # SciPy takes a while to import
 
-    metric = table.name_of(asked.metric, shown) if asked.metric else seeds.metric_of(shown)
-    maximize = shown[0].objective.direction == "maximize" if metric == "best" else "loss" not in metric
-    found = seeds.groups(shown, metric, maximize=maximize, digests=digests)
-    print(seeds.table(found, metric).as_format(asked.format))
-    if asked.format in ("text", "markdown"):
-        for comparison in seeds.with_best(found):
-            print(f"\n{comparison}")
+    compared = seeds.comparable(shown)
+    if left_out := len(shown) - len(compared):
+        print(f"left out: {left_out} runs that are not finished, or have no seed, such as studies", file=sys.stderr)
+    metric = table.name_of(asked.metric, shown) if asked.metric else seeds.metric_of(compared)
+    maximize = seeds.is_maximized(metric, compared)
+    found = seeds.groups(compared, metric, maximize=maximize, digests=digests)
+    comparisons = seeds.with_best(found, maximize=maximize)
+    for_people = asked.format in ("text", "markdown")
+    print(seeds.table(found, metric, () if for_people else comparisons).as_format(asked.format))
+    for comparison in comparisons if for_people else ():
+        print(f"\n{comparison}")
     return 0
 
 
 def _write_page(path: Path, store: Path, shown: Sequence[Run], made: table.Table, digests: dict[str, str]) -> None:
     from trialmaker.comparing import report  # so does plotly
 
-    names = [f"{part}{name}" for name in CURVES for part in ("val_", "")]
-    histories = runs.histories(store, [run.run_id for run in shown], names)
+    if path.is_dir():
+        raise UserError(f"--html {path}: is a directory: name a file in it")
+    histories = runs.histories(store, [run.run_id for run in shown], CURVES)
     try:
         write_text(path, report.page("Comparison of runs", shown, made, histories, digests))
     except OSError as error:

@@ -19,20 +19,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     places = "outputs of jobs, or folders that contain some (default: this project's own output)"
     parser.add_argument("places", nargs="*", type=Path, metavar="DIR", help=places)
     store = "where to merge them (default: a folder for these outputs in workspace/comparisons)"
-    parser.add_argument("--store", type=Path, metavar="DIR", help=store)
+    parser.add_argument("--store", type=lambda text: Path(text).absolute(), metavar="DIR", help=store)
 
 
-def merged(asked: Namespace, told: set[str] | None = None) -> Merged:
+def merged(asked: Namespace, told: set[str] | None = None, *, forget: bool = True) -> Merged:
     """The outputs that were named, as one store; a line on standard error for each that can't be shown.
 
     Args:
         told: such lines that need not be said again.
+        forget: see ``merge``.
 
     Raises:
         UserError: none can, or there is no such folder.
     """
     found, skipped = _find(asked)
-    done = merge(found, asked.store or default_store(found))
+    done = merge(found, asked.store or default_store(found), forget=forget)
     told = set() if told is None else told
     for line in map(str, [*skipped, *done.skipped]):
         if line not in told:

@@ -9,8 +9,8 @@ from trialmaker.errors import UserError
 
 HELP = "remove the artifacts of all but the best runs"
 DESCRIPTION = """\
-Remove artifacts, models and checkpoints of all but the best runs of each experiment. Parameters, metrics and logs stay,
-and so does the model that output/model/best.json names. Only says what it would do, until it is called with --yes.
+Remove artifacts, models and checkpoints of all but the best runs of each experiment (and objective). Parameters,
+metrics and logs stay, and the model that output/model/best.json names. Without --yes, only says what it would do.
 
     python -m trialmaker prune --keep 5
     python -m trialmaker prune --keep 5 --yes
@@ -29,8 +29,9 @@ def run(asked: Namespace) -> int:
     if asked.keep < 0:
         raise UserError(f"--keep {asked.keep}: must be at least 0")
     merged = places.merged(asked)
-    superfluous = pruning.superfluous(runs.load(merged.store), asked.keep)
-    found = list(pruning.leftovers(merged.store, superfluous, merged.outputs))
+    everything = runs.load(merged.store)
+    superfluous = pruning.superfluous(everything, asked.keep)
+    found = list(pruning.leftovers(merged.store, superfluous, everything, merged.outputs))
     if not found:
         print(f"nothing to remove: {len(superfluous)} runs are not among the best {asked.keep}, and left nothing large")
         return 0

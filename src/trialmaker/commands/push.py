@@ -1,6 +1,7 @@
 """``python -m trialmaker push``."""
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 
 from trialmaker.commands import places
@@ -39,6 +40,9 @@ def run(asked: Namespace) -> int:
             bar.set_postfix_str(name, refresh=False)
             bar.update(at - bar.n)
 
-        brought, there = Pusher(store / STORE, asked.to).push(tell)
+        pusher = Pusher(store / STORE, asked.to)
+        brought, there = pusher.push(tell)
+    for path in pusher.left_out:
+        print(f"skipped {path}: MLflow's client can't send a name with %, # or ?", file=sys.stderr)
     print(f"{without_password(asked.to)}: {brought} runs brought, {there} were there")
     return 0

@@ -70,7 +70,7 @@ def _compare(store: Path, old: runs.Run, new: str) -> int:
         print(f"differs: data: digest {str(digests[0])[:8]} then, {str(digests[1])[:8]} now")
     names = sorted(old.metrics)
     then = runs.histories(store, [old.run_id], names)[old.run_id]
-    same, lines = repetition.verdict(then, runs.histories(merged, [new], names)[new])
+    same, lines = repetition.verdict(old, then, runs.histories(merged, [new], names)[new])
     print(f"{old.run_id} then, {again.run_id} now:")
     for line in lines:
         print(f"  {line}")

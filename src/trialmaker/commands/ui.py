@@ -10,6 +10,7 @@ from trialmaker.commands import places
 from trialmaker.comparing import pages, runs
 from trialmaker.errors import UserError
 
+ATTEMPTS = 5  # of another command that is started meanwhile to take the port
 HELP = "MLflow's UI over the outputs of many jobs"
 DESCRIPTION = """\
 Show all runs of some outputs, wherever they were made, in one MLflow UI on this machine: parameters, curves, pictures,
@@ -32,15 +33,24 @@ def run(asked: Namespace) -> int:
     """Run it, until Ctrl-C."""
     if asked.watch is not None and not asked.watch > 0:
         raise UserError(f"--watch {asked.watch:g}: must be more than 0 seconds")
-    port = pages.free_port(asked.port)
-    for name in (signal.SIGTERM, signal.SIGINT):
+    pages.free_port(asked.port)  # before the work of merging
+    for name in pages.SIGNALS:
         signal.signal(name, _leave)
     told: set[str] = set()
     store = places.merged(asked, told).store
-    with pages.Server(store, port) as server:
-        server.wait_until_ready()
-        _tell(store, port)
-        return server.serve(lambda: _refresh(asked, store, told), asked.watch)
+    for attempt in range(ATTEMPTS):
+        port = pages.free_port(asked.port)
+        try:
+            with pages.Server(store, port) as server:
+                server.wait_until_ready()
+                attempt = ATTEMPTS
+                _tell(store, port)
+                server.serve(lambda: _refresh(asked, store, told), asked.watch)
+        except pages.ServerError as error:
+            if attempt >= ATTEMPTS - 1:
+                print(f"trialmaker: error: {error}", file=sys.stderr)
+                return 1
+    return 1
 
 
 def _tell(store: Path, port: int) -> None:
@@ -49,9 +59,12 @@ def _tell(store: Path, port: int) -> None:
     for name in dict.fromkeys(run.experiment for run in found):
         of_one = [run for run in found if run.experiment == name]
         print(f"{name}, {len(of_one)} runs: {pages.experiment(port, of_one[0])}")
-        best = pages.compared(of_one)
-        if len(best) > 1:
-            print(f"{name}, the best {len(best)} compared: {pages.comparison(port, best)}")
+        objectives = dict.fromkeys(run.peers for run in of_one if run.best is not None and not run.is_study)
+        for peers in objectives:
+            best = pages.compared([run for run in of_one if run.peers == peers])
+            by = f" by {peers[1]}" if len(objectives) > 1 else ""
+            if len(best) > 1:
+                print(f"{name}, the best {len(best)}{by} compared: {pages.comparison(port, best)}")
     print("Ctrl-C ends it", flush=True)
 
 
@@ -59,9 +72,11 @@ def _refresh(asked: Namespace, store: Path, told: set[str]) -> None:
     """Into the same store, though outputs may have joined; what fails now may work the next time."""
     asked.store = store
     try:
-        places.merged(asked, told)
+        places.merged(asked, told, forget=False)
     except UserError as error:
-        print(f"not refreshed: {error}", file=sys.stderr, flush=True)
+        if (line := f"not refreshed: {error}") not in told:
+            print(line, file=sys.stderr, flush=True)
+            told.add(line)
 
 
 def _leave(number: int, _: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """One MLflow store of many: in SQL, from file to file, so that a million points take seconds."""
 
 import fcntl
+import importlib.metadata
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -9,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from trialmaker.comparing import tables
-from trialmaker.comparing.outputs import STORE, Output, Skipped
-from trialmaker.comparing.relocation import Relocation
+from trialmaker.comparing.outputs import MARK, STORE, Output, Skipped
+from trialmaker.comparing.relocation import ROOTS, Relocation
 from trialmaker.comparing.snapshots import UnreadableError, opened
 from trialmaker.data.bar import progress_bar
 from trialmaker.errors import UserError
 
 OUTPUT_TAG = "trialmaker.output"
-OURS = {"SQLITE_FULL", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED"}  # errors of the merged store, not of a source
-BOOKS = """
-CREATE TABLE IF NOT EXISTS trialmaker_sources (database TEXT PRIMARY KEY, stamp TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS trialmaker_source_runs (
-    database TEXT NOT NULL, run_uuid TEXT NOT NULL, PRIMARY KEY (database, run_uuid));
+OURS = {"SQLITE_FULL", "SQLITE_READONLY"}  # errors of the merged store, not of a source
+LABELS = f"""
+INSERT INTO tags (key, value, run_uuid) SELECT '{OUTPUT_TAG}', min(label), run_uuid
+FROM trialmaker_source_runs JOIN temp.labels USING (database) WHERE run_uuid IN (SELECT run_uuid FROM runs)
+GROUP BY run_uuid ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value
 """
 
 
@@ -41,37 +42,58 @@ class Merged:
     skipped: list[Skipped]
 
 
-def merge(outputs: Sequence[Output], store: Path) -> Merged:
-    """Bring a folder's MLflow store up to date with outputs: it holds their runs, and no others.
+def merge(outputs: Sequence[Output], store: Path, *, forget: bool = True) -> Merged:
+    """Bring a folder's MLflow store up to date with outputs.
 
-    Runs keep their ids; experiments of one name become one. What people add in the merged store (tags, notes) stays;
-    where an output's own value changed, that counts. Nothing is written to the outputs. Artifacts stay where they are,
-    the merged store holds their addresses. An output that did not change since is not read again.
+    Runs keep their ids; experiments of one name become one. What people do in the merged store (names, tags, notes,
+    deletions) stays, until the output itself changes the same thing. Nothing is written to the outputs. Artifacts stay
+    where they are, the merged store holds their addresses. An output that did not change since is not read again.
 
     Args:
         store: made if it is missing. Several processes may merge there at once.
+        forget: whether to take away runs of other outputs, which were merged there before.
 
     Raises:
-        UserError: the store can't be written.
+        UserError: the store can't be written, or is no merged store.
     """
+    _check(outputs, store)
     try:
         store.mkdir(parents=True, exist_ok=True)
-        with (store / ".lock").open("w") as lock:
+        with (store / MARK).open("a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _make(store / STORE)
             with closing(sqlite3.connect(store / STORE, timeout=60, isolation_level=None, uri=True)) as connection:
-                return _Merge(connection, store).run(outputs)
+                return _Merge(connection, store).run(outputs, forget)
     except OSError as error:
-        raise UserError(
-            f"{store}: cannot hold the merged store: {error.strerror}; --store DIR names another"
-        ) from error
+        raise _unusable(store, error.strerror) from error
+    except sqlite3.DatabaseError as error:
+        raise _unusable(store, error) from error
+
+
+def _check(outputs: Sequence[Output], store: Path) -> None:
+    mine = (store / MARK).exists()
+    if ((store / STORE).exists() and not mine) or store.resolve() in [output.directory for output in outputs]:
+        raise UserError(f"--store {store}: holds a store that is not a merged one: name a new folder")
+    if odd := [char for char in "?#%" if char in str(store)]:
+        raise UserError(f"--store {store}: must be a path without {odd[0]}, which MLflow's addresses can't hold")
+
+
+def _unusable(store: Path, why: object) -> UserError:
+    return UserError(f"{store}: cannot hold the merged store: {why}; remove it, or name another one with --store DIR")
 
 
 def _make(file: Path) -> None:
-    if not file.exists():
-        from trialmaker.tracking import database  # MLflow takes a while to import
+    """Make it, or bring it to the schema of another MLflow, which was installed since."""
+    version, mark = importlib.metadata.version("mlflow"), file.with_name(MARK)
+    if file.exists() and mark.read_text() == version:
+        return
+    from trialmaker.tracking import database  # MLflow takes a while to import
 
-        database.make(file)
+    try:
+        (database.migrate if file.exists() else database.make)(file)
+    except database.DatabaseError as error:
+        raise _unusable(file.parent, error) from error
+    mark.write_text(version)
 
 
 class _Merge:
@@ -79,13 +101,14 @@ class _Merge:
         self.connection, self.store = connection, store
         for setting in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -262144", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {setting}")
-        connection.executescript(BOOKS)
+        connection.executescript(tables.BOOKS)
         self.revision = str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
         connection.create_function("is_there", 1, tables.is_there)
 
-    def run(self, outputs: Sequence[Output]) -> Merged:
+    def run(self, outputs: Sequence[Output], forget: bool) -> Merged:
         skipped = []
-        self._forget([f"{output.database}" for output in outputs])
+        if forget:
+            self._forget([f"{output.database}" for output in outputs])
         with progress_bar(text="outputs", total=len(outputs), unit=" outputs", delay_seconds=1) as bar:
             for output in outputs:
                 try:
@@ -93,16 +116,19 @@ class _Merge:
                 except UnreadableError as error:
                     skipped.append(Skipped(output.database, str(error)))
                 bar.update()
-        counts: dict[str, int] = dict(
-            self._rows("SELECT database, count(*) FROM trialmaker_source_runs GROUP BY database")
-        )
+        self._label(outputs)
+        query = "SELECT database, count(*) FROM trialmaker_source_runs GROUP BY database"
+        counts: dict[str, int] = dict(self._rows(query))
         labels = {output.label: output for output in outputs}
         runs = {label: counts.get(str(output.database), 0) for label, output in labels.items()}
         return Merged(self.store, labels, runs, skipped)
 
     def _bring(self, output: Output) -> None:
         """All of an output that is not there yet."""
-        stamp = _stamp(output)
+        try:
+            stamp = _stamp(output)
+        except OSError as error:
+            raise UnreadableError(error.strerror) from error
         if [(stamp,)] == self._rows("SELECT stamp FROM trialmaker_sources WHERE database = ?", str(output.database)):
             return
         with opened(output.database, self.revision) as uri:
@@ -112,34 +138,35 @@ class _Merge:
             except sqlite3.DatabaseError as error:
                 self.connection.rollback()
                 if error.sqlite_errorname in OURS:
-                    raise UserError(f"{self.store}: cannot hold the merged store: {error}") from error
+                    raise
                 raise UnreadableError(f"{error}") from error
             finally:
                 self.connection.execute("DETACH source")
 
     def _copy(self, output: Output, stamp: str) -> None:
+        database = str(output.database)
         self.connection.create_function("relocated", 1, Relocation(output.directory))
         self.connection.execute("BEGIN IMMEDIATE")
-        for statement in tables.statements(self._columns):
-            self.connection.execute(statement)
-        database = str(output.database)
         gone = self._rows(
             "SELECT run_uuid FROM trialmaker_source_runs WHERE database = ? EXCEPT SELECT run_uuid FROM source.runs",
             database,
         )
         self.connection.execute("DELETE FROM trialmaker_source_runs WHERE database = ?", (database,))
-        self.connection.execute("INSERT INTO trialmaker_source_runs SELECT ?, run_uuid FROM source.runs", (database,))
         self._remove(run for (run,) in gone)
-        self.connection.execute(
-            "INSERT INTO tags (key, value, run_uuid) SELECT ?, ?, run_uuid FROM source.runs WHERE true "
-            "ON CONFLICT DO UPDATE SET value = excluded.value",
-            (OUTPUT_TAG, output.label),
-        )
+        for statement in tables.statements(self._columns):
+            self.connection.execute(statement, {"database": database} if ":database" in statement else ())
         self.connection.execute("REPLACE INTO trialmaker_sources VALUES (?, ?)", (database, stamp))
         self.connection.commit()
 
+    def _label(self, outputs: Sequence[Output]) -> None:
+        """Have each run say which output it is from; labels change when outputs join."""
+        self.connection.execute("CREATE TEMP TABLE labels (database TEXT PRIMARY KEY, label TEXT)")
+        pairs = [(str(output.database), output.label) for output in outputs]
+        self.connection.executemany("INSERT INTO labels VALUES (?, ?)", pairs)
+        self.connection.execute(LABELS)
+        self.connection.execute("DROP TABLE temp.labels")
+
     def _forget(self, databases: Sequence[str]) -> None:
-        """Runs of outputs that are no longer asked for."""
         held = {name for (name,) in self._rows("SELECT database FROM trialmaker_sources")}
         self.connection.execute("BEGIN IMMEDIATE")
         for database in held - set(databases):
@@ -156,15 +183,16 @@ class _Merge:
                 for statement in tables.REMOVAL:
                     self.connection.execute(statement, {"run": run})
 
-    def _columns(self, schema: str, table: str) -> list[str]:
-        return [name for (name,) in self._rows(f"SELECT name FROM pragma_table_info('{table}', '{schema}')")]
+    def _columns(self, table: str) -> list[str]:
+        return [name for (name,) in self._rows(f"SELECT name FROM pragma_table_info('{table}', 'source')")]
 
     def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(query, values).fetchall()
 
 
 def _stamp(output: Output) -> str:
-    """Differs when an output's store was written to, or another one took its place."""
+    """Differs when an output's store was written to, another one took its place, or its artifacts arrived."""
     files = [output.database, Path(f"{output.database}-wal")]
     stats = [path.stat() for path in files if path.exists()]
-    return " ".join(f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
+    folders = [str((output.directory / name).is_dir()) for name in ROOTS]
+    return " ".join([*(f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}" for stat in stats), *folders])

@@ -1,6 +1,7 @@
 """Where outputs lie: folders that hold an MLflow store."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,10 @@ from pathlib import Path
 from trialmaker.errors import UserError
 
 STORE = "mlflow.db"
-MOST_LEVELS = 4  # below a folder that is named
-NOT_ENTERED = {"mlartifacts", "mlruns", "model", "logs", "tensorboard", "checkpoints", "studies", "node_modules"}
-FILE_STORE = (
-    "an MLflow file store: mlflow migrate-filestore --source {0} --target sqlite:///{1} makes one that can be read"
-)
+MARK = ".comparison"  # a file beside a merged store, which is no output
+MOST_LEVELS = 6  # below a folder that is named
+NOT_ENTERED = {"mlartifacts", "mlruns", "node_modules"}
+FILE_STORE = "an MLflow file store: to make one of it: mlflow migrate-filestore --source {0} --target sqlite:///{1}"
 
 
 @dataclass(frozen=True)
@@ -53,43 +53,50 @@ def find(places: Sequence[Path]) -> tuple[list[Output], list[Skipped]]:
     Raises:
         UserError: there is no such place, one line for each.
     """
-    if missing := [place for place in places if not place.exists()]:
+    if missing := [place for place in places if not os.path.lexists(place)]:
         raise UserError(*(f"{place}: there is no such directory" for place in missing))
     databases: dict[Path, None] = {}
     skipped = []
     for place in places:
-        found = [place] if place.is_file() else list(_below(place.absolute(), MOST_LEVELS))
-        databases |= dict.fromkeys(path.resolve() for path in found if path.is_file())
-        skipped += [Skipped(path, _file_store(path)) for path in found if path.is_dir()]
+        found = list(_below(place.absolute(), MOST_LEVELS)) if not place.is_file() else [place]
+        databases |= dict.fromkeys(path.resolve() for path in found if isinstance(path, Path))
+        skipped += [one for one in found if isinstance(one, Skipped)]
         if not found:
             skipped.append(Skipped(place, f"holds no {STORE}, so no job's output"))
     return [Output(path, label) for path, label in zip(databases, _labels(list(databases)), strict=True)], skipped
 
 
-def _below(folder: Path, levels: int) -> Iterator[Path]:
-    """Stores, and the old kind of store, which is a folder."""
-    if (folder / STORE).is_file():
-        yield folder / STORE
-    elif any((folder / "mlruns").glob("*/meta.yaml")):
-        yield folder / "mlruns"
-    elif levels:
+def _below(folder: Path, levels: int) -> Iterator[Path | Skipped]:
+    """Stores, the old kind of store, and folders that can't be entered; those that vanish meanwhile are none."""
+    try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and entry.name not in NOT_ENTERED)
-        for name in names:
-            if not name.startswith("."):
-                yield from _below(folder / name, levels - 1)
-
-
-def _file_store(folder: Path) -> str:
-    return FILE_STORE.format(folder, folder.parent / STORE)
+            names = {entry.name: entry.is_dir() for entry in entries}
+        if STORE in names:
+            yield from [] if MARK in names else [folder / STORE]
+        elif "mlruns" in names and any((folder / "mlruns").glob("*/meta.yaml")):
+            yield Skipped(folder / "mlruns", FILE_STORE.format(folder / "mlruns", folder / STORE))
+        elif levels:
+            for name in sorted(name for name, is_folder in names.items() if is_folder and name not in NOT_ENTERED):
+                if not name.startswith("."):
+                    yield from _below(folder / name, levels - 1)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield Skipped(folder, f"cannot be looked into: {error.strerror}")
 
 
 def _labels(databases: Sequence[Path]) -> list[str]:
     """The shortest ends of their folders' paths that tell them apart."""
-    parts = [path.parent.parts for path in databases]
-    if len(parts) == 1:
-        return ["/".join([part for part in parts[0] if part != "output"][-1:])]
-    shared = len(Path(os.path.commonpath([path.parent for path in databases])).parts)
-    labels = ["/".join(part[shared:]) or part[-1] for part in parts]
+    if not databases:
+        return []
+    folders = [path.parent for path in databases]
+    shared = len(Path(os.path.commonpath(folders)).parts) if len(set(folders)) > 1 else 0
+    labels = ["/".join(folder.parts[shared:] if shared else folder.parts[-2:]) or folder.name for folder in folders]
     shorter = [label.removesuffix("/output") for label in labels]
-    return shorter if len(set(shorter)) == len(labels) else labels
+    labels = shorter if len(set(shorter)) == len(set(labels)) else labels
+    if not shared:
+        labels = [label.rpartition("/")[2] for label in labels]
+    repeated = {label for label, count in Counter(labels).items() if count > 1}
+    return [
+        f"{label}/{path.name}" if label in repeated else label for label, path in zip(labels, databases, strict=True)
+    ]

@@ -12,7 +12,10 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
+
+import psutil
 
 from trialmaker.comparing.outputs import STORE
 from trialmaker.comparing.runs import Run
@@ -23,10 +26,16 @@ FIRST_PORT, LAST_PORT = 5000, 5099
 MOST_COMPARED = 10  # runs on one page
 PATIENCE_SECONDS = 120.0  # until the server answers
 SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # to this machine no proxy leads
 
 
 def compared(runs: Sequence[Run]) -> list[Run]:
-    """The runs worth a first look: the best of each output; of one output alone, its best. At most ten, best first."""
+    """The runs worth a first look: the best of each output; of one output alone, its best. At most ten, best first.
+
+    Args:
+        runs: of one experiment and objective.
+    """
     ranked = sorted((run for run in runs if run.best is not None and not run.is_study), key=lambda run: run.rank)
     first = {run.output: run for run in reversed(ranked)}
     chosen = list(first.values()) if len(first) > 1 else ranked
@@ -51,13 +60,23 @@ def free_port(wanted: int | None) -> int:
     Raises:
         UserError: it is taken.
     """
+    if wanted is not None and not 1 <= wanted <= 65535:
+        raise UserError(f"--port {wanted}: must be 1 to 65535")
+    reason = ""
     for port in [wanted] if wanted else range(FIRST_PORT, LAST_PORT + 1):
-        with socket.socket() as probe, suppress(OSError):
+        with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            return port
-    taken = f"--port {wanted}" if wanted else f"ports {FIRST_PORT} to {LAST_PORT}"
-    raise UserError(f"{taken}: taken by another program on this machine; --port N names a free one")
+            try:
+                probe.bind((HOST, port))
+                return port
+            except OSError as error:
+                reason = str(error.strerror).lower()
+    which = f"--port {wanted}" if wanted else f"ports {FIRST_PORT} to {LAST_PORT}"
+    raise UserError(f"{which}: cannot be listened on: {reason}; --port N names another")
+
+
+class ServerError(Exception):
+    """MLflow's server ended, or does not answer; with the end of its log."""
 
 
 class Server:
@@ -67,11 +86,12 @@ class Server:
         self.log, self.port = store / "server.log", port
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store / STORE}"]
         command += ["--artifacts-destination", str(store / "mlartifacts"), "--host", HOST, "--port", str(port)]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--workers", "1"],
                 cwd=store,
-                env=os.environ | SETTINGS,
+                env=inherited | SETTINGS,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -82,6 +102,8 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for impatient in SIGNALS:
+            signal.signal(impatient, signal.SIG_IGN)
         for way in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, way)
@@ -90,24 +112,39 @@ class Server:
 
     def wait_until_ready(self) -> None:
         """Raises:
-        RuntimeError: it ended, or does not answer; with the end of its log.
+        ServerError: it ended, or does not answer.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
             with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                urllib.request.urlopen(f"http://{HOST}:{self.port}/health", timeout=5).close()
-                return
+                DIRECT.open(f"http://{HOST}:{self.port}/health", timeout=5).close()
+                if self._listens():
+                    return
             time.sleep(0.1)
-        raise RuntimeError(f"MLflow's server does not answer; {self.log} ends with:\n{self.log.read_text()[-2000:]}")
+        raise ServerError(self._last_words("does not answer"))
 
-    def serve(self, refresh: Callable[[], None], every_seconds: float | None) -> int:
+    def _listens(self) -> bool:
+        """Whether it is this server that answers, and not another one on its port."""
+        with suppress(psutil.Error):
+            mine = psutil.Process(self.process.pid)
+            for process in (mine, *mine.children(recursive=True)):
+                listening = [one for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+                if self.port in [one.laddr.port for one in listening]:
+                    return True
+        return False
+
+    def _last_words(self, what: str) -> str:
+        return f"MLflow's server {what}; {self.log} ends with:\n{self.log.read_text(errors='replace')[-2000:]}"
+
+    def serve(self, refresh: Callable[[], None], every_seconds: float | None) -> NoReturn:
         """Until it ends, bring the store up to date every so often; never for None.
 
-        Returns:
-            its exit code.
+        Raises:
+            ServerError: it ended.
         """
         while True:
             try:
-                return self.process.wait(timeout=every_seconds)
+                self.process.wait(timeout=every_seconds)
+                raise ServerError(self._last_words(f"ended with exit code {self.process.returncode}"))
             except subprocess.TimeoutExpired:
                 refresh()

@@ -35,15 +35,16 @@ class Relocation:
         return self.directory.joinpath(*parts[at:]).as_uri()
 
     def _cut(self, parts: tuple[str, ...]) -> int | None:
-        """Where in an address the part begins that exists here."""
-        named = [at for at, part in enumerate(parts) if part in ROOTS]
-        for at in named:
-            if (self.directory / parts[at]).is_dir():
+        """Where in an address the part begins that exists here: the longest that does. Of a run that left no files
+        none does; then the folder beside the store decides."""
+        for at in range(parts[0] == "/", len(parts)):
+            telling = len(parts) - at > 1 or parts[at] in ROOTS
+            if telling and self.directory.joinpath(*parts[at:]).exists():
                 return at
-        for at in range(1, len(parts)):
-            if self.directory.joinpath(*parts[at:]).exists():
-                return at
-        return None
+        if Path(*parts).exists():
+            return None
+        named = [at for at, part in enumerate(parts) if part in ROOTS and (self.directory / part).is_dir()]
+        return named[-1] if named else None
 
 
 def _parts(address: str) -> tuple[str, ...]:

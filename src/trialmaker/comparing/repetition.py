@@ -19,6 +19,7 @@ GROUPS = ("data", "model", "optimizer", "schedule", "augment")
 HERE = {"output", "tracking.uri"}  # where a run's files go is this machine's affair
 MATTERS = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # to what comes out
 TIMES = re.compile(r"system/|.*seconds|.*per_second")  # metrics that never come out the same
+SUMMARY = re.compile(r"best_|test_")
 Points = Mapping[str, Sequence[tuple[int, float]]]
 
 
@@ -127,16 +128,18 @@ def _versions(recorded: str) -> Iterator[str]:
     then = dict(line.lower().replace("_", "-").split("==", 1) for line in recorded.splitlines() if "==" in line)
     for name in MATTERS:
         now = importlib.metadata.version(name)
-        if then.get(name, now) != now:
-            yield f"{name}: {then[name]} then, {now} now"
+        if then.get(name) != now:
+            yield f"{name}: {then.get(name, 'not installed')} then, {now} now"
 
 
-def verdict(then: Points, now: Points) -> tuple[bool, list[str]]:
+def verdict(run: Run, then: Points, now: Points) -> tuple[bool, list[str]]:
     """Whether all metrics came out the same, and the lines that say so; times, which never do, are left out.
 
-    Of a run that was ended early, only the steps that it had count.
+    Of a run that was ended early, only the epochs that it had count, and not what it was best at until then.
     """
-    names = [name for name in then if not TIMES.match(name)]
+    names = [name for name in then if not TIMES.match(name) and (run.status == "FINISHED" or not SUMMARY.match(name))]
+    if run.tags.get("trialmaker.trial_state") == "PRUNED" and max(_steps(then), default=0) <= 1:
+        return False, ["nothing to compare: the trial was pruned in its first epoch"]
     lines = [f"{name}: not measured now" for name in names if name not in now]
     pairs = []
     for name in names:
@@ -149,7 +152,7 @@ def verdict(then: Points, now: Points) -> tuple[bool, list[str]]:
     for step, name, old, new in different:
         if name not in first:
             first.add(name)
-            lines.append(f"{name}: differs from step {step} on: {old:.6g} then, {new:.6g} now")
+            lines.append(f"{name}: differs from step {step} on: {old!r} then, {new!r} now")
     if not lines:
         return bool(pairs), [
             f"the same: {len(pairs)} values of {len(names)} metrics, bit for bit"
@@ -157,6 +160,10 @@ def verdict(then: Points, now: Points) -> tuple[bool, list[str]]:
             else "nothing to compare: the run had no metrics"
         ]
     return False, lines
+
+
+def _steps(points: Points) -> Iterator[int]:
+    yield from (step for name in ("val_loss", "val_accuracy") for step, _ in points.get(name, ()))
 
 
 def _folder(run: Run) -> Path:

@@ -1,16 +1,21 @@
 """A comparison as one HTML file that needs no server and no network."""
 
 import html
+import itertools
 from collections.abc import Mapping, Sequence
 from string import Template
 from urllib.parse import urlsplit
 
+import plotly.colors
 import plotly.graph_objects as go
 import plotly.io
 
 from trialmaker.comparing.runs import Run
 from trialmaker.comparing.table import Table, Value, differing, shown, value_of
+from trialmaker.comparing.tables import is_there
 
+COLORS = plotly.colors.qualitative.Dark24
+MOST_AXES = 10  # of parallel coordinates; more overlap
 MOST_CURVES = 20  # the best runs'; more cannot be told apart
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title>
@@ -21,7 +26,7 @@ th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left 
 td.number { text-align: right; font-variant-numeric: tabular-nums } tr:hover { background: #f4f6fa }
 </style></head><body>
 <h1>$title</h1>
-<h2>Runs</h2><p>Best first; a run's name opens the folder of its artifacts.</p><div class="wide">$table</div>
+<h2>Runs</h2><p>A run's name opens the folder of its artifacts.</p><div class="wide">$table</div>
 $figures
 </body></html>
 """)
@@ -57,12 +62,12 @@ def curves(
 ) -> go.Figure:
     """One metric by epoch, a line a run."""
     figure = go.Figure(layout={"title": {"text": name}, "template": "plotly_white", "height": 420})
-    figure.update_xaxes(title="epoch")
-    for run in runs:
+    figure.update_xaxes(title="epoch", tickformat="d", nticks=12)
+    for run, color in zip(runs, itertools.cycle(COLORS)):
         if points := histories[run.run_id].get(name):
             steps, values = zip(*points, strict=True)
-            label = f"{run.output} {run.name}".strip()
-            figure.add_scatter(x=steps, y=values, mode="lines+markers", name=html.escape(label))
+            label = html.escape(f"{run.output} {run.name}".strip(), quote=False)
+            figure.add_scatter(x=steps, y=values, mode="lines+markers", name=label, line={"color": color})
     return figure
 
 
@@ -72,7 +77,8 @@ def coordinates(runs: Sequence[Run], digests: Mapping[str, str]) -> go.Figure | 
     names = differing(ranked, digests)
     if len(ranked) < 2 or not names:
         return None
-    axes = [_axis(name, [value_of(run, name, digests) for run in ranked]) for name in [*names, "best"]]
+    common = sorted(names, key=lambda name: sum(value_of(run, name, digests) is None for run in ranked))[:MOST_AXES]
+    axes = [_axis(name, [value_of(run, name, digests) for run in ranked]) for name in [*common, "best"]]
     best = [run.best for run in ranked]
     figure = go.Figure(go.Parcoords(dimensions=axes, line={"color": best, "colorscale": "Viridis", "showscale": True}))
     figure.update_layout(
@@ -87,7 +93,9 @@ def _axis(name: str, values: Sequence[Value]) -> dict[str, object]:
     if all(isinstance(value, float | int) for value in values):
         return {"label": label, "values": values}
     texts = [shown(value) for value in values]
-    places = {text: at for at, text in enumerate(sorted(set(texts)))}
+    numbers = {shown(value): value for value in values if isinstance(value, float | int)}
+    ordered = sorted(set(texts), key=lambda text: (text not in numbers, numbers.get(text, 0.0), text))
+    places = {text: at for at, text in enumerate(ordered)}
     ticks = {"tickvals": list(places.values()), "ticktext": [html.escape(text[:24]) for text in places]}
     return {"label": label, "values": [places[text] for text in texts], **ticks}
 
@@ -96,7 +104,8 @@ def _table(table: Table, runs: Sequence[Run]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
     rows = []
     for row, run in zip(table.rows, runs, strict=True):
-        cells = [f'<td><a href="{html.escape(_link(run.artifacts))}">{html.escape(shown(row[0]))}</a></td>']
+        name, link = html.escape(shown(row[0])), _link(run.artifacts)
+        cells = [f'<td><a href="{html.escape(link)}">{name}</a></td>' if link else f"<td>{name}</td>"]
         for value in row[1:]:
             kind = ' class="number"' if isinstance(value, float | int) else ""
             cells.append(f"<td{kind}>{html.escape(shown(value))}</td>")
@@ -105,5 +114,5 @@ def _table(table: Table, runs: Sequence[Run]) -> str:
 
 
 def _link(address: str) -> str:
-    """A folder's address; nothing that a browser would run."""
-    return address if urlsplit(address).scheme in ("file", "http", "https") else "#"
+    """A folder's address, where there is one; nothing that a browser would run."""
+    return address if urlsplit(address).scheme in ("file", "http", "https") and is_there(address) else ""

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from trialmaker.comparing.merging import OUTPUT_TAG
 from trialmaker.comparing.outputs import STORE
 from trialmaker.objective import Objective
 
 TEST_METRIC = "test_accuracy"
-HISTORY = "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ? AND NOT is_nan ORDER BY step, timestamp"
+FINITE = "NOT is_nan AND abs(value) < 1.797e308"  # MLflow writes an infinite value as the largest number
+HISTORY = f"SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ? AND {FINITE} ORDER BY step, timestamp"
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,13 @@ class Run:
         return "trialmaker.study" in self.tags
 
     @property
+    def peers(self) -> tuple[str, str, str]:
+        """Runs with the same are ranked among each other: one experiment, one objective."""
+        return self.experiment, self.objective.name, self.objective.direction
+
+    @property
     def rank(self) -> tuple[bool, float]:
-        """Sorts the best first, and those without a best value last."""
+        """Sorts the best of its peers first, and those without a best value last."""
         if self.best is None:
             return True, 0.0
         return False, -self.best if self.objective.direction == "maximize" else self.best
@@ -74,10 +81,10 @@ class Run:
 
 def load(store: Path) -> list[Run]:
     """All runs that are not deleted, oldest first."""
-    with closing(sqlite3.connect(f"file:{store / STORE}?mode=ro", uri=True, timeout=60)) as connection:
+    with _opened(store) as connection:
         params = _by_run(connection.execute("SELECT run_uuid, key, value FROM params"))
         tags = _by_run(connection.execute("SELECT run_uuid, key, value FROM tags"))
-        metrics = _by_run(connection.execute("SELECT run_uuid, key, value FROM latest_metrics WHERE NOT is_nan"))
+        metrics = _by_run(connection.execute(f"SELECT run_uuid, key, value FROM latest_metrics WHERE {FINITE}"))
         rows = connection.execute(
             "SELECT run_uuid, r.name, e.name, experiment_id, status, start_time, end_time, artifact_uri "
             "FROM runs r JOIN experiments e USING (experiment_id) WHERE r.lifecycle_stage = 'active' "
@@ -87,7 +94,7 @@ def load(store: Path) -> list[Run]:
         for run_id, name, experiment, number, status, start, end, artifacts in rows:
             objective = params[run_id].get("objective", "val_accuracy")
             best = metrics[run_id].get(f"best_{objective}")
-            if best is None and objective in metrics[run_id]:  # it ended early
+            if best is None and params[run_id]:  # it ended early
                 best = _best(connection, run_id, objective, params[run_id].get("direction", "maximize"))
             runs.append(
                 Run(
@@ -111,7 +118,7 @@ def load(store: Path) -> list[Run]:
 def histories(store: Path, runs: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """(step, value) pairs in order, by run and metric."""
     found: dict[str, dict[str, list[tuple[int, float]]]] = {run: {} for run in runs}
-    with closing(sqlite3.connect(f"file:{store / STORE}?mode=ro", uri=True, timeout=60)) as connection:
+    with _opened(store) as connection:
         for run in runs:
             for name in names:
                 if rows := connection.execute(HISTORY, (run, name)).fetchall():
@@ -121,7 +128,7 @@ def histories(store: Path, runs: Sequence[str], names: Sequence[str]) -> dict[st
 
 def data_digests(store: Path) -> dict[str, str]:
     """Of the examples that each run was trained on, by run."""
-    with closing(sqlite3.connect(f"file:{store / STORE}?mode=ro", uri=True, timeout=60)) as connection:
+    with _opened(store) as connection:
         return dict(
             connection.execute(
                 "SELECT i.destination_id, d.digest FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id "
@@ -130,10 +137,15 @@ def data_digests(store: Path) -> dict[str, str]:
         )
 
 
-def _best(connection: sqlite3.Connection, run: str, metric: str, direction: str) -> float:
+def _best(connection: sqlite3.Connection, run: str, metric: str, direction: str) -> float | None:
     most = "max" if direction == "maximize" else "min"
-    query = f"SELECT {most}(value) FROM metrics WHERE run_uuid = ? AND key = ? AND NOT is_nan"
-    return float(connection.execute(query, (run, metric)).fetchone()[0])
+    query = f"SELECT {most}(value) FROM metrics WHERE run_uuid = ? AND key = ? AND {FINITE}"
+    found: float | None = connection.execute(query, (run, metric)).fetchone()[0]
+    return found
+
+
+def _opened(store: Path) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(f"file:{quote(str(store / STORE))}?mode=ro", uri=True, timeout=60))
 
 
 def _by_run(rows: Iterable[tuple[str, str, object]]) -> defaultdict[str, dict]:  # type: ignore[type-arg]

@@ -12,6 +12,7 @@ from trialmaker.comparing.runs import TEST_METRIC, Run
 from trialmaker.comparing.table import DIGEST, PLACES, Table, Value, differing, value_of
 from trialmaker.errors import UserError
 
+EQUAL = 1e-6  # of the values: metrics come from float32
 LEVEL = 0.05  # below which a difference is called more than chance
 
 
@@ -45,7 +46,7 @@ class Comparison:
 
     Args:
         seeds: how many both have.
-        difference: the best's mean less the other's over these.
+        difference: by how much the best is better than the other over these; negative where it is worse.
         low, high: its 95 % confidence interval; NaN for fewer than two seeds.
         p: of so great a difference by chance, corrected for the number of pairs; 1 for fewer than two seeds.
     """
@@ -65,23 +66,48 @@ class Comparison:
         size = f"by {abs(self.difference):.4f} on {self.seeds} common seeds"
         certainty = f"95 % interval {self.low:+.4f} to {self.high:+.4f}, p = {self.p:.2g}"
         verdict = "better than chance" if self.p < LEVEL else "may be chance"
-        return f"{self.best.letter} is ahead of {self.other.letter} {size}: {verdict} ({certainty})"
+        if not self.difference:
+            return f"{both} are equal on {self.seeds} common seeds"
+        order = (self.best, self.other) if self.difference > 0 else (self.other, self.best)
+        return f"{order[0].letter} is ahead of {order[1].letter} {size}: {verdict} ({certainty})"
+
+
+def comparable(runs: Sequence[Run]) -> list[Run]:
+    """Those that are finished and say with which seed; a study and other programs' runs don't."""
+    return [run for run in runs if run.status == "FINISHED" and "seed" in run.params]
 
 
 def metric_of(runs: Sequence[Run]) -> str:
-    """What groups are compared by, unless a person says otherwise: the test metric where all have it."""
+    """What comparable runs are compared by, unless a person says otherwise: the test metric where all have it."""
     return TEST_METRIC if all(TEST_METRIC in run.metrics for run in runs) else "best"
 
 
+def is_maximized(metric: str, runs: Sequence[Run]) -> bool:
+    """Whether more of it is better.
+
+    Raises:
+        UserError: it is the best value of different objectives.
+    """
+    if metric != "best":
+        return not ("loss" in metric or "seconds" in metric)
+    objectives = {(run.objective.name, run.objective.direction) for run in runs}
+    if len(objectives) > 1:
+        names = ", ".join(sorted(name for name, _ in objectives))
+        raise UserError(
+            f"--seeds: the runs have different objectives, {names}: choose with --where objective=… or --metric"
+        )
+    return all(direction == "maximize" for _, direction in objectives)
+
+
 def groups(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping[str, str]) -> list[Group]:
-    """The finished runs by all that their results depend on except the seed; the best mean first.
+    """Comparable runs by all that their results depend on except the seed; the best mean first.
 
     Raises:
         UserError: none has the metric.
     """
-    done = [run for run in runs if run.status == "FINISHED" and value_of(run, metric, digests) is not None]
+    done = [run for run in runs if value_of(run, metric, digests) is not None]
     if not done:
-        raise UserError(f"{metric}: no finished run has it")
+        raise UserError(f"{metric}: no finished run with a seed has it")
     parted: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in done:
         same = frozenset(item for item in run.params.items() if item[0] not in PLACES | {"seed"})
@@ -95,14 +121,17 @@ def groups(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping
     return [replace(group, letter=_letter(at)) for at, group in enumerate(found)]
 
 
-def with_best(found: Sequence[Group]) -> list[Comparison]:
+def with_best(found: Sequence[Group], *, maximize: bool) -> list[Comparison]:
     """Each other group beside the best.
 
     A paired t test over common seeds, since one seed gives one split of the work and one order of the data to both
     (Bouthillier et al. 2021, https://arxiv.org/abs/2103.03098, section 5); p values by Holm's method over all pairs of
     groups, since the best was chosen among them (Holm 1979).
     """
-    pairs = {(a, b): _paired(found[a], found[b]) for a, b in itertools.combinations(range(len(found)), 2)}
+    pairs = {
+        (a, b): _paired(found[a], found[b], 1 if maximize else -1)
+        for a, b in itertools.combinations(range(len(found)), 2)
+    }
     worst = 0.0
     corrected = {}
     for rank, (pair, one) in enumerate(sorted(pairs.items(), key=lambda item: item[1].p)):
@@ -111,27 +140,31 @@ def with_best(found: Sequence[Group]) -> list[Comparison]:
     return [corrected[0, other] for other in range(1, len(found))]
 
 
-def _paired(a: Group, b: Group) -> Comparison:
+def _paired(a: Group, b: Group, sign: int) -> Comparison:
     seeds = [seed for seed in a.values if seed in b.values]
-    differences = [a.values[seed] - b.values[seed] for seed in seeds]
+    differences = [sign * (a.values[seed] - b.values[seed]) for seed in seeds]
     mean = statistics.mean(differences) if seeds else float("nan")
     if len(seeds) < 2:
         return Comparison(a, b, len(seeds), mean, float("nan"), float("nan"), 1.0)
-    if len(set(differences)) == 1:  # no spread to compare with: the chance that all signs agree
-        p = 2 / 2 ** len(seeds) if mean else 1.0
+    size = max(abs(value) for group in (a, b) for value in group.values.values())
+    if max(differences) - min(differences) <= EQUAL * size:  # no spread to compare with: the chance that signs agree
+        p = 2 / 2 ** len(seeds) if abs(mean) > EQUAL * size else 1.0
         return Comparison(a, b, len(seeds), mean, mean, mean, p)
     test = stats.ttest_1samp(differences, 0.0)
     interval = test.confidence_interval(0.95)
     return Comparison(a, b, len(seeds), mean, float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def table(found: Sequence[Group], metric: str) -> Table:
-    """One row a group."""
+def table(found: Sequence[Group], metric: str, comparisons: Sequence[Comparison] = ()) -> Table:
+    """One row a group, with how it compares to the best where ``comparisons`` are given."""
     columns = ["group", "configuration", "seeds", f"mean {metric}", "spread", "lowest", "highest"]
+    columns += ["behind best", "interval low", "interval high", "p"] if comparisons else []
     rows: list[list[Value]] = []
+    beside = {one.other.letter: [one.difference, one.low, one.high, one.p] for one in comparisons if one.seeds > 1}
     for group in found:
         values = group.values.values()
-        rows.append([group.letter, group.name, len(values), group.mean, group.spread, min(values), max(values)])
+        row: list[Value] = [group.letter, group.name, len(values), group.mean, group.spread, min(values), max(values)]
+        rows.append([*row, *beside.get(group.letter, [None] * 4)] if comparisons else row)
     return Table(columns, rows)
 
 

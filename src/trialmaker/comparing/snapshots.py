@@ -100,6 +100,6 @@ def _migrated(uri: str, copy: Path) -> str:
             source.backup(target)
     try:
         database.migrate(copy)
-    except database.UnknownRevisionError as error:
-        raise UnreadableError(f"was written by a newer MLflow: {error}") from error
+    except database.DatabaseError as error:
+        raise UnreadableError(str(error)) from error
     return f"file:{quote(str(copy))}"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ Value = str | float | None
 PLACES = {"output", "data.directory", "data.download", "tracking.uri", "tracking.experiment"}
 DIGEST = "data.digest"  # what they say of the data instead
 FIELDS = ("run", "id", "best", "seconds", "output", "experiment", "status", DIGEST)
-CONDITION = re.compile(r"\s*([^=!<>~]+?)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s*")
+CONDITION = re.compile(r"\s*([^=!<>~]+?)\s*(!=|<=|>=|==|=|<|>|~)\s*(?![=<>~])(.*?)\s*")
 OPERATORS = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -28,6 +29,7 @@ OPERATORS = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+MOST_LETTERS = 60  # of a value in a text table
 FORMATS = ("text", "csv", "json", "markdown")
 
 
@@ -43,7 +45,7 @@ class Table:
         return {"text": self._text, "csv": self._csv, "json": self._json, "markdown": self._markdown}[name]()
 
     def _text(self) -> str:
-        cells = [list(self.columns), *([shown(value) for value in row] for row in self.rows)]
+        cells = [list(self.columns), *([_clipped(shown(value)) for value in row] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         numbers = [all(isinstance(row[at], float | int | None) for row in self.rows) for at in range(len(self.columns))]
         lines = (
@@ -61,9 +63,8 @@ class Table:
         return text.getvalue().rstrip("\n")
 
     def _json(self) -> str:
-        return json.dumps(
-            [dict(zip(self.columns, row, strict=True)) for row in self.rows], indent=2, ensure_ascii=False
-        )
+        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
 
     def _markdown(self) -> str:
         cells = [
@@ -71,7 +72,15 @@ class Table:
             ["---"] * len(self.columns),
             *([shown(value) for value in row] for row in self.rows),
         ]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells)
+        return "\n".join(
+            "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line) + " |" for line in cells
+        )
+
+
+def _clipped(text: str) -> str:
+    """On one line, and not so long that others fall off the screen."""
+    text = " ".join(text.split())
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
 def shown(value: Value) -> str:
@@ -113,10 +122,10 @@ def value_of(run: Run, name: str, digests: Mapping[str, str]) -> Value:
     fields: dict[str, Value] = {"run": run.name, "id": run.run_id, "best": run.best, "seconds": run.seconds}
     fields |= {"output": run.output, "experiment": run.experiment, "status": run.status}
     fields |= {DIGEST: digests.get(run.run_id)}
-    for found in (fields, run.metrics, run.params, run.tags):
-        if name in found:
-            return _number(found[name])
-    return None
+    if name in fields:
+        return fields[name]
+    recorded = (group[name] for group in (run.metrics, run.params, run.tags) if name in group)
+    return _number(next(recorded, None))
 
 
 def name_of(typed: str, runs: Sequence[Run]) -> str:
@@ -127,30 +136,37 @@ def name_of(typed: str, runs: Sequence[Run]) -> str:
     """
     params = [*FIELDS, *dict.fromkeys(name for run in runs for name in run.params)]
     others = list(dict.fromkeys(name for run in runs for group in (run.metrics, run.tags) for name in group))
-    typed = SYNONYMS.get(typed, typed)
     ending = [name for name in params if _same(name.rpartition(".")[2], typed)]
     exact = [name for name in params if _same(name, typed)]
     measured = [name for name in others if _same(name, typed)]
     if found := exact or (ending if len(ending) == 1 else measured):
         return found[0]
+    if typed in SYNONYMS and not ending:
+        return name_of(SYNONYMS[typed], runs)
     hint = f"; it could be {' or '.join(ending)}" if ending else nearest(typed, [*params, *others])
     raise UserError(f"{typed}: no run has such a column, metric or parameter{hint}")
 
 
-def where(runs: Sequence[Run], condition: str, digests: Mapping[str, str]) -> list[Run]:
-    """The runs for which ``NAME OP VALUE`` holds; OP is one of ``= != < <= > >=`` and ``~``, contains.
+def where(runs: Sequence[Run], conditions: Sequence[str], digests: Mapping[str, str]) -> list[Run]:
+    """The runs for which all conditions hold, each ``NAME OP VALUE``.
+
+    OP is one of ``= != < <= > >=`` and ``~``, contains. A run without a value meets no condition on it.
 
     Raises:
-        UserError: it is no condition.
+        UserError: one is no condition, or names nothing.
     """
+    parted = [_condition(condition, runs) for condition in conditions]
+    return [run for run in runs if all(_holds(value_of(run, name, digests), sign, text) for name, sign, text in parted)]
+
+
+def _condition(condition: str, runs: Sequence[Run]) -> tuple[str, str, str]:
     parted = CONDITION.fullmatch(condition)
     if not parted:
         example = "--where 'test_accuracy>=0.98' or --where model.name=cnn"
         raise UserError(
             f"--where {condition}: expected NAME, one of {' '.join(OPERATORS)} ~ and a value, such as {example}"
         )
-    name, sign, text = name_of(parted[1], runs), parted[2], parted[3]
-    return [run for run in runs if _holds(value_of(run, name, digests), sign, text)]
+    return name_of(parted[1], runs), parted[2].replace("==", "="), parted[3]
 
 
 def _same(name: str, typed: str) -> bool:
@@ -163,6 +179,8 @@ def _holds(value: Value, sign: str, text: str) -> bool:
     wanted = _number(text)
     if sign == "~":
         return text in str(value)
+    if sign not in ("=", "!=") and isinstance(value, str) and not isinstance(wanted, str):
+        return False  # no number is neither more nor less than one
     pair: tuple[Any, Any] = (str(value), text) if isinstance(value, str) or isinstance(wanted, str) else (value, wanted)
     return bool(OPERATORS[sign](*pair))
 
@@ -170,4 +188,6 @@ def _holds(value: Value, sign: str, text: str) -> bool:
 def _number(value: Value) -> Value:
     if not isinstance(value, str) or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
         return value
-    return int(value) if re.fullmatch(r"[+-]?\d+", value) else float(value)
+    if re.fullmatch(r"[+-]?\d{1,18}", value):
+        return int(value)
+    return float(value) if math.isfinite(float(value)) else value

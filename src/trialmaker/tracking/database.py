@@ -1,6 +1,8 @@
-"""An MLflow store in SQLite: made, and brought up to date."""
+"""An MLflow store in SQLite: made, brought up to date, marked."""
 
 import logging
+import shutil
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,27 +12,37 @@ import mlflow.store.db.utils
 from alembic.util import CommandError
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from trialmaker.errors import UserError
 
 PRUNED_TAG = "trialmaker.pruned"
 
 
-class UnknownRevisionError(Exception):
-    """The store's schema is none that this MLflow knows."""
+class DatabaseError(Exception):
+    """A store can't be made or brought up to date; one line."""
 
 
 def make(file: Path) -> None:
-    """Make a store under another name first: MLflow's migrations take seconds, and cannot be gone on with after a kill.
+    """Make a store elsewhere first: MLflow's migrations take seconds, and cannot be gone on with after a kill.
 
     Two processes that make one at once break it too; call it under a lock. Artifacts go beside it.
+
+    Raises:
+        DatabaseError: it cannot be written.
     """
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    _be_quiet()
     for old in file.parent.glob(f".{file.name}.new*"):
         old.unlink()
     new = file.with_name(f".{file.name}.new")
-    SqlAlchemyStore(f"sqlite:///{new}", (file.parent / "mlartifacts").as_uri())._dispose_engine()
+    try:
+        with tempfile.TemporaryDirectory(prefix="trialmaker-") as folder:
+            plain = Path(folder, "new.db")  # no character in its path means something in an address
+            SqlAlchemyStore(f"sqlite:///{plain}", (file.parent / "mlartifacts").absolute().as_uri())._dispose_engine()
+            shutil.copyfile(plain, new)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise DatabaseError(_line(error)) from error
     new.rename(file)
 
 
@@ -38,15 +50,16 @@ def migrate(file: Path) -> None:
     """Bring a store's schema to that of this MLflow.
 
     Raises:
-        UnknownRevisionError: it is that of a newer one.
+        DatabaseError: it is that of a newer one, or is damaged.
     """
-    for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    engine = create_engine(f"sqlite:///{file}")
+    _be_quiet()
+    engine = create_engine(URL.create("sqlite", database=str(file)))
     try:
         mlflow.store.db.utils._upgrade_db(engine)
     except CommandError as error:
-        raise UnknownRevisionError(f"{error}; this is MLflow {mlflow.__version__}") from error
+        raise DatabaseError(f"was written by a newer MLflow: {error}; this is MLflow {mlflow.__version__}") from error
+    except (MlflowException, SQLAlchemyError) as error:
+        raise DatabaseError(f"cannot be brought up to date: {_line(error)}") from error
     finally:
         engine.dispose()
 
@@ -63,4 +76,14 @@ def mark_pruned(file: Path, run_id: str, models: Sequence[str]) -> None:
         for model in models:
             client.delete_logged_model(model)
     except MlflowException as error:
-        raise UserError(f"{file}: cannot be written: {' '.join(str(error).split())[:200]}") from error
+        raise UserError(f"{file}: cannot be written: {_line(error)}") from error
+
+
+def _be_quiet() -> None:
+    for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _line(error: Exception) -> str:
+    """SQLAlchemy's messages go on for many."""
+    return str(error).strip().splitlines()[0][:200]
