@@ -1,9 +1,7 @@
 """The page on which a person draws a digit, in a real browser."""
 
 import math
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +13,11 @@ from serving import Service, serving
 from trialmaker.data import digits
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from browsing import browser, kept
+
 SEVEN = [(0.25, 0.2), (0.75, 0.2), (0.45, 0.85)]
-KEPT = Path(os.environ.get("TRIALMAKER_SCREENSHOTS", ""))  # a folder, to look at what a person sees
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +28,8 @@ def service(published: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: no such program is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 900, "height": 640})
-        errors: list[str] = []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on("request", lambda request: errors.append(request.url) if "127.0.0.1" not in request.url else None)
+    with browser() as opened:
         yield opened
-        browser.close()
-        assert errors == []  # no mistakes, and nothing fetched from elsewhere
-
-
-def kept(page: Page, name: str) -> None:
-    if KEPT.name:
-        page.screenshot(path=KEPT / f"{name}.png")
 
 
 def draw(page: Page, points: list[tuple[float, float]]) -> None:

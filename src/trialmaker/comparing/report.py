@@ -62,7 +62,8 @@ def curves(
 ) -> go.Figure:
     """One metric by epoch, a line a run."""
     figure = go.Figure(layout={"title": {"text": name}, "template": "plotly_white", "height": 420})
-    figure.update_xaxes(title="epoch", tickformat="d", nticks=12)
+    longest = max((points[-1][0] for run in runs if (points := histories[run.run_id].get(name))), default=1)
+    figure.update_xaxes(title="epoch", dtick=-(-longest // 12))
     for run, color in zip(runs, itertools.cycle(COLORS)):
         if points := histories[run.run_id].get(name):
             steps, values = zip(*points, strict=True)
