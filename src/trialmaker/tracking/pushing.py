@@ -6,6 +6,7 @@ twice adds nothing, and a push that was interrupted goes on.
 
 import hashlib
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -55,6 +56,7 @@ class Pusher:
 
     def __init__(self, store: Path, server: str) -> None:
         _check(server)
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # of each try; the last one is told
         self.store, self.server = store, server
         self.source, self.target = MlflowClient(f"sqlite:///{store}"), MlflowClient(server)
         self.ids: dict[str, str] = {}  # of runs and models: there, by here
