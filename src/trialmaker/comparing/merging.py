@@ -99,6 +99,7 @@ def _make(file: Path) -> None:
 class _Merge:
     def __init__(self, connection: sqlite3.Connection, store: Path) -> None:
         self.connection, self.store = connection, store
+        self.is_changed = False
         for setting in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -262144", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {setting}")
         connection.executescript(tables.BOOKS)
@@ -117,6 +118,8 @@ class _Merge:
                     skipped.append(Skipped(output.database, str(error)))
                 bar.update()
         self._label(outputs)
+        if self.is_changed:  # without it, SQLite looks for a run's metric among all runs' metrics of that name
+            self.connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
         query = "SELECT database, count(*) FROM trialmaker_source_runs GROUP BY database"
         counts: dict[str, int] = dict(self._rows(query))
         labels = {output.label: output for output in outputs}
@@ -157,6 +160,7 @@ class _Merge:
             self.connection.execute(statement, {"database": database} if ":database" in statement else ())
         self.connection.execute("REPLACE INTO trialmaker_sources VALUES (?, ?)", (database, stamp))
         self.connection.commit()
+        self.is_changed = True
 
     def _label(self, outputs: Sequence[Output]) -> None:
         """Have each run say which output it is from; labels change when outputs join."""
