@@ -3,7 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-MODEL_OUTPUT := $(or $(AI_ROOT),$(if $(wildcard /opt/ai),/opt/ai,workspace))/output
 
 .PHONY: train test lint format ui bench requirements
 .DELETE_ON_ERROR:
@@ -23,11 +22,11 @@ format: $(VENV)/development
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-ui: $(VENV)/runtime  ## MLflow's UI on http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true $(RUN) -m mlflow ui --backend-store-uri sqlite:///$(abspath $(MODEL_OUTPUT))/mlflow.db
+ui: $(VENV)/runtime  ## MLflow's UI over this project's output
+	$(RUN) -m trialmaker ui --watch
 
 bench: $(VENV)/runtime
-	for name in epoch start tracking_cost memory accuracy sweep hyperband bookkeeping serving; do $(RUN) benchmarks/$$name.py || exit 1; done
+	for name in epoch start tracking_cost memory accuracy sweep hyperband bookkeeping serving comparison; do $(RUN) benchmarks/$$name.py || exit 1; done
 
 requirements: $(VENV)/development  ## freeze what pyproject.toml allows
 	$(RUN) -m pip install --quiet uv

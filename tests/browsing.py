@@ -1,16 +1,16 @@
 """A real browser, and what is kept of what it shows."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from entry import PROJECT
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-KEPT = Path(os.environ.get("TRIALMAKER_SCREENSHOTS", ""))  # a folder, to look at what a person sees
+KEPT = PROJECT / "workspace" / "screenshots"  # to look at what a person sees
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def _is_elsewhere(address: str) -> bool:
     return "127.0.0.1" not in address and not address.startswith(("file:", "data:", "blob:"))
 
 
-def kept(page: Page, name: str, *, also: Path | None = None) -> None:
-    """A screenshot in the folder that the environment names, and in another one."""
-    for folder in [KEPT] * bool(KEPT.name) + [also] * bool(also):
-        page.screenshot(path=folder / f"{name}.png")
+def kept(page: Page, name: str) -> None:
+    """Keep a screenshot."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=KEPT / f"{name}.png")

@@ -83,9 +83,28 @@ def test_make_train_trains_on_the_embedded_digits(tmp_path: Path) -> None:
     assert (tmp_path / "output" / "model" / "best.json").exists()
 
 
+def test_outputs_are_compared(jobs: Path, tmp_path: Path) -> None:
+    """Both commands, on a folder of outputs."""
+    ui, compare = (line.replace("workspace/jobs", str(jobs)).split() for line in COMMANDS if "workspace/jobs" in line)
+    store = ["--store", str(tmp_path / "store")]
+    done = run([sys.executable, *compare[1:], *store], tmp_path)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 4), done.stderr
+    command = [sys.executable, *ui[1:], *store, "--port", str(free_port())]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        printed = list(iter(process.stdout.readline, "Ctrl-C ends it\n"))
+        process.terminate()
+    assert any(re.search(r"best 3 compared: http://127.0.0.1:\d+/#/compare-runs", line) for line in printed), printed
+
+
+def test_its_pictures_are_there_and_small() -> None:
+    pictures = [PROJECT / name for name in re.findall(r"!\[.*?\]\((.*?)\)", README)]
+    assert len(pictures) == 2 and all(1_000 < picture.stat().st_size < 60_000 for picture in pictures)
+
+
 def test_every_command_is_run_by_a_test() -> None:
     tested = ("python train.py", "python -m trialmaker job", "python -m trialmaker best")
     tested += ("python predict.py", "python -m trialmaker request")
+    tested += ("python -m trialmaker ui workspace/jobs", "python -m trialmaker compare workspace/jobs")
     assert [line for line in COMMANDS if not line.startswith(tested)] == ["make train", "make test"]
 
 

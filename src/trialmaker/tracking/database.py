@@ -1,8 +1,6 @@
 """An MLflow store in SQLite: made, brought up to date, marked."""
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +23,7 @@ class DatabaseError(Exception):
 
 
 def make(file: Path) -> None:
-    """Make a store elsewhere first: MLflow's migrations take seconds, and cannot be gone on with after a kill.
+    """Make a store under another name first: MLflow's migrations take seconds, and cannot be gone on with after a kill.
 
     Two processes that make one at once break it too; call it under a lock. Artifacts go beside it.
 
@@ -37,10 +35,7 @@ def make(file: Path) -> None:
         old.unlink()
     new = file.with_name(f".{file.name}.new")
     try:
-        with tempfile.TemporaryDirectory(prefix="trialmaker-") as folder:
-            plain = Path(folder, "new.db")  # no character in its path means something in an address
-            SqlAlchemyStore(f"sqlite:///{plain}", (file.parent / "mlartifacts").absolute().as_uri())._dispose_engine()
-            shutil.copyfile(plain, new)
+        SqlAlchemyStore(f"sqlite:///{new}", (file.parent / "mlartifacts").absolute().as_uri())._dispose_engine()
     except (MlflowException, SQLAlchemyError) as error:
         raise DatabaseError(_line(error)) from error
     new.rename(file)
