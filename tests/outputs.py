@@ -1,14 +1,17 @@
 """Outputs as jobs leave them, and all that MLflow's own client tells of a store."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +117,10 @@ def _digest(path: Path) -> str:
 
 
 def merged(places: list[Path], store: Path) -> Merged:
+    """As the commands do it, in a store that was made already: MLflow takes seconds to make one."""
+    if not store.exists():
+        empty(store)
+        (store / outputs.MARK).write_text(importlib.metadata.version("mlflow"))
     found, skipped = outputs.find(places)
     done = merge(found, store)
     return Merged(done.store, done.outputs, done.runs, [*skipped, *done.skipped])
@@ -123,9 +130,26 @@ def union(places: list[Path]) -> dict:
     return {run: what for place in places for run, what in told(place / "mlflow.db").items()}
 
 
-def store_in(folder: Path) -> MlflowClient:
+@lru_cache
+def template() -> bytes:
+    """An empty store."""
+    with tempfile.TemporaryDirectory() as folder:
+        database.make(Path(folder, "mlflow.db"))
+        return Path(folder, "mlflow.db").read_bytes()
+
+
+def empty(folder: Path) -> None:
+    """A new store in a folder, with its artifacts beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    database.make(folder / "mlflow.db")
+    (folder / "mlflow.db").write_bytes(template())
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        connection.execute("UPDATE experiments SET artifact_location = ?", ((folder / "mlartifacts" / "0").as_uri(),))
+        connection.commit()
+
+
+def store_in(folder: Path) -> MlflowClient:
+    """A client of a new store."""
+    empty(folder)
     return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
 
 

@@ -160,7 +160,7 @@ def test_odd_values_and_many_points(team: str, push: Any, tmp_path: Path) -> Non
 def test_a_push_that_is_killed_is_gone_on_with(jobs: Path, places: list[Path], push: Any, tmp_path: Path) -> None:
     with server(tmp_path / "team") as address:
         command = [sys.executable, "-m", "trialmaker", "push", *map(str, places), "--to", address]
-        for _ in range(4):
+        for _ in range(2):
             process = subprocess.Popen(
                 [*command, "--store", str(tmp_path / "merged")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=-3
             )

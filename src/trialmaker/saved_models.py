@@ -146,7 +146,7 @@ def compile_for_litert(version: Path) -> None:
 
 def versions(directory: Path) -> list[int]:
     """The numbers of the versions that lie there, ascending."""
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdecimal() and path.is_dir())
 
 
 def read_best(directory: Path) -> Card | None:

@@ -1,10 +1,10 @@
 """``python -m trialmaker ui``."""
 
-import signal
+import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from trialmaker.commands import places
 from trialmaker.comparing import pages, runs
@@ -34,23 +34,25 @@ def run(asked: Namespace) -> int:
     if asked.watch is not None and not asked.watch > 0:
         raise UserError(f"--watch {asked.watch:g}: must be more than 0 seconds")
     pages.free_port(asked.port)  # before the work of merging
-    for name in pages.SIGNALS:
-        signal.signal(name, _leave)
-    told: set[str] = set()
-    store = places.merged(asked, told).store
-    for attempt in range(ATTEMPTS):
-        port = pages.free_port(asked.port)
-        try:
-            with pages.Server(store, port) as server:
+    with pages.leaving():
+        told: set[str] = set()
+        store = places.merged(asked, told).store
+        for _ in range(ATTEMPTS):
+            with suppress(pages.PortTakenError), pages.Server(store, pages.free_port(asked.port)) as server:
                 server.wait_until_ready()
-                attempt = ATTEMPTS
-                _tell(store, port)
-                server.serve(lambda: _refresh(asked, store, told), asked.watch)
-        except pages.ServerError as error:
-            if attempt >= ATTEMPTS - 1:
-                print(f"trialmaker: error: {error}", file=sys.stderr)
-                return 1
-    return 1
+                _tell(store, server.port)
+                return _serve(server, asked, told)
+    raise UserError(f"--port: {ATTEMPTS} times another program was faster to take the free port; --port N names one")
+
+
+def _serve(server: pages.Server, asked: Namespace, told: set[str]) -> int:
+    while True:
+        try:
+            code = server.process.wait(timeout=asked.watch)
+            print(f"trialmaker: error: {server.last_words(f'ended with exit code {code}')}", file=sys.stderr)
+            return 1
+        except subprocess.TimeoutExpired:
+            _refresh(asked, server.store, told)
 
 
 def _tell(store: Path, port: int) -> None:
@@ -77,7 +79,3 @@ def _refresh(asked: Namespace, store: Path, told: set[str]) -> None:
         if (line := f"not refreshed: {error}") not in told:
             print(line, file=sys.stderr, flush=True)
             told.add(line)
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    sys.exit(0 if number == signal.SIGINT else 128 + number)

@@ -9,10 +9,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from types import FrameType
 from urllib.parse import quote
 
 import psutil
@@ -75,15 +75,30 @@ def free_port(wanted: int | None) -> int:
     raise UserError(f"{which}: cannot be listened on: {reason}; --port N names another")
 
 
-class ServerError(Exception):
-    """MLflow's server ended, or does not answer; with the end of its log."""
+class PortTakenError(Exception):
+    """Another program was faster."""
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Inside, signals end the process in order: Ctrl-C with 0, as the way to end a server, others with 128 and more."""
+    before = {number: signal.signal(number, _leave) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(0 if number == signal.SIGINT else 128 + number)
 
 
 class Server:
     """MLflow's server on a store, for as long as the context lasts. Its log is ``server.log`` beside the store."""
 
     def __init__(self, store: Path, port: int) -> None:
-        self.log, self.port = store / "server.log", port
+        self.store, self.log, self.port = store, store / "server.log", port
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store / STORE}"]
         command += ["--artifacts-destination", str(store / "mlartifacts"), "--host", HOST, "--port", str(port)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
@@ -102,17 +117,19 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for impatient in SIGNALS:
-            signal.signal(impatient, signal.SIG_IGN)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}  # a second Ctrl-C
         for way in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, way)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=5)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def wait_until_ready(self) -> None:
         """Raises:
-        ServerError: it ended, or does not answer.
+        PortTakenError: it ended, since another program listens on its port.
+        RuntimeError: it ended, or does not answer.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -121,7 +138,8 @@ class Server:
                 if self._listens():
                     return
             time.sleep(0.1)
-        raise ServerError(self._last_words("does not answer"))
+        words = self.last_words("does not answer")
+        raise PortTakenError if "address already in use" in words else RuntimeError(words)
 
     def _listens(self) -> bool:
         """Whether it is this server that answers, and not another one on its port."""
@@ -133,18 +151,6 @@ class Server:
                     return True
         return False
 
-    def _last_words(self, what: str) -> str:
+    def last_words(self, what: str) -> str:
+        """What happened, and the end of its log."""
         return f"MLflow's server {what}; {self.log} ends with:\n{self.log.read_text(errors='replace')[-2000:]}"
-
-    def serve(self, refresh: Callable[[], None], every_seconds: float | None) -> NoReturn:
-        """Until it ends, bring the store up to date every so often; never for None.
-
-        Raises:
-            ServerError: it ended.
-        """
-        while True:
-            try:
-                self.process.wait(timeout=every_seconds)
-                raise ServerError(self._last_words(f"ended with exit code {self.process.returncode}"))
-            except subprocess.TimeoutExpired:
-                refresh()

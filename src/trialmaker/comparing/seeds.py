@@ -64,7 +64,8 @@ class Comparison:
         if self.seeds < 2:
             return f"{both} have {self.seeds or 'no'} seed in common: run both with the same seeds, at least 2"
         size = f"by {abs(self.difference):.4f} on {self.seeds} common seeds"
-        certainty = f"95 % interval {self.low:+.4f} to {self.high:+.4f}, p = {self.p:.2g}"
+        low, high = (self.low, self.high) if self.difference > 0 else (-self.high, -self.low)
+        certainty = f"95 % interval {low:+.4f} to {high:+.4f}, p = {self.p:.2g}"
         verdict = "better than chance" if self.p < LEVEL else "may be chance"
         if not self.difference:
             return f"{both} are equal on {self.seeds} common seeds"
