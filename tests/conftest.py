@@ -1,9 +1,11 @@
 """What several tests share: the real entry, run in this process, and where real MNIST lies."""
 
+import fcntl
 import os
+import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import absl.logging
@@ -57,34 +59,49 @@ def real_mnist() -> Path:
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a training on the embedded digits, by its real command."""
-    root = tmp_path_factory.mktemp("published")
+    return once(tmp_path_factory, "published", _publish) / "output"
+
+
+def _publish(root: Path) -> None:
     words = ["data=digits", "training.epochs=25", "schedule=one_cycle", "optimizer.learning_rate=0.005"]
     command = [sys.executable, str(PROJECT / "train.py"), *words]
     subprocess.run(command, check=True, env=os.environ | {"AI_ROOT": str(root)}, capture_output=True, timeout=120)
-    return root / "output"
 
 
 @pytest.fixture(scope="session")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of outputs ``<job>/output``, where they were made: two runs and a study."""
-    root = tmp_path_factory.mktemp("jobs")
-    outputs.make(root)
-    return root
+    """A folder of outputs ``<job>/output``, two runs and a study, which lies no longer where they were made."""
+    return once(tmp_path_factory, "jobs", outputs.make) / "moved"
 
 
 @pytest.fixture
 def originals(jobs: Path) -> dict:
-    """What MLflow tells of the outputs where they were made."""
-    return outputs.union([jobs / name / "output" for name in outputs.JOBS])
+    """What MLflow told of the outputs where they were made."""
+    return dict(pickle.loads((jobs / "told.pickle").read_bytes()))
 
 
 @pytest.fixture
-def copies(jobs: Path, tmp_path: Path) -> Iterator[list[Path]]:
-    """The outputs elsewhere; where they were made is nothing any more."""
-    found = outputs.moved(jobs, tmp_path / "downloads")
-    hidden = jobs.with_name("hidden")
-    jobs.rename(hidden)
-    try:
-        yield found
-    finally:
-        hidden.rename(jobs)
+def copies(jobs: Path, tmp_path: Path) -> list[Path]:
+    """The outputs, as they are downloaded: V0001, V0002, V0003."""
+    return outputs.moved(jobs, tmp_path / "downloads")
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that takes long to make, made by the first of the processes that run tests."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            make(folder)
+    return folder
+
+
+# The files that take longest come first, so that no process is left with one of them at the end.
+LONG = ("sweeper", "studies", "runs", "readme", "tracking", "platform_job", "push", "storages", "sweeper_mistakes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"test_{name}": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))

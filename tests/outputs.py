@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -39,8 +40,12 @@ JOBS = {
 
 
 def make(root: Path) -> None:
-    """An output ``<root>/<job>/output`` for each of the jobs, by the real command, at the same time."""
-    environments = {name: os.environ | {"AI_ROOT": str(root / name)} for name in JOBS}
+    """Outputs ``<root>/moved/<job>/output``, by the real command at the same time, which were moved there.
+
+    ``told.pickle`` holds what MLflow told of them where they were made.
+    """
+    made = root / "made"
+    environments = {name: os.environ | {"AI_ROOT": str(made / name)} for name in JOBS}
     processes = [
         subprocess.Popen(
             [sys.executable, "train.py", *words],
@@ -52,6 +57,9 @@ def make(root: Path) -> None:
         for name, words in JOBS.items()
     ]
     assert [process.wait(timeout=200) for process in processes] == [0, 0, 0]
+    everything = union([made / name / "output" for name in JOBS])
+    made.rename(root / "moved")
+    (root / "moved" / "told.pickle").write_bytes(pickle.dumps(everything))
 
 
 def moved(root: Path, folder: Path) -> list[Path]:

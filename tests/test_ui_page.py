@@ -50,12 +50,9 @@ class Ui:
 
 
 @pytest.fixture(scope="module")
-def places(jobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+def places(jobs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The outputs elsewhere; where they were made is nothing any more."""
-    found = moved(jobs, tmp_path_factory.mktemp("down loads"))
-    jobs.rename(jobs.with_name("away"))
-    yield found
-    jobs.with_name("away").rename(jobs)
+    return moved(jobs, tmp_path_factory.mktemp("down loads"))
 
 
 @pytest.fixture(scope="module")
