@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from trialmaker.comparing.outputs import STORE, Output
+from trialmaker.comparing.relocation import place
 from trialmaker.comparing.runs import Run
 
 HOLDERS = "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?"
@@ -74,7 +74,8 @@ def leftovers(
             query = "SELECT model_id, artifact_location FROM logged_models WHERE source_run_id = ?"
             models = dict(connection.execute(query, (run.run_id,)).fetchall())
             own = {run.run_id: run.artifacts} | models
-            places = [_folder(address) for name, address in own.items() if name in _folder(address).parts]
+            paths = {name: place(address) for name, address in own.items()}
+            places = [path for name, path in paths.items() if path and name in path.parts]
             holders = connection.execute(
                 "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?", (run.run_id,)
             )
@@ -84,16 +85,16 @@ def leftovers(
                     if names[run.name] == 1:
                         found += [output.directory / "logs" / run.name / "saved_model"]
                         found += [output.directory / "checkpoints" / run.name]
-                    if inside := [place for place in found if _is_below(place, output.directory)]:
+                    if inside := [path for path in found if _is_below(path, output.directory)]:
                         yield Leftover(run, output, list(models), inside)
 
 
 def _here(places: Iterable[Path], output: Output, outputs: Iterable[Output]) -> Iterator[Path]:
     """The same folders in a copy of the output."""
-    for place in places:
+    for path in places:
         for other in outputs:
-            if place.is_relative_to(other.directory):
-                yield output.directory / place.relative_to(other.directory)
+            if path.is_relative_to(other.directory):
+                yield output.directory / path.relative_to(other.directory)
 
 
 def _versions(folder: Path, run: Run) -> Iterator[Path]:
@@ -111,10 +112,6 @@ def _read(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _folder(address: str) -> Path:
-    return Path(unquote(urlsplit(address).path))
 
 
 def _is_below(path: Path, directory: Path) -> bool:

@@ -6,6 +6,17 @@ from urllib.parse import unquote, urlsplit
 ROOTS = ("mlartifacts", "mlruns")  # MLflow's names for the folder beside its store
 
 
+def place(address: str | None) -> Path | None:
+    """The path of an address on this machine; None for one on the network, or none at all."""
+    try:
+        parts = urlsplit(address or "")
+    except ValueError:
+        return None
+    if not address or parts.scheme not in ("", "file"):
+        return None
+    return Path(unquote(parts.path) if parts.scheme else address)
+
+
 class Relocation:
     """From the address that a store holds to the address of the same files beside the store, where it lies now.
 

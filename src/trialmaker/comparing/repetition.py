@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from omegaconf import OmegaConf
 
 from trialmaker import checkout, platform, values
+from trialmaker.comparing.relocation import place
 from trialmaker.comparing.runs import Run
 from trialmaker.config import fields
 from trialmaker.description import without_password
@@ -81,9 +81,9 @@ def _place(path: str, recorded: Any, given: Path | None) -> Any:
 
 def _config(run: Run) -> dict[str, Any]:
     """Each field's value, by path: from the file of a run, or the params of a trial, which has no file."""
-    file = _folder(run) / "resolved_config.yaml"
+    file = _artifact(run, "resolved_config.yaml")
     declared = {field.path: field.type for field in fields()} | {f"{group}.name": str for group in GROUPS}
-    if file.is_file():
+    if file:
         loaded = OmegaConf.to_container(OmegaConf.load(file))
         config = dict(_flat(loaded)) if isinstance(loaded, dict) else {}
     else:
@@ -105,9 +105,9 @@ def _flat(loaded: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 def surroundings(run: Run, parent: Run | None) -> Iterator[str]:
     """What else differs between then and now, a line each: the code, the versions of packages."""
-    recorded = next((one for one in (run, parent) if one and (_folder(one) / "requirements.txt").is_file()), None)
+    recorded = [path for one in (run, parent) if one and (path := _artifact(one, "requirements.txt"))]
     if recorded:
-        yield from _versions((_folder(recorded) / "requirements.txt").read_text())
+        yield from _versions(recorded[0].read_text())
     else:
         yield "versions: none were recorded"
     tags = {**(parent.tags if parent else {}), **run.tags}
@@ -166,5 +166,7 @@ def _steps(points: Points) -> Iterator[int]:
     yield from (step for name in ("val_loss", "val_accuracy") for step, _ in points.get(name, ()))
 
 
-def _folder(run: Run) -> Path:
-    return Path(unquote(urlsplit(run.artifacts).path))
+def _artifact(run: Run, name: str) -> Path | None:
+    """A file that the run left, where it is to be had here."""
+    folder = place(run.artifacts)
+    return folder / name if folder and (folder / name).is_file() else None

@@ -8,8 +8,8 @@ there, only what has changed in the output since then is changed.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from trialmaker.comparing.relocation import place
 
 # Columns with addresses of artifacts. A test asks MLflow's schema for others.
 PATHS = {
@@ -197,5 +197,5 @@ def _insertion(table: str, columns: list[str], conflict: str) -> str:
 
 def is_there(address: str | None) -> bool:
     """Whether a file's address names something; addresses on the network are taken at their word."""
-    parts = urlsplit(address or "")
-    return parts.scheme not in ("", "file") or Path(unquote(parts.path)).exists()
+    path = place(address)
+    return path.exists() if path else bool(address)

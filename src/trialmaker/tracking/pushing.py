@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from mlflow import MlflowClient
@@ -31,6 +31,7 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
+from trialmaker.comparing.relocation import place
 from trialmaker.description import without_password
 from trialmaker.errors import UserError
 
@@ -187,7 +188,7 @@ class Pusher:
             experiment_id, model.name, run_id, tags, model.params, model.model_type
         )  # fmt: skip
         if there.status == LoggedModelStatus.PENDING and model.status != LoggedModelStatus.PENDING:
-            if folder := _folder(model.artifact_location):
+            if (folder := place(model.artifact_location)) and folder.is_dir():
                 self.target.log_model_artifacts(there.model_id, str(folder))
             self.target.finalize_logged_model(there.model_id, model.status)
         return str(there.model_id)
@@ -214,18 +215,11 @@ def _check(server: str) -> None:
         raise UserError(f"--to {without_password(server)}: must be an address http://… of an MLflow server; {way_on}")
 
 
-def _folder(address: str) -> Path | None:
-    parts = urlsplit(address)
-    folder = Path(unquote(parts.path)) if parts.scheme == "file" else Path(address)
-    return folder if parts.scheme in ("file", "") and folder.is_dir() else None
-
-
 def _files(address: str) -> dict[str, Path]:
     """Of a run, by their path below the folder of its artifacts."""
-    folder = _folder(address)
-    return (
-        {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()} if folder else {}
-    )
+    folder = place(address)
+    found = sorted(folder.rglob("*")) if folder else []
+    return {str(path.relative_to(folder)): path for path in found if folder and path.is_file()}
 
 
 def _pages(ask: Callable[..., Any]) -> Iterable[Any]:
