@@ -78,13 +78,19 @@ def load(composed: DictConfig) -> Config:
     return config
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(path, value as text) of each field in nested dictionaries."""
+def leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, value) of each field in nested dictionaries."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", str(list(value) if isinstance(value, tuple) else value)
+            yield f"{prefix}{key}", value
+
+
+def flat(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """The same with values as text."""
+    for path, value in leaves(values):
+        yield path, str(list(value) if isinstance(value, tuple) else value)
 
 
 def broken_laws(field: Field, value: Any) -> list[str]:

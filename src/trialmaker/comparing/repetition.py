@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from trialmaker import checkout, platform, values
 from trialmaker.comparing.relocation import place
 from trialmaker.comparing.runs import Run
-from trialmaker.config import fields
+from trialmaker.config import fields, leaves
 from trialmaker.description import without_password
 from trialmaker.errors import UserError
 
@@ -85,7 +85,7 @@ def _config(run: Run) -> dict[str, Any]:
     declared = {field.path: field.type for field in fields()} | {f"{group}.name": str for group in GROUPS}
     if file:
         loaded = OmegaConf.to_container(OmegaConf.load(file))
-        config = dict(_flat(loaded)) if isinstance(loaded, dict) else {}
+        config = dict(leaves(loaded)) if isinstance(loaded, dict) else {}
     else:
         config = {name: values.read(text, declared[name]) for name, text in run.params.items() if name in declared}
     if missing := [f"{group}.name" for group in GROUPS if f"{group}.name" not in config]:
@@ -93,14 +93,6 @@ def _config(run: Run) -> dict[str, Any]:
     if unknown := [path for path in config if path not in declared]:
         raise UserError(f"{run.run_id}: has fields that this version does not know: {', '.join(unknown)}")
     return config
-
-
-def _flat(loaded: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in loaded.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def surroundings(run: Run, parent: Run | None) -> Iterator[str]:
