@@ -168,11 +168,12 @@ def test_odd_values_and_many_points(team: str, push: Any, tmp_path: Path) -> Non
 def test_a_push_that_is_killed_is_gone_on_with(jobs: Path, places: list[Path], push: Any, tmp_path: Path) -> None:
     with server(tmp_path / "team") as address:
         command = [sys.executable, "-m", "trialmaker", "push", *map(str, places), "--to", address]
+        draw = random.Random(0)
         for _ in range(2):
             process = subprocess.Popen(
                 [*command, "--store", str(tmp_path / "merged")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=-3
             )
-            time.sleep(3 + 3 * random.random())
+            time.sleep(draw.uniform(3, 6))
             process.kill()
             process.wait()
         push(places, address)

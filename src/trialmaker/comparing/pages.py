@@ -58,7 +58,7 @@ def free_port(wanted: int | None) -> int:
     """The one that is wanted, or the first free one from 5000 on.
 
     Raises:
-        UserError: it is taken.
+        UserError: it is taken, or is no port.
     """
     if wanted is not None and not 1 <= wanted <= 65535:
         raise UserError(f"--port {wanted}: must be 1 to 65535")
@@ -127,9 +127,11 @@ class Server:
             signal.signal(number, handler)
 
     def wait_until_ready(self) -> None:
-        """Raises:
-        PortTakenError: it ended, since another program listens on its port.
-        RuntimeError: it ended, or does not answer.
+        """Wait until it answers, which takes MLflow seconds.
+
+        Raises:
+            PortTakenError: it ended, since another program listens on its port.
+            RuntimeError: it ended, or does not answer.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:

@@ -107,12 +107,8 @@ def surroundings(run: Run, parent: Run | None) -> Iterator[str]:
     then = tags.get("mlflow.source.git.commit", "")
     if then != now.commit:
         yield f"code: commit {then[:10] or 'not recorded'} then, {now.commit[:10] or 'no checkout'} now"
-    if tags.get("trialmaker.git.uncommitted") == "yes" or now.changes:
-        when = [
-            word
-            for word, yes in (("then", tags.get("trialmaker.git.uncommitted") == "yes"), ("now", now.changes))
-            if yes
-        ]
+    dirty = {"then": tags.get("trialmaker.git.uncommitted") == "yes", "now": bool(now.changes)}
+    if when := [word for word, is_dirty in dirty.items() if is_dirty]:
         yield f"code: uncommitted changes {' and '.join(when)}"
 
 

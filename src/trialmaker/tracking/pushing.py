@@ -49,10 +49,15 @@ MODEL_POINTS = (
 
 
 class Pusher:
-    """Args:
-    store: SQLite's file of the merged store.
-    server: its address, ``http://…`` or ``https://…``; names and passwords as MLflow takes them, from its environment
-        variables or from the address.
+    """Brings all runs of a store to a server.
+
+    Args:
+        store: SQLite's file of the merged store.
+        server: its address, ``http://…`` or ``https://…``; names and passwords as MLflow takes them, from its
+            environment variables or from the address.
+
+    Raises:
+        UserError: the address is none of a server.
     """
 
     def __init__(self, store: Path, server: str) -> None:
