@@ -8,10 +8,10 @@ if __name__ == "__main__":
     started = time.monotonic()  # before the imports, since the platform's limit counts from here
     sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-    from trialmaker.stopping import Signals
+    from trialmaker.platform.signals import Signals
 
     with Signals() as signals:
-        signals.hold()  # while it imports
+        signals.defer()  # while it imports
 
         from trialmaker.cli import train
 

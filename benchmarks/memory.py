@@ -14,7 +14,7 @@ from measure import PROJECT, mnist
 from omegaconf import OmegaConf
 
 from trialmaker import cli, config, launch
-from trialmaker.stopping import Signals
+from trialmaker.platform.signals import Signals
 
 
 def main(runs: int) -> None:

@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from trialmaker import arguments, cli, config, words
 from trialmaker.errors import UserError
 from trialmaker.names import SYNONYMS, Names
-from trialmaker.platform import CONF
+from trialmaker.platform.paths import CONF
 
 GROUPS = arguments.choices([CONF])
 OPTIMIZERS = ", ".join(GROUPS["optimizer"])

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from trialmaker import arguments, config, values, words
 from trialmaker.errors import UserError
 from trialmaker.names import SYNONYMS
-from trialmaker.platform import CONF
+from trialmaker.platform.paths import CONF
 
 FIELDS = list(config.fields())
 GROUPS = arguments.choices([CONF])

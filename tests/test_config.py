@@ -12,7 +12,7 @@ from entry import SMALL, Train
 from trialmaker import cli, config
 from trialmaker.arguments import choices
 from trialmaker.errors import UserError
-from trialmaker.platform import CONF
+from trialmaker.platform.paths import CONF
 
 
 def composed(*overrides: str) -> DictConfig:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from trialmaker import commands, job
+from trialmaker import commands
+from trialmaker.platform.emulator import job
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trialmaker import augment, models, optimizers
 from trialmaker.errors import UserError
 from trialmaker.models.dropout import Dropout
-from trialmaker.platform import CONF
+from trialmaker.platform.paths import CONF
 
 
 def values(group, name):

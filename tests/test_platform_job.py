@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from entry import PROJECT, SMALL, Result, Train
-from trialmaker import commands, platform
-from trialmaker.monitors import MONITORS, curves
+from trialmaker import commands
+from trialmaker.platform import instances, paths
+from trialmaker.platform.monitored_metrics import MONITORS, curves
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 TINY = (*SMALL, "training.epochs=1")
@@ -152,7 +153,7 @@ def test_an_apostrophe_in_the_root_is_no_matter(train: Train, tmp_path: Path, mo
     root = tmp_path / "it's"
     path = give(root, "config", "model/wide.yaml") / "model" / "wide.yaml"
     path.write_text("defaults: [mlp]\nhidden_units: [7]\n")
-    monkeypatch.setattr(platform, "root", lambda: root)
+    monkeypatch.setattr(paths, "root", lambda: root)
     result = train("--cfg", "job", "model=wide")
     assert result.code == 0 and "- 7\n" in result.out
 
@@ -192,7 +193,7 @@ def test_several_instances_are_refused(train: Train, tmp_path: Path, resource: o
 def test_one_instance_is_no_matter_how_it_is_said(tmp_path: Path, text: str) -> None:
     path = tmp_path / "resource.json"
     path.write_text(text)
-    assert platform.instances(path) == 1
+    assert instances.count_instances(path) == 1
 
 
 # ---- init_model: see test_initial_weights.py for the files it takes

@@ -16,7 +16,7 @@ import yaml
 from trialmaker import models, saved_models
 from trialmaker.errors import UserError
 from trialmaker.events import EpochDone
-from trialmaker.platform import CONF
+from trialmaker.platform.paths import CONF
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card, Exportable
 from trialmaker.serving import model as serving_model

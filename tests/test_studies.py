@@ -20,8 +20,9 @@ from optuna.trial import TrialState
 
 from entry import PROJECT, Result, Train
 from hydra_plugins.optuna_sweeper.storage import open_storage
-from trialmaker import best, building, commands, platform, saved_models
+from trialmaker import best, building, commands, saved_models
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
 
 QUICK = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=3")
 SHAPES = "model.hidden_units=choice([8],[16])"
@@ -85,7 +86,7 @@ def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.C
     command = capsys.readouterr().out.strip()
     assert command.startswith("python train.py sweeps=mlp data=digits ") and command.endswith(" hydra.mode=RUN")
     assert f"to repeat it: {command}" in done.out
-    recipe = platform.CONF / "experiment" / "of_a_test.yaml"
+    recipe = paths.CONF / "experiment" / "of_a_test.yaml"
     try:
         assert commands.main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
         shown = subprocess.run(

@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.optuna_sweeper._composing import Composer
 from sweeping import sweep
-from trialmaker import cli, platform
+from trialmaker import cli
+from trialmaker.platform import paths
 
 FIRST = ["sweeps=mlp", "optimizer.learning_rate=0.1", "model.hidden_units=[8,8]", "model.dropout_rate=0.0"]
 
@@ -23,7 +24,7 @@ def hydra() -> Iterator[tuple[Any, DictConfig]]:
     """Hydra's config loader, and the config of a sweep."""
     cli.register_resolvers()
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(platform.CONF), version_base="1.3", job_name="train"):
+    with initialize_config_dir(str(paths.CONF), version_base="1.3", job_name="train"):
         loader = GlobalHydra.instance().config_loader()
         yield loader, loader.load_configuration("config", ["sweeps=mlp"], RunMode.MULTIRUN)
 

@@ -16,9 +16,9 @@ from optuna import Study, load_study
 from optuna.trial import FrozenTrial
 
 from hydra_plugins.optuna_sweeper.storage import open_storage
-from trialmaker import platform
-from trialmaker.description import without_password
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
+from trialmaker.platform.redaction import without_password
 
 ALONE = "hydra.mode=RUN"  # a study's file asks for a study
 
@@ -51,11 +51,11 @@ def write_recipe(name: str, words: list[str]) -> Path:
     Raises:
         UserError: the name is none for a file, or is taken.
     """
-    path = platform.CONF / "experiment" / f"{name}.yaml"
+    path = paths.CONF / "experiment" / f"{name}.yaml"
     if not re.fullmatch(r"[\w-]+", name) or path.exists():
         raise UserError(f"--write {name}: must be a new name of letters, digits, - and _ for a file in conf/experiment")
     parsed = [override for override in OverridesParser.create().parse_overrides(words) if override.key_or_group]
-    groups = {path.name for path in platform.CONF.iterdir() if path.is_dir()}
+    groups = {path.name for path in paths.CONF.iterdir() if path.is_dir()}
     chosen = {one.key_or_group: str(one.value()) for one in parsed if one.key_or_group in groups}
     values = OmegaConf.create({})
     for one in parsed:
@@ -76,7 +76,7 @@ def run_with_seeds(words: list[str], seeds: int) -> int:
     for seed in range(seeds):
         line = [*(word for word in words if not word.startswith("seed=")), f"seed={seed}", ALONE]
         with subprocess.Popen(
-            [sys.executable, str(platform.PROJECT / "train.py"), *line], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(paths.PROJECT / "train.py"), *line], stdout=subprocess.PIPE, text=True
         ) as process:
             for text in process.stdout or ():
                 if text.startswith("best epoch="):
@@ -128,7 +128,7 @@ def _of_study(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:
     """The fields that the study's own file sets; the groups that it chooses join ``chosen``."""
     if name is None:
         return {}
-    fields: Any = OmegaConf.to_container(OmegaConf.load(platform.CONF / "sweeps" / f"{name}.yaml"))
+    fields: Any = OmegaConf.to_container(OmegaConf.load(paths.CONF / "sweeps" / f"{name}.yaml"))
     for entry in fields.pop("defaults", []):
         ((group, choice),) = entry.items()
         if "hydra/" not in group:

@@ -6,8 +6,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from trialmaker import platform
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
 
 WHOLE = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
 
@@ -18,7 +18,7 @@ def folders() -> list[Path]:
     Raises:
         UserError: a line for each file there that would not be read, or not as its writer meant it.
     """
-    folder = platform.inputs().get("config")
+    folder = paths.inputs().get("config")
     if folder is None:
         return []
     if not folder.is_dir():
@@ -41,7 +41,7 @@ def _mistakes(path: Path, name: Path) -> Iterator[str]:
         yield "Hydra reads .yaml files only: rename it"
     if len(name.parts) == 1:
         yield "belongs in a folder named for its group, such as experiment/ or model/"
-    if (platform.CONF / name).exists():
+    if (paths.CONF / name).exists():
         yield "TrialMaker has a config file of that name: rename yours"
     try:
         text = path.read_text(encoding="utf-8")

@@ -17,10 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.optuna_sweeper.trial import current_trial, is_worker
-from trialmaker import arguments, brought, config, description, manual, platform, studies
+from trialmaker import arguments, brought, config, description, manual, studies
 from trialmaker.errors import UserError
+from trialmaker.platform import instances, paths, redaction, result_files
+from trialmaker.platform.signals import Signals, Stopped
 from trialmaker.schema import Config
-from trialmaker.stopping import Signals, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +57,13 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
 
 
 def _run(job: "_Job") -> None:
-    job.signals.begin()
+    job.signals.reset()
     register_resolvers()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
     folders = brought.folders()
-    sys.argv[1:] = arguments.translate(sys.argv[1:], [platform.CONF, *folders])
+    sys.argv[1:] = arguments.translate(sys.argv[1:], [paths.CONF, *folders])
     sys.argv += map(brought.search_path, folders)
-    hydra.main(version_base="1.3", config_path=str(platform.CONF), config_name="config")(job.run)()
+    hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(job.run)()
     job.outputs |= studies.finish()
 
 
@@ -80,22 +81,22 @@ class _Job:
         self.causes: list[str] = []
         self.details = ""
         self.outputs: set[Path] = set()
-        signals.last_words = self.last_words
+        signals.fail_now = self.fail_now
 
     def run(self, composed: DictConfig) -> float | list[float] | None:
         """One run. Its value, the best objective, is what a sweeper optimizes; None for one with a mistake."""
         from trialmaker import launch
 
-        self.signals.begin()
+        self.signals.reset()
         directory = Path(HydraConfig.get().runtime.output_dir)
-        description.hide_passwords(directory / ".hydra")
+        redaction.hide_passwords(directory / ".hydra")
         try:
             checked = config.load(composed)
             self._begin(checked)
             values = launch.run(checked, run_directory=directory, started=self.started, signals=self.signals)
             return values[0] if len(values) == 1 else values
         except (UserError, OSError) as error:  # Hydra would call an exception a bug of the job
-            self.signals.check()
+            self.signals.raise_if_received()
             if isinstance(error, OSError) and error.errno not in OUTPUT_ERRORS:
                 raise
             if current_trial().number is not None:
@@ -109,8 +110,8 @@ class _Job:
         output = Path(checked.output).absolute()
         self.outputs.add(output)
         if not is_worker():
-            platform.begin(output)
-        platform.check()
+            result_files.clear_result(output)
+        instances.check_supported()
         command = arguments.command_line(HydraConfig.get().overrides.task)
         if current_trial().number is None:
             for line in description.lines(asdict(checked), command):
@@ -146,11 +147,11 @@ class _Job:
         for output in self.outputs or ({} if nothing_ran else {self._meant_output()}):
             if self.code:
                 causes = (cause.removeprefix("error: ") for cause in self.causes)
-                platform.failed(output, "\n".join(causes), self.details)
+                result_files.write_failure(output, "\n".join(causes), self.details)
             else:
-                platform.succeeded(output)
+                result_files.write_success(output)
 
-    def last_words(self, cause: str) -> None:
+    def fail_now(self, cause: str) -> None:
         """Leave ``failure`` when the process ends at once."""
         self.code, self.causes = 1, [cause]
         self.leave_result()
@@ -164,25 +165,25 @@ class _Job:
             name, equals, value = word.lstrip("-").partition("=")
             if name == "output" and (value if equals else following):
                 return Path(value if equals else following).absolute()
-        return platform.root() / "output"
+        return paths.root() / "output"
 
     def _unusable(self, error: OSError) -> UserError:
         place = Path(str(error.filename))
-        inputs = platform.root() / "input"
+        inputs = paths.root() / "input"
         law = "the output must be a folder that can be written to"
         law = "it must be readable" if place.is_relative_to(inputs) else law
         return UserError(f"{error.filename}: {error.strerror}: {law}")
 
 
 def register_resolvers() -> None:
-    OmegaConf.register_new_resolver("ai_root", lambda: str(platform.root()), replace=True)
+    OmegaConf.register_new_resolver("ai_root", lambda: str(paths.root()), replace=True)
     OmegaConf.register_new_resolver("input", _input, replace=True)
     OmegaConf.register_new_resolver("process_id", os.getpid, replace=True)
     OmegaConf.register_new_resolver("manual", manual.text, replace=True)
 
 
 def _input(name: str) -> str | None:
-    found = platform.inputs().get(name)
+    found = paths.inputs().get(name)
     return str(found) if found else None
 
 

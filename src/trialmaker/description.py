@@ -1,17 +1,15 @@
 """The opening lines of a job's log: what runs, on what, with what."""
 
-import logging
 import os
 import platform as machine
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trialmaker import checkout, platform
+from trialmaker.platform import git, paths
+from trialmaker.platform.redaction import without_password
 
-log = logging.getLogger(__name__)
 USED = ("config", "data", "init_model")
 
 
@@ -25,33 +23,19 @@ def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
     yield f"TrialMaker {_version()}{_commit()}, Python {machine.python_version()}"
     cores = len(os.sched_getaffinity(0))
     yield f"machine: {machine.system()} {machine.machine()}, {cores} cores, {_memory_bytes() / 2**30:.1f} GB of memory"
-    yield f"root: {platform.root()}; " + ("; ".join(map(_input, platform.inputs().values())) or "no inputs")
+    yield f"root: {paths.root()}; " + ("; ".join(map(_input, paths.inputs().values())) or "no inputs")
     yield f"to repeat this run: {without_password(command)}"
     groups = {name: values for name, values in config.items() if isinstance(values, dict)}
     for group, fields in {**groups, "run": {name: config[name] for name in config if name not in groups}}.items():
         yield without_password(f"{group}: " + " ".join(f"{name}={_text(value)}" for name, value in fields.items()))
 
 
-def hide_passwords(folder: Path) -> None:
-    """In the text files of a folder, which are kept and shown."""
-    for path in folder.glob("*.yaml"):
-        text = path.read_text(encoding="utf-8")
-        if (hidden := without_password(text)) != text:
-            path.write_text(hidden, encoding="utf-8")
-
-
-def without_password(text: str) -> str:
-    """The text, without the names and passwords in addresses such as ``https://name:password@host``."""
-    text = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", text)
-    return re.sub(r"([?&]password=)[^&\s'\"]*", r"\1***", text)
-
-
 def _version() -> str:
-    return str(tomllib.loads((platform.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    return str(tomllib.loads((paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def _commit() -> str:
-    found = checkout.state(platform.PROJECT)
+    found = git.state(paths.PROJECT)
     if not found.commit:
         return ""
     return f", commit {found.commit[:10]}" + (" with uncommitted changes" if found.changes else "")

@@ -12,15 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from hydra_plugins.optuna_sweeper.trial import current_trial
-from trialmaker import building, initial_weights, optimizers, platform, progress, saved_models, training
+from trialmaker import building, initial_weights, optimizers, progress, saved_models, training
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.events import EarlyValidation, EpochDone, Event, Listener
 from trialmaker.objective import Objective
+from trialmaker.platform import paths
+from trialmaker.platform.signals import Signals
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card
 from trialmaker.schema import Config, Training
 from trialmaker.steps import Program
-from trialmaker.stopping import Signals
 from trialmaker.tensorboard import EventFiles
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
@@ -60,7 +61,7 @@ def run(
     )
     listeners: list[Listener] = [tracker, publisher, trial]
     if not trial.is_one:
-        listeners.append(EventFiles(output / "tensorboard" / platform.run_name(run_directory, output)))
+        listeners.append(EventFiles(output / "tensorboard" / paths.run_name(run_directory, output)))
     with signals.deferred(), publisher:
         ending = _Ending(config.training, started, signals, trial)
         outcome = _fit(config, program, dataset, listeners, ending)

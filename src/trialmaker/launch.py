@@ -17,14 +17,14 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from hydra_plugins.optuna_sweeper.trial import current_trial
-from trialmaker import platform
 from trialmaker.config import flat
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
-from trialmaker.description import without_password
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
+from trialmaker.platform.redaction import without_password
+from trialmaker.platform.signals import Signals
 from trialmaker.schema import Config, Data
-from trialmaker.stopping import Signals
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 
@@ -50,7 +50,7 @@ def run(config: Config, *, run_directory: Path, started: float, signals: Signals
         dataset.result()
     with Tracker(start_of(config, run_directory)) as tracker:
         values = _train(config, run_directory, dataset, tracker, started, signals)
-        signals.hold()
+        signals.defer()
     return values
 
 
@@ -156,9 +156,9 @@ def start_of(config: Config, run_directory: Path) -> Start:
         uri=config.tracking.uri,
         output=Path(config.output).absolute(),
         experiment=config.tracking.experiment,
-        run_name=platform.run_name(run_directory.absolute(), Path(config.output).absolute()),
+        run_name=paths.run_name(run_directory.absolute(), Path(config.output).absolute()),
         run_directory=run_directory.absolute(),
-        project=platform.PROJECT,
+        project=paths.PROJECT,
         params={name: without_password(value) for name, value in flat(asdict(config))},
         resolved_config="" if study else without_password(OmegaConf.to_yaml(asdict(config))),
         system_metrics_seconds=config.tracking.system_metrics_seconds,

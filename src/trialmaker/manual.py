@@ -5,7 +5,7 @@ from textwrap import fill
 
 from trialmaker.arguments import choices
 from trialmaker.config import fields
-from trialmaker.platform import CONF
+from trialmaker.platform.paths import CONF
 
 OPENING = """\
 Train an image classifier, track it in MLflow, and leave the best model ready to deploy.

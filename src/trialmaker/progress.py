@@ -1,15 +1,14 @@
 """What a person, or the platform's regular expressions, sees of a training: listeners that write lines or a bar."""
 
 import logging
-import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 
-from trialmaker.data.bar import progress_bar
 from trialmaker.events import EpochDone, Event, Listener, StepsDone, StepsMean
+from trialmaker.platform.console import METRIC_LOGGER
+from trialmaker.platform.progress_bar import progress_bar
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(METRIC_LOGGER)
 
 
 def listener(*, total_steps: int, is_trial: bool) -> "Bar | Lines":
@@ -83,26 +82,6 @@ class Bar:
             self.bar.clear()
             log.info(epoch_line(event))
             self.bar.refresh()
-
-
-class Console(logging.StreamHandler):  # type: ignore[type-arg]
-    """Log lines on standard output. When its reader has gone (``| head``), the training goes on in silence."""
-
-    def __init__(self) -> None:
-        super().__init__(sys.stdout)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """What is no progress must not look like it: the platform searches all lines for "accuracy", blank, number."""
-        text = super().format(record)
-        return text if record.name == __name__ else re.sub(r"accuracy(?=\s)", "accuracy\N{MIDDLE DOT}", text)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            silence = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(silence, sys.stdout.fileno())
-            os.close(silence)
-        else:
-            super().handleError(record)
 
 
 def epoch_line(event: EpochDone) -> str:

@@ -11,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.optuna_sweeper.storage import name_and_place, open_storage
 from hydra_plugins.optuna_sweeper.trial import is_worker
-from trialmaker import arguments, description, platform
+from trialmaker import arguments, description
 from trialmaker import config as configs
 from trialmaker.errors import UserError
+from trialmaker.platform import result_files
 from trialmaker.schema import Config
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class StudyEnd(Callback):
         """The opening lines of a study, which its trials leave out."""
         if config.hydra.sweeper.get("_target_") == OURS and not is_worker():
             if not config.hydra.sweeper.dry_run:
-                platform.begin(Path(config.output).absolute())
+                result_files.clear_result(Path(config.output).absolute())
             command = arguments.command_line(config.hydra.overrides.task)
             with suppress(UserError):  # which the trials will say
                 for line in description.lines(asdict(configs.load(_without_hydra(config))), command):

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from trialmaker import platform
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
 
 HELP = "the best trial of a study"
 DESCRIPTION = """\
@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("study", metavar="STUDY", help="its name, such as mlp, or the path of its file")
     add("--storage", metavar="URL", help="where it lies, if that is no file: hydra.sweeper.storage of the study")
     add("--trial", type=int, metavar="N", help="another trial than the best one, such as one of a Pareto front")
-    add("--output", type=Path, default=platform.root() / "output", metavar="DIR", help="where studies/ lies")
+    add("--output", type=Path, default=paths.root() / "output", metavar="DIR", help="where studies/ lies")
     add("--write", metavar="NAME", help="write conf/experiment/NAME.yaml")
     add("--seeds", type=int, metavar="N", help="run it with the seeds 0 to N-1; mean and spread")
 

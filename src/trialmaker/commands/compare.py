@@ -10,7 +10,7 @@ from trialmaker.commands import places
 from trialmaker.comparing import runs, table
 from trialmaker.comparing.runs import Run
 from trialmaker.errors import UserError
-from trialmaker.files import write_text
+from trialmaker.platform.atomic_files import write_text
 
 HELP = "a table of runs, without a browser"
 DESCRIPTION = """\

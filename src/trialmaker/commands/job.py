@@ -4,8 +4,9 @@ import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from trialmaker import job, platform
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
+from trialmaker.platform.emulator import job
 
 HELP = "rehearse a platform job on this machine"
 DESCRIPTION = """\
@@ -26,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--instances", type=int, default=1, metavar="N", help="how many machines, 1 to 10 (default: 1)")
     add("--max-seconds", type=float, metavar="S", help="longest training time: SIGTERM, and SIGKILL 30 seconds later")
     add("--output", type=Path, metavar="DIR", help="gets a folder V0001, V0002, ... a job (default: workspace/jobs)")
-    add("--code", type=Path, default=platform.PROJECT, metavar="DIR", help="another code directory than this project")
+    add("--code", type=Path, default=paths.PROJECT, metavar="DIR", help="another code directory than this project")
     add("--install", action="store_true", help="install requirements.txt into a fresh environment first")
 
 
@@ -57,7 +58,7 @@ def run(asked: Namespace) -> int:
             inputs=inputs,
             instances=asked.instances,
             max_seconds=asked.max_seconds,
-            output=asked.output or platform.PROJECT / "workspace" / "jobs",
+            output=asked.output or paths.PROJECT / "workspace" / "jobs",
             install=asked.install,
         )
     )

@@ -7,11 +7,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from trialmaker import platform
 from trialmaker.comparing import outputs
 from trialmaker.comparing.merging import Merged, merge
 from trialmaker.comparing.outputs import Output, Skipped
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -47,11 +47,11 @@ def merged(asked: Namespace, told: set[str] | None = None, *, forget: bool = Tru
 def default_store(found: Sequence[Output]) -> Path:
     """The same for the same outputs; another one for another MLflow, whose tables may differ."""
     names = [importlib.metadata.version("mlflow"), *sorted(str(output.database) for output in found)]
-    return platform.PROJECT / "workspace" / "comparisons" / hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+    return paths.PROJECT / "workspace" / "comparisons" / hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
 def _find(asked: Namespace) -> tuple[list[Output], list[Skipped]]:
-    own = platform.root() / "output"
+    own = paths.root() / "output"
     if not asked.places and not own.exists():
         raise UserError(f"{own}: there is no output yet: train first, or name outputs of jobs")
     found, skipped = outputs.find(asked.places or [own])
@@ -61,4 +61,4 @@ def _find(asked: Namespace) -> tuple[list[Output], list[Skipped]]:
 
 
 def _named(asked: Namespace) -> str:
-    return ", ".join(map(str, asked.places)) or str(platform.root() / "output")
+    return ", ".join(map(str, asked.places)) or str(paths.root() / "output")

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 
 from trialmaker.commands import places
 from trialmaker.comparing.outputs import STORE
-from trialmaker.data.bar import progress_bar
-from trialmaker.description import without_password
+from trialmaker.platform.progress_bar import progress_bar
+from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.worker import SETTINGS
 
 HELP = "bring runs to a team's MLflow server"

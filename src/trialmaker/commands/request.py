@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from trialmaker import platform
+from trialmaker.platform import paths
 
 HELP = "ask a deployed model"
 DESCRIPTION = """\
@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--index", type=int, default=0, metavar="N", help="a test image, from 0 (default: 0)")
     what.add_argument("--image", type=Path, metavar="FILE", help="a PNG or JPEG")
-    data = platform.root() / "input" / "data"
+    data = paths.root() / "input" / "data"
     add("--data", type=Path, default=data, metavar="DIR", help="where MNIST lies; if not there, scikit-learn's digits")
     add("--url", default="http://127.0.0.1:10000/ModelMaker/predict", metavar="URL", help="(default: %(default)s)")
     add("--ak", metavar="KEY", help="access key (default: $MODELMAKER_AK)")

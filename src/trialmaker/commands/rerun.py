@@ -7,9 +7,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from trialmaker import platform
 from trialmaker.commands import places
 from trialmaker.comparing import merging, outputs, repetition, runs
+from trialmaker.platform import paths
 
 HELP = "train again exactly what a run was"
 DESCRIPTION = """\
@@ -51,7 +51,7 @@ def run(asked: Namespace) -> int:
 def _train(words: list[str]) -> str | int:
     """The new run's id, or the exit code of a training that failed."""
     run_id = ""
-    command = [sys.executable, str(platform.PROJECT / "train.py"), *words]
+    command = [sys.executable, str(paths.PROJECT / "train.py"), *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
@@ -61,7 +61,7 @@ def _train(words: list[str]) -> str | int:
 
 
 def _compare(store: Path, old: runs.Run, new: str) -> int:
-    database = platform.root() / "output" / outputs.STORE
+    database = paths.root() / "output" / outputs.STORE
     own = outputs.Output(database, "own")
     merged = merging.merge([own], places.default_store([own])).store
     (again,) = [run for run in runs.load(merged) if run.run_id == new]

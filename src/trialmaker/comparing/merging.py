@@ -13,8 +13,8 @@ from trialmaker.comparing import tables
 from trialmaker.comparing.outputs import MARK, STORE, Output, Skipped
 from trialmaker.comparing.relocation import ROOTS, Relocation
 from trialmaker.comparing.snapshots import UnreadableError, opened
-from trialmaker.data.bar import progress_bar
 from trialmaker.errors import UserError
+from trialmaker.platform.progress_bar import progress_bar
 
 OUTPUT_TAG = "trialmaker.output"
 OURS = {"SQLITE_FULL", "SQLITE_READONLY"}  # errors of the merged store, not of a source

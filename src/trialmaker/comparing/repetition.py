@@ -8,12 +8,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from trialmaker import checkout, platform, values
+from trialmaker import values
 from trialmaker.comparing.relocation import place
 from trialmaker.comparing.runs import Run
 from trialmaker.config import fields, leaves
-from trialmaker.description import without_password
 from trialmaker.errors import UserError
+from trialmaker.platform import git, paths
+from trialmaker.platform.redaction import without_password
 
 GROUPS = ("data", "model", "optimizer", "schedule", "augment")
 HERE = {"output", "tracking.uri"}  # where a run's files go is this machine's affair
@@ -103,7 +104,7 @@ def surroundings(run: Run, parent: Run | None) -> Iterator[str]:
     else:
         yield "versions: none were recorded"
     tags = {**(parent.tags if parent else {}), **run.tags}
-    now = checkout.state(platform.PROJECT)
+    now = git.state(paths.PROJECT)
     then = tags.get("mlflow.source.git.commit", "")
     if then != now.commit:
         yield f"code: commit {then[:10] or 'not recorded'} then, {now.commit[:10] or 'no checkout'} now"

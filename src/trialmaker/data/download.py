@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialmaker.data.bar import progress_bar
 from trialmaker.data.idx import unzip
 from trialmaker.errors import UserError
+from trialmaker.platform.progress_bar import progress_bar
 
 CHUNK_BYTES = 64 * 1024
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from trialmaker.data.bar import progress_bar
 from trialmaker.data.class_folders import ClassFolders, Pictures, find
 from trialmaker.data.pictures import decode
 from trialmaker.data.reading import MAX_BYTES
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.data.stratified import random_order, split_three_ways
 from trialmaker.errors import UserError
+from trialmaker.platform.progress_bar import progress_bar
 
 MAX_MISTAKES = 5
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialmaker import platform
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
 from trialmaker.serving.authorization import Keys
 
 EPILOG = """\
@@ -92,5 +92,5 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 def _model_directory() -> Path:
     """Where the platform puts the deployed model; on a laptop, where training left one."""
-    deployed = platform.root() / "model"
-    return deployed if deployed.is_dir() else platform.root() / "output"
+    deployed = paths.root() / "model"
+    return deployed if deployed.is_dir() else paths.root() / "output"

@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trialmaker.description import without_password
 from trialmaker.errors import UserError
 from trialmaker.events import EpochDone, Event, StepsMean
+from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.messages import End, Message, Metrics, Start, StudyDone
 
 KILLED_SECONDS = 10.0  # a run that was stopped by a signal waits no longer for MLflow

@@ -32,8 +32,8 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 
 from trialmaker.comparing.relocation import place
-from trialmaker.description import without_password
 from trialmaker.errors import UserError
+from trialmaker.platform.redaction import without_password
 
 RUN_TAG, MODEL_TAG, DONE_TAG = "trialmaker.source_run_id", "trialmaker.source_model_id", "trialmaker.pushed"
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # what the API takes at once

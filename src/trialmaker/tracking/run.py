@@ -19,7 +19,8 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
-from trialmaker import checkout, reports
+from trialmaker import reports
+from trialmaker.platform import git
 from trialmaker.tracking import database, model, study
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
 
@@ -144,7 +145,7 @@ def _locked(output: Path) -> Iterator[None]:
 
 def _git_tags(project: Path) -> dict[str, str]:
     """The commit and the files that differ from it; nothing outside a checkout."""
-    found = checkout.state(project)
+    found = git.state(project)
     if not found.commit:
         return {}
     return {

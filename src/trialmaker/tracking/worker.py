@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trialmaker.description import without_password
+from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.messages import End, Message, Start, StudyDone
 
 # Before MLflow is imported, which reads them. A store that cannot be reached is an error in seconds, not in minutes.

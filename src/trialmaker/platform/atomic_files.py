@@ -1,4 +1,4 @@
-"""Writing a file at once and whole."""
+"""Files that are replaced whole, and locks on files."""
 
 import os
 import tempfile

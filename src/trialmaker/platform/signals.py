@@ -1,4 +1,4 @@
-"""Ending in order: what a SIGTERM of the platform, or Ctrl-C, does to a run."""
+"""Ordered ends: what SIGTERM, or Ctrl-C, does to a run."""
 
 import os
 import signal
@@ -31,22 +31,22 @@ class Signals:
     Attributes:
         received: the signal's number, or None.
         where: for the message: how far the run has come.
-        last_words: called with the message when the process ends at once.
+        fail_now: called with the message when the process ends at once.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self.last_words: Callable[[str], None] = lambda _: None
+        self.fail_now: Callable[[str], None] = lambda _: None
         self.are_deferred = False
         self.previous: dict[int, Any] = {}
         self.watchdog: threading.Timer | None = None
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Another run begins."""
         self.where = "before the first step"
         self.are_deferred = False
-        self.check()
+        self.raise_if_received()
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():  # no other may have handlers
@@ -67,17 +67,17 @@ class Signals:
         try:
             yield
         except Exception:
-            self.check()  # what fails after a signal fails because of it
+            self.raise_if_received()  # what fails after a signal fails because of it
             raise
         finally:
             self.are_deferred = False
-        self.check()
+        self.raise_if_received()
 
-    def hold(self) -> None:
+    def defer(self) -> None:
         """From here on the run is as good as done: a signal is for the next one."""
         self.are_deferred = True
 
-    def check(self) -> None:
+    def raise_if_received(self) -> None:
         """Raise ``Stopped`` if a signal has come."""
         if self.received is not None:
             raise Stopped(self.received, self.where)
@@ -90,10 +90,10 @@ class Signals:
         self.watchdog.daemon = True
         self.watchdog.start()
         if not self.are_deferred:
-            self.check()
+            self.raise_if_received()
 
     def _end_at_once(self) -> None:
         stopped = Stopped(self.received or signal.SIGTERM, self.where)
         with suppress(Exception):
-            self.last_words(str(stopped))
+            self.fail_now(str(stopped))
         os._exit(stopped.exit_code)

@@ -1,4 +1,4 @@
-"""The directories of an emulated platform: a copy of the code, of the data and of the other inputs."""
+"""The directories of a rehearsed job: its code, data, other inputs, and the folder that keeps its output."""
 
 import json
 import os
@@ -9,16 +9,53 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trialmaker import checkout
 from trialmaker.errors import UserError
+from trialmaker.platform import git
+from trialmaker.platform.emulator.process import print_state
+
+
+def next_version(output: Path) -> Path:
+    """A new folder, made now: that it can't be made is better known before the training than after it."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        numbers = (int(path.name[1:]) for path in output.glob("V*") if path.name[1:].isdecimal())
+        number = max(numbers, default=0)
+        while True:
+            number += 1
+            version = output / f"V{number:04}"
+            with suppress(FileExistsError):
+                version.mkdir()
+                return version
+    except OSError as error:
+        raise UserError(f"--output {output}: {error.strerror}: it must be a folder that can be written to") from error
+
+
+def discard(scratch: Path, version: Path, code: int) -> int:
+    shutil.rmtree(scratch, ignore_errors=True)
+    with suppress(OSError):
+        version.rmdir()
+    return code
+
+
+def save_outputs(outputs: Sequence[Path], version: Path, scratch: Path) -> bool:
+    """Copy the output; those of other instances than the first into folders of their own."""
+    try:
+        for instance, output in enumerate(outputs, start=1):
+            target = version if instance == 1 else version / f"instance-{instance}"
+            shutil.copytree(output, target, dirs_exist_ok=True, symlinks=True)
+    except (OSError, shutil.Error) as error:
+        print_state(f"TRAINING_FAIL: the output could not be copied to {version}: {reason(error)}; see {scratch}")
+        return False
+    return True
+
 
 FIRST_PORT = 10100
 
 
-class Failed(Exception):
+class PreparationError(Exception):
     """The platform could not prepare the job; the message says why."""
 
 
@@ -26,9 +63,9 @@ def check(code: Path) -> None:
     """Raise UserError unless the folder holds the code of a job."""
     if not code.is_dir():
         raise UserError(f"--code {code}: there is no such folder")
-    if not checkout.files(code):
+    if not git.files(code):
         raise UserError(f"{code}: expected a git checkout, since the job gets the files that git tracks; try git add")
-    if "train.py" not in checkout.files(code) or not (code / "train.py").is_file():
+    if "train.py" not in git.files(code) or not (code / "train.py").is_file():
         raise UserError(f"{code}: there is no train.py that git tracks, the boot file of a job")
 
 
@@ -36,9 +73,9 @@ def copy_code(code: Path, targets: Sequence[Path]) -> Iterator[str]:
     """Copy the files that git tracks, as they are now; tell, a text each, what a person might miss.
 
     Raises:
-        Failed: a file can't be read.
+        PreparationError: a file can't be read.
     """
-    tracked = checkout.files(code)
+    tracked = git.files(code)
     with _failing():
         for target in targets:
             for name in tracked:
@@ -46,7 +83,7 @@ def copy_code(code: Path, targets: Sequence[Path]) -> Iterator[str]:
                     (target / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(code / name, target / name, follow_symlinks=False)
     gone = [name for name in tracked if not os.path.lexists(code / name)]
-    for names, why in ((gone, "they are gone"), (checkout.untracked(code), "git does not track them")):
+    for names, why in ((gone, "they are gone"), (git.untracked(code), "git does not track them")):
         if names:
             more = ", …" if len(names) > 10 else ""
             yield f"left out, since {why}: {', '.join(map(_printable, names[:10]))}{more}"
@@ -56,7 +93,7 @@ def copy_inputs(inputs: Mapping[str, Path], root: Path) -> None:
     """Copy each folder to ``input/<name>/``, a single file into it; make the other directories of a job.
 
     Raises:
-        Failed: a file can't be read.
+        PreparationError: a file can't be read.
     """
     with _failing():
         for name, source in inputs.items():
@@ -84,7 +121,7 @@ def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) ->
         its Python.
 
     Raises:
-        Failed: pip did, or the person stopped it.
+        PreparationError: pip did, or the person stopped it.
     """
     python = target / "bin" / "python"
     _run([sys.executable, "-m", "venv", str(target)], is_stopped)
@@ -110,7 +147,7 @@ def _failing() -> Iterator[None]:
     try:
         yield
     except (OSError, shutil.Error) as error:
-        raise Failed(reason(error)) from error
+        raise PreparationError(reason(error)) from error
 
 
 def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
@@ -120,11 +157,11 @@ def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
             if is_stopped():
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                raise Failed("stopped, as requested")
+                raise PreparationError("stopped, as requested")
             time.sleep(0.05)
         if process.returncode:
             printed.seek(0)
-            raise Failed(f"could not install {Path(command[-1]).name}:\n{printed.read().rstrip()}")
+            raise PreparationError(f"could not install {Path(command[-1]).name}:\n{printed.read().rstrip()}")
 
 
 def _printable(name: str) -> str:

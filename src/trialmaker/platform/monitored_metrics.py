@@ -1,4 +1,4 @@
-"""Monitored metrics: what to paste into the platform's form, and what the platform then reads out of a job's log."""
+"""Monitored metrics: what to paste into the platform's form, and what the platform reads out of a job's log."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ class Monitor:
     metric: str
 
 
-LONGEST = 1000  # of a line that is searched, characters: such expressions take the square of its length
+SEARCHED_CHARACTERS = 1000  # of a line that is searched, characters: such expressions take the square of its length
 STEP = "step 100, loss 0.3513, training accuracy 0.8900"
 EPOCH = "epoch=1 loss=0.2103 accuracy=0.9371 val_loss=0.1102 val_accuracy=0.9683 learning_rate=0.001 seconds=0.43"
 MONITORS = (
@@ -37,7 +37,7 @@ def curves(log: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {monitor.name: [] for monitor in MONITORS}
     for line in log:
         for monitor in MONITORS:
-            if match := re.search(monitor.expression, line[:LONGEST]):
+            if match := re.search(monitor.expression, line[:SEARCHED_CHARACTERS]):
                 found[monitor.name].append(match[1])
     return found
 

@@ -1,4 +1,4 @@
-"""The git checkout that the code lies in, if it lies in one."""
+"""The git checkout that holds the code."""
 
 import subprocess
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ class Checkout:
 
 def state(project: Path) -> Checkout:
     """The commit, and the files that differ from it. A repository that only happens to lie around is none of ours."""
-    commit = git(project, "rev-parse", "HEAD").strip() if git(project, "ls-files", "train.py") else ""
-    return Checkout(commit, git(project, "status", "--porcelain").strip("\n") if commit else "")
+    commit = output_of(project, "rev-parse", "HEAD").strip() if output_of(project, "ls-files", "train.py") else ""
+    return Checkout(commit, output_of(project, "status", "--porcelain").strip("\n") if commit else "")
 
 
 def files(project: Path) -> list[str]:
     """Those that git tracks, relative to the folder."""
-    return git(project, "ls-files", "-z", "--cached", "--", ".").split("\0")[:-1]
+    return output_of(project, "ls-files", "-z", "--cached", "--", ".").split("\0")[:-1]
 
 
 def untracked(project: Path) -> list[str]:
     """Those that git neither tracks nor ignores."""
-    return git(project, "ls-files", "-z", "--others", "--exclude-standard", "--", ".").split("\0")[:-1]
+    return output_of(project, "ls-files", "-z", "--others", "--exclude-standard", "--", ".").split("\0")[:-1]
 
 
-def git(project: Path, *arguments: str) -> str:
+def output_of(project: Path, *arguments: str) -> str:
     """What a git command prints, file names as Python has them; "" where it fails, or there is no git."""
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Progress bars, for people only."""
+"""Progress bars on a terminal."""
 
 from typing import TYPE_CHECKING, Any
 

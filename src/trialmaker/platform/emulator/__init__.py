@@ -1,0 +1,1 @@
+"""The platform, emulated on this machine: ``python -m trialmaker job``."""
