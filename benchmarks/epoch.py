@@ -10,8 +10,9 @@ from measure import alternate, mnist, report
 import keras  # isort: skip
 import numpy as np  # isort: skip
 
-from trialmaker import augment, models, optimizers, steps
+from trialmaker import augment, optimizers, steps
 from trialmaker.data import mnist as data
+from trialmaker.models import registry
 from trialmaker.training import loss_and_accuracy
 
 MODELS = {
@@ -39,7 +40,7 @@ def main(name: str, rounds: int) -> None:
 
     def build() -> keras.Model:
         keras.utils.set_random_seed(0)
-        return models.builder(name)(input_shape=(28, 28, 1), num_classes=10, **MODELS[name])
+        return registry.builder(name)(input_shape=(28, 28, 1), num_classes=10, **MODELS[name])
 
     model = build()
     ours = steps.Program(
@@ -47,7 +48,7 @@ def main(name: str, rounds: int) -> None:
         optimizer=optimizers.build(name="adam", variables=model.trainable_variables),
         augment=augment.build(name="none"),
         smooths_labels=False,
-        jit_compile=models.compiles_faster(name),
+        jit_compile=registry.compiles_faster(name),
     )
     run = ours.steps_over(split.train.images, split.train.labels, seed=0)
     epochs = iter(range(1, 1000))

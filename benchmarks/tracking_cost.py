@@ -15,8 +15,9 @@ from measure import PROJECT, mnist
 import keras  # isort: skip
 import numpy as np  # isort: skip
 
-from trialmaker import augment, models, optimizers, training
+from trialmaker import augment, optimizers, training
 from trialmaker.data import mnist as data
+from trialmaker.models import registry
 from trialmaker.objective import Objective
 from trialmaker.steps import Program
 from trialmaker.tracking.client import Tracker
@@ -30,7 +31,7 @@ def main(rounds: int) -> None:
     split = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
     keras.utils.set_random_seed(0)
     fields = {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
-    model = models.builder("mlp")(input_shape=(28, 28, 1), num_classes=10, **fields)
+    model = registry.builder("mlp")(input_shape=(28, 28, 1), num_classes=10, **fields)
     optimizer = optimizers.build(name="adam", variables=model.trainable_variables)
     program = Program(
         model=model,

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from trialmaker import initial_weights, models
+from trialmaker import initial_weights
 from trialmaker.errors import UserError
+from trialmaker.models import registry
 from trialmaker.saved_models import Exportable
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, as it saves
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def model(*units: int, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
     fields = {"hidden_units": units, "activation": "relu", "dropout_rate": 0.1, "batch_norm": True}
-    return models.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **fields)
+    return registry.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **fields)
 
 
 def as_version(source: keras.Model, folder: Path) -> Path:

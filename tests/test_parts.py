@@ -8,8 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialmaker import augment, models, optimizers
+from trialmaker import augment, optimizers
 from trialmaker.errors import UserError
+from trialmaker.models import registry
 from trialmaker.models.dropout import Dropout
 from trialmaker.platform.paths import CONF
 
@@ -20,7 +21,7 @@ def values(group, name):
 
 def build_model(name, shape=(28, 28, 1), **changes):
     fields = values("model", name) | changes
-    return models.builder(fields.pop("name"))(input_shape=shape, num_classes=10, **fields)
+    return registry.builder(fields.pop("name"))(input_shape=shape, num_classes=10, **fields)
 
 
 # ---- models

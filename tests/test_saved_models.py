@@ -13,9 +13,10 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from trialmaker import models, saved_models
+from trialmaker import saved_models
 from trialmaker.errors import UserError
 from trialmaker.events import EpochDone
+from trialmaker.models import registry
 from trialmaker.platform.paths import CONF
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card, Exportable
@@ -28,7 +29,7 @@ CARD = Card("run", "mlp", "shapes", "digest", "val_accuracy", "maximize", 3, {"v
 
 def model(bias=0.0):
     fields = {"hidden_units": [4], "activation": "relu", "dropout_rate": 0.2, "batch_norm": True}
-    built = models.builder("mlp")(input_shape=(5, 6, 1), num_classes=3, **fields)
+    built = registry.builder("mlp")(input_shape=(5, 6, 1), num_classes=3, **fields)
     built.get_layer("logits").bias.assign([bias, 0.0, 0.0])
     return built
 
@@ -222,7 +223,7 @@ def test_what_goes_wrong_in_publishing_is_raised_where_the_training_ends(tmp_pat
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_litert_answers_as_the_saved_model_does(tmp_path: Path, name: str) -> None:
     fields = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()) | {"batch_norm": True, "dropout_rate": 0.2}
-    built = models.builder(fields.pop("name"))(input_shape=(8, 8, 3), num_classes=3, **fields)
+    built = registry.builder(fields.pop("name"))(input_shape=(8, 8, 3), num_classes=3, **fields)
     Exportable(built, ("a", "b", "c")).export(tmp_path / "7")
     (tmp_path / "best.json").write_text('{"version": 7, "model": "x", "metrics": {"val_accuracy": 0.5}}')
     saved_models.compile_for_litert(tmp_path / "7")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from trialmaker import augment, models, optimizers, steps
+from trialmaker import augment, optimizers, steps
+from trialmaker.models import registry
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 1), np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 3, 96).astype(np.int32)
@@ -20,7 +21,7 @@ MLP = {"hidden_units": [16], "activation": "tanh", "dropout_rate": 0.0, "batch_n
 def program(name="adam", jit_compile=False, smoothing=0.0, changes=None, **fields):
     """A fresh program, always from the same initial weights."""
     keras.utils.set_random_seed(7)
-    model = models.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **(MLP | fields))
+    model = registry.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **(MLP | fields))
     built = steps.Program(
         model=model,
         optimizer=optimizers.build(name=name, variables=model.trainable_variables),

@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from trialmaker import augment, models, optimizers, training
+from trialmaker import augment, optimizers, training
 from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
 from trialmaker.events import EarlyValidation, EpochDone, StepsDone
+from trialmaker.models import registry
 from trialmaker.objective import Objective
 from trialmaker.steps import Program
 
@@ -27,7 +28,7 @@ def examples(count, seed):
 def fit(listeners=(), rate=0.05, **changes):
     keras.utils.set_random_seed(0)
     fields = {"hidden_units": [8], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
-    model = models.builder("mlp")(input_shape=(6, 6, 1), num_classes=3, **fields)
+    model = registry.builder("mlp")(input_shape=(6, 6, 1), num_classes=3, **fields)
     program = Program(
         model=model,
         optimizer=optimizers.build(name="sgd", variables=model.trainable_variables),

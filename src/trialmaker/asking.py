@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from trialmaker.data import digits, mnist
-from trialmaker.data.reading import read_file
+from trialmaker.data.files import read_file
 from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
 from trialmaker.serving import authorization

@@ -7,8 +7,9 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from trialmaker import augment, models, optimizers, schema
+from trialmaker import augment, optimizers, schema
 from trialmaker.data.splits import Dataset
+from trialmaker.models import registry
 from trialmaker.steps import Program
 
 ANY = 0.5  # of what is set when a program begins
@@ -35,7 +36,7 @@ def begun(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]
         replace(optimizer, learning_rate=ANY, weight_decay=None if optimizer.weight_decay is None else ANY),
         config.augment,
         smoothing > 0,
-        models.compiles_faster(config.model.name) if asked is None else asked,
+        registry.compiles_faster(config.model.name) if asked is None else asked,
         dataset.input_shape,
         dataset.num_classes,
     )
@@ -86,5 +87,5 @@ def _shape(wanted: schema.Mlp | schema.Cnn) -> schema.Mlp | schema.Cnn:
 
 def _model(wanted: schema.Mlp | schema.Cnn, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
     fields = asdict(wanted)
-    build = models.builder(fields.pop("name"))
+    build = registry.builder(fields.pop("name"))
     return build(input_shape=input_shape, num_classes=num_classes, **fields)

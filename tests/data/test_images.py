@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trialmaker.data import images
+from trialmaker.data import image_folders
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.errors import UserError
 
@@ -42,7 +42,7 @@ def load(
     test_fraction: float = 0.2,
     split_seed: int = 0,
 ) -> Dataset:
-    return images.load(
+    return image_folders.load(
         directory=directory,
         image_size=image_size,
         channels=channels,

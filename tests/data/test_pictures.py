@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from trialmaker.data.pictures import decode
+from trialmaker.data.image_decoding import decode
 from trialmaker.errors import UserError
 
 GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10

@@ -28,13 +28,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(asked: Namespace) -> int:
     """Run it."""
     from trialmaker import asking
-    from trialmaker.data import pictures
+    from trialmaker.data import image_decoding
 
     keys = asking.keys(asked.ak, asked.sk)
     truth = None
     if asked.image:
         body, kind = asking.file_body(asked.image)
-        print(asking.drawing(pictures.decode(asked.image, image_size=(28, 28), channels=1)))
+        print(asking.drawing(image_decoding.decode(asked.image, image_size=(28, 28), channels=1)))
     else:
         image, truth = asking.example(asked.index, asked.data)
         body, kind = asking.json_body(image), "application/json"

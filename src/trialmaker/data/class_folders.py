@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trialmaker.data.reading import listing, natural_order, sub_folders
+from trialmaker.data.files import listing, natural_order, sub_folders
 from trialmaker.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")

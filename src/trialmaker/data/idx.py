@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trialmaker.data.reading import MAX_BYTES, read_file
+from trialmaker.data.files import MAX_BYTES, read_file
 from trialmaker.errors import UserError
 
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trialmaker.data import digits, images, mnist
+from trialmaker.data import digits, image_folders, mnist
 from trialmaker.data.splits import Dataset
+
+LOADERS: dict[str, Callable[..., Dataset]] = {"mnist": mnist.load, "digits": digits.load, "images": image_folders.load}
 
 
 def load(*, name: str, **fields: Any) -> Dataset:
@@ -18,7 +20,6 @@ def load(*, name: str, **fields: Any) -> Dataset:
         fields["directory"] = Path(fields["directory"])
     if name == "images":
         fields["image_size"] = fields.pop("height"), fields.pop("width")
-    loaders: dict[str, Callable[..., Dataset]] = {"mnist": mnist.load, "digits": digits.load, "images": images.load}
-    dataset = loaders[name](**fields)
+    dataset = LOADERS[name](**fields)
     _ = dataset.digest  # cached: here, on the thread that reads, and not later on the one that trains
     return dataset

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trialmaker.data.download import PublishedFile, download
-from trialmaker.data.reading import is_file, is_folder, listing, read_file, sub_folders
+from trialmaker.data.files import is_file, is_folder, listing, read_file, sub_folders
 from trialmaker.errors import UserError
 
 # MD5 of the unpacked files. The packed ones were published with f68b3c2dcbeaaa9fbdd348bbdeb94873,

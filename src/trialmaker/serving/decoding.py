@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from trialmaker.data import pictures
+from trialmaker.data import image_decoding
 from trialmaker.errors import UserError
 from trialmaker.serving.refusals import Refused
 
@@ -97,7 +97,7 @@ def picture(raw: bytes, shape: Shape, *, most_pixels: int, light_on_dark: bool) 
     """
     _check_pixels(raw, most_pixels)
     try:
-        pixels = pictures.decode(raw, image_size=shape[:2], channels=shape[2])
+        pixels = image_decoding.decode(raw, image_size=shape[:2], channels=shape[2])
     except UserError as error:
         raise Refused(400, f"image: {error}") from None
     if light_on_dark and _border(pixels).mean() > 127:
@@ -109,7 +109,7 @@ def _check_pixels(raw: bytes, most: int) -> None:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(raw), formats=pictures.FORMATS) as opened:
+        with Image.open(io.BytesIO(raw), formats=image_decoding.FORMATS) as opened:
             width, height = opened.size
     except Exception:  # what is wrong with it, decoding says
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trialmaker.data.reading import read_file
+from trialmaker.data.files import read_file
 from trialmaker.errors import UserError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from trialmaker.data.class_folders import ClassFolders, Pictures, find
-from trialmaker.data.pictures import decode
-from trialmaker.data.reading import MAX_BYTES
+from trialmaker.data.files import MAX_BYTES
+from trialmaker.data.image_decoding import decode
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.data.stratified import random_order, split_three_ways
 from trialmaker.errors import UserError
