@@ -13,7 +13,8 @@ import psutil
 from measure import PROJECT, mnist
 from omegaconf import OmegaConf
 
-from trialmaker import cli, config, launch
+from trialmaker import launch
+from trialmaker.config import resolvers, validation
 from trialmaker.platform.signals import Signals
 
 
@@ -25,7 +26,7 @@ def main(runs: int) -> None:
 
     with tempfile.TemporaryDirectory() as root:
         os.environ["AI_ROOT"] = root
-        cli.register_resolvers()
+        resolvers.register()
         process = psutil.Process()
         sizes = []
         for run in range(1, runs + 1):
@@ -35,7 +36,7 @@ def main(runs: int) -> None:
             directory = Path(root, "output", "logs", str(run))
             directory.mkdir(parents=True)
             launch.run(
-                config.load(OmegaConf.create(composed)),
+                validation.load(OmegaConf.create(composed)),
                 run_directory=directory,
                 started=time.monotonic(),
                 signals=Signals(),

@@ -10,12 +10,13 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 
-from trialmaker import arguments, cli, config, words
+from trialmaker.config import fields, resolvers, validation
+from trialmaker.config.arguments import tokens, translation
+from trialmaker.config.arguments.names import SYNONYMS, Names
 from trialmaker.errors import UserError
-from trialmaker.names import SYNONYMS, Names
 from trialmaker.platform.paths import CONF
 
-GROUPS = arguments.choices([CONF])
+GROUPS = translation.choices([CONF])
 OPTIMIZERS = ", ".join(GROUPS["optimizer"])
 ACTIVATIONS = "relu, leaky_relu, elu, selu, gelu, silu, mish, tanh, sigmoid"
 NO_NAME = "there is no such field or group"
@@ -29,7 +30,7 @@ SEVERAL = "for several runs, one after another, add -m"
 
 def translate(line: str, *conf: Path) -> list[str]:
     """What Hydra is given for what a shell's line says."""
-    return arguments.translate(shlex.split(line), [CONF, *conf])
+    return translation.translate(shlex.split(line), [CONF, *conf])
 
 
 def mistakes(line: str, *conf: Path) -> list[str]:
@@ -261,17 +262,17 @@ def test_the_answer_to_what_cannot_be(typed: str, lines: list[str]) -> None:
 @pytest.mark.parametrize("word", ["+x=(", "++x", "~[", "hydra.x=[", "a@b=(", "+x=" + "[" * 5000, "training={"])
 def test_what_hydra_cannot_read_is_one_line(word: str) -> None:
     (line,) = mistakes(shlex.quote(word))
-    assert line.startswith(word[: words.LONGEST_SHOWN])
+    assert line.startswith(word[: tokens.LONGEST_SHOWN])
     assert line.endswith("; quote values with blanks or special characters: \"key='a b'\"")
 
 
 def test_control_characters_and_length_do_not_break_the_line() -> None:
     with pytest.raises(UserError) as caught:
-        arguments.translate(["--epochs", "a\nb\x1b[31m", "--zebra\r=\ud800", "--lr", "9" * 5000 + "x"], [CONF])
+        translation.translate(["--epochs", "a\nb\x1b[31m", "--zebra\r=\ud800", "--lr", "9" * 5000 + "x"], [CONF])
     first, second, third = caught.value.mistakes
     assert first == "--epochs 'a\\nb\\x1b[31m': must be a whole number"
     assert second.startswith("--'zebra\\r'='\\ud800': there is no such field or group")
-    assert third == f"--lr {'9' * words.LONGEST_SHOWN}…: must be a number"
+    assert third == f"--lr {'9' * tokens.LONGEST_SHOWN}…: must be a number"
 
 
 @pytest.mark.parametrize(
@@ -293,10 +294,10 @@ def test_control_characters_and_length_do_not_break_the_line() -> None:
     ],
 )  # fmt: skip
 def test_what_the_config_holds(typed: list[str], held: dict[str, object]) -> None:
-    cli.register_resolvers()
+    resolvers.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        loaded = config.load(compose("config", arguments.translate(typed, [CONF])))
+        loaded = validation.load(compose("config", translation.translate(typed, [CONF])))
     for path, value in held.items():
         part: object = loaded
         for name in path.split("."):
@@ -311,10 +312,10 @@ def test_a_second_config_directory_adds_choices_and_groups(flags: list[str], tmp
         (tmp_path / name).touch()
     flags = [flag.format(tmp_path) for flag in flags]
     conf = [CONF] if flags else [CONF, tmp_path]
-    assert arguments.translate([*flags, "--model", "own"], conf) == [*flags, "model=own"]
-    assert arguments.translate([*flags, "--sweeps", "mine", "seed=1,2"], conf) == [*flags, "sweeps=mine", "seed=1,2"]
+    assert translation.translate([*flags, "--model", "own"], conf) == [*flags, "model=own"]
+    assert translation.translate([*flags, "--sweeps", "mine", "seed=1,2"], conf) == [*flags, "sweeps=mine", "seed=1,2"]
     sweeps = sorted([*GROUPS["sweeps"], "mine"])
-    assert arguments.choices([CONF, tmp_path]) == GROUPS | {"model": ["cnn", "mlp", "own"], "sweeps": sweeps}
+    assert translation.choices([CONF, tmp_path]) == GROUPS | {"model": ["cnn", "mlp", "own"], "sweeps": sweeps}
 
 
 def test_flags_come_first_because_hydra_takes_no_override_after_one_that_follows_one() -> None:
@@ -327,7 +328,7 @@ def test_a_synonym_means_something_and_hides_nothing(synonym: str) -> None:
     names = Names(GROUPS, {})
     found = names.find(synonym)
     assert found and found.key == SYNONYMS[synonym]
-    assert synonym not in GROUPS and all(field.path.rpartition(".")[2] != synonym for field in config.fields())
+    assert synonym not in GROUPS and all(field.path.rpartition(".")[2] != synonym for field in fields.fields())
 
 
 @pytest.mark.parametrize(
@@ -343,7 +344,7 @@ def test_a_synonym_means_something_and_hides_nothing(synonym: str) -> None:
     ],
 )
 def test_the_line_to_copy(overrides: list[str], line: str) -> None:
-    assert arguments.command_line(overrides) == line
+    assert translation.command_line(overrides) == line
     assert not re.search(r".*?accuracy\s(.*)", f"{line}\n")
     words_of_bash = f"printf '%s\\0' {line.removeprefix('python train.py')}"
     done = subprocess.run(["bash", "-c", words_of_bash], capture_output=True, check=True)

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from pydantic.fields import FieldInfo
 
-from trialmaker import arguments, config, values, words
+from trialmaker.config import fields, validation
+from trialmaker.config.arguments import tokens, translation, values
+from trialmaker.config.arguments.names import SYNONYMS
 from trialmaker.errors import UserError
-from trialmaker.names import SYNONYMS
 from trialmaker.platform.paths import CONF
 
-FIELDS = list(config.fields())
-GROUPS = arguments.choices([CONF])
+FIELDS = list(fields.fields())
+GROUPS = translation.choices([CONF])
 PARSER = OverridesParser.create()
 LARGEST = 10**6  # where a field has no bound of its own
 
@@ -102,18 +103,18 @@ def held(override: str) -> tuple[str, Any]:
     return parsed.key_or_group, resolved["value"]
 
 
-def assert_arrives(argv: list[str], field: config.Field, value: Any) -> None:
-    (override,) = arguments.translate(argv, [CONF])
+def assert_arrives(argv: list[str], field: fields.Field, value: Any) -> None:
+    (override,) = translation.translate(argv, [CONF])
     path, arrived = held(override)
     assert (path, arrived) == (field.path, value), argv
     assert isinstance(arrived, bool) == isinstance(value, bool)
-    assert config.broken_laws(field, arrived) == []
+    assert validation.broken_laws(field, arrived) == []
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: f"{field.path}-{field.owner}")
 @settings(deadline=None, max_examples=40)
 @given(data=st.data())
-def test_any_value_of_any_field_arrives_in_every_spelling(field: config.Field, data: st.DataObject) -> None:
+def test_any_value_of_any_field_arrives_in_every_spelling(field: fields.Field, data: st.DataObject) -> None:
     value = data.draw(values_of(field.type))
     text = data.draw(st.sampled_from(writings(value)))
     name = data.draw(st.sampled_from(names_of(field.path)))
@@ -126,9 +127,9 @@ def test_any_value_of_any_field_arrives_in_every_spelling(field: config.Field, d
 @given(st.text(TEXT, min_size=1))
 def test_a_text_without_quotes_around_it_is_taken_as_it_is(text: str) -> None:
     if values.unquoted(text) == text:
-        (override,) = arguments.translate([f"--experiment_name={text}"], [CONF])
+        (override,) = translation.translate([f"--experiment_name={text}"], [CONF])
         assert held(override) == ("tracking.experiment", text)
-        assert arguments.translate(["--experiment_name", f"{text} "], [CONF]) == [
+        assert translation.translate(["--experiment_name", f"{text} "], [CONF]) == [
             f"tracking.experiment={values.write(f'{text} ')}"
         ]
 
@@ -137,7 +138,7 @@ def test_the_five_spellings_of_each_choice() -> None:
     for group, choices in GROUPS.items():
         for choice, name in product(choices, (group, *(s for s, meant in SYNONYMS.items() if meant == group))):
             for argv in (*spelled(name, choice), *spelled(name, f'"{choice}"'), [f"{name}={choice}"]):
-                assert arguments.translate(argv, [CONF]) == [f"{group}={choice}"]
+                assert translation.translate(argv, [CONF]) == [f"{group}={choice}"]
 
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("-=+~ \0\n\ud800'\"[](){}$,"), max_size=12)
@@ -157,22 +158,22 @@ NEAR_LEGAL = (
     st.builds(lambda prefix, name: [prefix + name], PREFIX, NAME)
     | st.builds(lambda prefix, name, value: [f"{prefix}{name}={value}"], PREFIX, NAME, VALUE)
     | st.builds(lambda prefix, name, value: [prefix + name, value], PREFIX, NAME, VALUE)
-    | st.sampled_from([*words.FLAGS, *words.SWITCHES]).map(lambda flag: [flag])
-    | st.builds(lambda flag, value: [flag, value], st.sampled_from([*words.FLAGS, *words.SWITCHES]), VALUE)
-    | st.builds(lambda flag, value: [f"{flag}={value}"], st.sampled_from([*words.FLAGS, *words.SWITCHES]), VALUE)
+    | st.sampled_from([*tokens.FLAGS, *tokens.SWITCHES]).map(lambda flag: [flag])
+    | st.builds(lambda flag, value: [flag, value], st.sampled_from([*tokens.FLAGS, *tokens.SWITCHES]), VALUE)
+    | st.builds(lambda flag, value: [f"{flag}={value}"], st.sampled_from([*tokens.FLAGS, *tokens.SWITCHES]), VALUE)
 )
 
 
 def assert_answered(argv: list[str]) -> None:
     """Either Hydra's own parsers take what is returned, or there are mistakes, a line each."""
     try:
-        translated = arguments.translate(argv, [CONF])
+        translated = translation.translate(argv, [CONF])
     except UserError as error:
         assert error.mistakes and all(line and line.isprintable() for line in error.mistakes)
         return
-    if not words.SHELL_COMPLETION & set(argv):
+    if not tokens.SHELL_COMPLETION & set(argv):
         PARSER.parse_overrides(get_args_parser().parse_args(translated).overrides)
-        arguments.command_line(translated)
+        translation.command_line(translated)
 
 
 @settings(deadline=None, max_examples=300)
@@ -193,7 +194,7 @@ PIECES = TEXT.filter(lambda char: char != "\0") | st.sampled_from(["accuracy", "
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(PIECES, min_size=1).map("".join)))
 def test_bash_reads_the_line_to_copy_as_the_same_words(overrides: list[str]) -> None:
-    line = arguments.command_line(overrides)
+    line = translation.command_line(overrides)
     assert line.isprintable() and not re.search(r".*?accuracy\s(.*)", f"{line}\n")
     shell = line.replace("python train.py", "printf '%s\\0' python", 1)
     said = subprocess.run(["bash", "-c", shell], capture_output=True, check=True).stdout

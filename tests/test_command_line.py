@@ -68,7 +68,7 @@ def test_bash_completion(line: str, offered: set[str], tmp_path: Path) -> None:
 
 
 def test_importing_the_package_does_nothing_and_the_light_layers_stay_light() -> None:
-    light = "errors platform arguments names overrides values words config schema manual events objective files"
+    light = "errors platform.paths config.validation config.help config.arguments.translation events objective"
     light += " progress launch cli data.loading tracking.client tracking.messages tracking.worker"
     code = f"""
 import os, sys, threading

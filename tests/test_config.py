@@ -9,14 +9,14 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from entry import SMALL, Train
-from trialmaker import cli, config
-from trialmaker.arguments import choices
+from trialmaker.config import fields, resolvers, validation
+from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError
 from trialmaker.platform.paths import CONF
 
 
 def composed(*overrides: str) -> DictConfig:
-    cli.register_resolvers()
+    resolvers.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides))
@@ -28,23 +28,23 @@ EVERY_CHOICE = [f"{group}={name}" for group, names in GROUPS.items() if group !=
 
 @pytest.mark.parametrize("choice", EVERY_CHOICE)
 def test_every_choice_of_every_group_is_a_legal_config(choice: str) -> None:
-    config.load(composed(choice))
+    validation.load(composed(choice))
 
 
 def test_yaml_files_and_dataclasses_name_the_same_fields() -> None:
     written = {
         f"{group}.{field}"
-        for group in config.GROUPS
+        for group in fields.GROUPS
         for file in (CONF / group).glob("*.yaml")
         for field in yaml.safe_load(file.read_text())
         if field != "name"
     }
-    declared = {field.path for field in config.fields() if field.path.partition(".")[0] in config.GROUPS}
+    declared = {field.path for field in fields.fields() if field.path.partition(".")[0] in fields.GROUPS}
     assert written == declared
 
 
 def test_every_field_has_a_meaning() -> None:
-    assert [field.path for field in config.fields() if len(field.meaning) < 10] == []
+    assert [field.path for field in fields.fields() if len(field.meaning) < 10] == []
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_every_field_has_a_meaning() -> None:
 )
 def test_all_mistakes_are_reported_together(overrides: list[str], mistakes: list[str]) -> None:
     with pytest.raises(UserError) as caught:
-        config.load(composed(*overrides))
+        validation.load(composed(*overrides))
     assert list(caught.value.mistakes) == mistakes
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.optuna_sweeper._composing import Composer
 from sweeping import sweep
-from trialmaker import cli
+from trialmaker.config import resolvers
 from trialmaker.platform import paths
 
 FIRST = ["sweeps=mlp", "optimizer.learning_rate=0.1", "model.hidden_units=[8,8]", "model.dropout_rate=0.0"]
@@ -22,7 +22,7 @@ FIRST = ["sweeps=mlp", "optimizer.learning_rate=0.1", "model.hidden_units=[8,8]"
 @pytest.fixture
 def hydra() -> Iterator[tuple[Any, DictConfig]]:
     """Hydra's config loader, and the config of a sweep."""
-    cli.register_resolvers()
+    resolvers.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(paths.CONF), version_base="1.3", job_name="train"):
         loader = GlobalHydra.instance().config_loader()

@@ -7,7 +7,8 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from trialmaker import augment, optimizers, schema
+from trialmaker import augment, optimizers
+from trialmaker.config import schema
 from trialmaker.data.splits import Dataset
 from trialmaker.models import registry
 from trialmaker.steps import Program

@@ -13,15 +13,18 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.optuna_sweeper.trial import current_trial, is_worker
-from trialmaker import arguments, brought, config, description, manual, studies
+from trialmaker import description, studies
+from trialmaker.config import user_files, validation
+from trialmaker.config.arguments import translation
+from trialmaker.config.resolvers import register
+from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.platform import instances, paths, redaction, result_files
 from trialmaker.platform.signals import Signals, Stopped
-from trialmaker.schema import Config
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +61,11 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
 
 def _run(job: "_Job") -> None:
     job.signals.reset()
-    register_resolvers()
+    register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
-    folders = brought.folders()
-    sys.argv[1:] = arguments.translate(sys.argv[1:], [paths.CONF, *folders])
-    sys.argv += map(brought.search_path, folders)
+    folders = user_files.folders()
+    sys.argv[1:] = translation.translate(sys.argv[1:], [paths.CONF, *folders])
+    sys.argv += map(user_files.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(job.run)()
     job.outputs |= studies.finish()
 
@@ -91,7 +94,7 @@ class _Job:
         directory = Path(HydraConfig.get().runtime.output_dir)
         redaction.hide_passwords(directory / ".hydra")
         try:
-            checked = config.load(composed)
+            checked = validation.load(composed)
             self._begin(checked)
             values = launch.run(checked, run_directory=directory, started=self.started, signals=self.signals)
             return values[0] if len(values) == 1 else values
@@ -112,7 +115,7 @@ class _Job:
         if not is_worker():
             result_files.clear_result(output)
         instances.check_supported()
-        command = arguments.command_line(HydraConfig.get().overrides.task)
+        command = translation.command_line(HydraConfig.get().overrides.task)
         if current_trial().number is None:
             for line in description.lines(asdict(checked), command):
                 log.info(line)
@@ -125,7 +128,7 @@ class _Job:
         elif isinstance(error, UserError):
             self._refuse(error)
         elif isinstance(error, HydraException | OmegaConfBaseException):
-            self._refuse(arguments.explain(error, argv))
+            self._refuse(translation.explain(error, argv))
         elif isinstance(error, OSError) and (not self.outputs or error.errno in OUTPUT_ERRORS):
             self._refuse(self._unusable(error))
         else:
@@ -173,18 +176,6 @@ class _Job:
         law = "the output must be a folder that can be written to"
         law = "it must be readable" if place.is_relative_to(inputs) else law
         return UserError(f"{error.filename}: {error.strerror}: {law}")
-
-
-def register_resolvers() -> None:
-    OmegaConf.register_new_resolver("ai_root", lambda: str(paths.root()), replace=True)
-    OmegaConf.register_new_resolver("input", _input, replace=True)
-    OmegaConf.register_new_resolver("process_id", os.getpid, replace=True)
-    OmegaConf.register_new_resolver("manual", manual.text, replace=True)
-
-
-def _input(name: str) -> str | None:
-    found = paths.inputs().get(name)
-    return str(found) if found else None
 
 
 def _one_line(text: str) -> str:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from hydra_plugins.optuna_sweeper.trial import current_trial
 from trialmaker import building, initial_weights, optimizers, progress, saved_models, training
+from trialmaker.config.schema import Config, Training
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.events import EarlyValidation, EpochDone, Event, Listener
 from trialmaker.objective import Objective
@@ -20,7 +21,6 @@ from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card
-from trialmaker.schema import Config, Training
 from trialmaker.steps import Program
 from trialmaker.tensorboard import EventFiles
 from trialmaker.tracking.client import Tracker

@@ -17,14 +17,14 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from hydra_plugins.optuna_sweeper.trial import current_trial
-from trialmaker.config import flat
+from trialmaker.config.fields import flat
+from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.signals import Signals
-from trialmaker.schema import Config, Data
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 

@@ -11,11 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.optuna_sweeper.storage import name_and_place, open_storage
 from hydra_plugins.optuna_sweeper.trial import is_worker
-from trialmaker import arguments, description
-from trialmaker import config as configs
+from trialmaker import description
+from trialmaker.config import validation
+from trialmaker.config.arguments import translation
+from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.platform import result_files
-from trialmaker.schema import Config
 
 log = logging.getLogger(__name__)
 OURS = "hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper"
@@ -31,9 +32,9 @@ class StudyEnd(Callback):
         if config.hydra.sweeper.get("_target_") == OURS and not is_worker():
             if not config.hydra.sweeper.dry_run:
                 result_files.clear_result(Path(config.output).absolute())
-            command = arguments.command_line(config.hydra.overrides.task)
+            command = translation.command_line(config.hydra.overrides.task)
             with suppress(UserError):  # which the trials will say
-                for line in description.lines(asdict(configs.load(_without_hydra(config))), command):
+                for line in description.lines(asdict(validation.load(_without_hydra(config))), command):
                     log.info(line)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -52,7 +53,7 @@ def finish() -> set[Path]:
         sweeper = config.hydra.sweeper
         if sweeper.get("_target_") == OURS and not sweeper.dry_run and not is_worker():
             directory = Path(config.hydra.sweep.dir)
-            checked = configs.load(_without_hydra(config))
+            checked = validation.load(_without_hydra(config))
             _finish(checked, *name_and_place(config.hydra), directory)
             outputs.add(Path(checked.output).absolute())
     return outputs

@@ -8,15 +8,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from trialmaker import values
 from trialmaker.comparing.relocation import place
 from trialmaker.comparing.runs import Run
-from trialmaker.config import fields, leaves
+from trialmaker.config.arguments import values
+from trialmaker.config.fields import GROUPS, fields, leaves
 from trialmaker.errors import UserError
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 
-GROUPS = ("data", "model", "optimizer", "schedule", "augment")
 HERE = {"output", "tracking.uri"}  # where a run's files go is this machine's affair
 MATTERS = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # to what comes out
 TIMES = re.compile(r"system/|.*seconds|.*per_second")  # metrics that never come out the same

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialmaker.comparing.runs import TEST_METRIC, Run
-from trialmaker.config import nearest
+from trialmaker.config.arguments.names import SYNONYMS
+from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError
-from trialmaker.names import SYNONYMS
 
 Value = str | float | None
 # Parameters that say where a run's files lay; two runs that differ in nothing else are the same.

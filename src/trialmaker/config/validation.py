@@ -1,26 +1,21 @@
-"""From what Hydra composed to a checked ``Config``; and what fields there are."""
+"""The check of a composed config: from Hydra's ``DictConfig`` to a ``Config``."""
 
-import dataclasses
 import json
-import typing
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from difflib import get_close_matches
-from functools import lru_cache
-from types import MappingProxyType
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from trialmaker.config.fields import GROUPS, Field, fields, flat
+from trialmaker.config.schema import STRICT, Config
+from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError
-from trialmaker.schema import LAWS as STRICT
-from trialmaker.schema import Config
 
-GROUPS = ("data", "model", "optimizer", "schedule", "augment")
-LAWS = {
+MESSAGES = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
@@ -37,23 +32,6 @@ LAWS = {
     "json_invalid": "must be text that UTF-8 can hold",
     "dataclass_type": "must be a group of fields",
 }
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of the config.
-
-    Args:
-        path: such as ``optimizer.learning_rate``.
-        owner: the value of ``name`` in the group's choices that have this field, such as ``adam``; "" for all.
-        meaning: with unit.
-        type: its annotation, with its bounds.
-    """
-
-    path: str
-    owner: str
-    meaning: str
-    type: Any
 
 
 def load(composed: DictConfig) -> Config:
@@ -76,21 +54,6 @@ def load(composed: DictConfig) -> Config:
     if broken:
         raise UserError(*broken)
     return config
-
-
-def leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of each field in nested dictionaries."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def flat(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    """The same with values as text."""
-    for path, value in leaves(values):
-        yield path, str(list(value) if isinstance(value, tuple) else value)
 
 
 def broken_laws(field: Field, value: Any) -> list[str]:
@@ -158,46 +121,5 @@ def _law(detail: ErrorDetails) -> str:
     if detail["type"] == "literal_error":
         legal = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
         return f"must be one of {', '.join(legal)}{nearest(str(detail['input']), legal)}"
-    law = LAWS.get(detail["type"])
+    law = MESSAGES.get(detail["type"])
     return law.format(**context) if law else detail["msg"]
-
-
-def nearest(name: str, legal: Iterable[str], aliases: Mapping[str, str] = MappingProxyType({})) -> str:
-    """``; did you mean …?`` with the legal names most like this one, or nothing.
-
-    A path is looked for in its own group, by its last part; a name without a group everywhere, and among the aliases,
-    which map other names to legal ones.
-    """
-    paths = sorted(legal)
-    group = name.rpartition(".")[0]
-    siblings = [path for path in paths if group and path.rpartition(".")[0] == group]
-    meant = {path.rpartition(".")[2]: path for path in siblings or paths} | ({} if siblings else dict(aliases))
-    last = name.rpartition(".")[2]
-    close = get_close_matches(last, meant, cutoff=0.6) or [part for part in meant if len(last) > 2 and last in part][:3]
-    names = dict.fromkeys(meant[part] for part in close)
-    return f"; did you mean {' or '.join(names)}?" if names else ""
-
-
-@lru_cache
-def fields() -> tuple[Field, ...]:
-    """Every field of every choice, in the order of ``schema.py``."""
-    return tuple(_fields_of(Config, prefix="", owner=""))
-
-
-def _fields_of(cls: type, prefix: str, owner: str) -> Iterator[Field]:
-    types = typing.get_type_hints(cls, include_extras=True)
-    for field in dataclasses.fields(cls):
-        path = prefix + field.name
-        inner = _dataclasses_in(types[field.name])
-        for choice in inner:
-            name = typing.get_type_hints(choice).get("name")
-            yield from _fields_of(choice, f"{path}.", "/".join(typing.get_args(name)) if name else "")
-        if not inner and not (owner and field.name == "name"):
-            declared: Any = Annotated[types[field.name], field.default]
-            yield Field(path, owner, getattr(field.default, "description", ""), declared)
-
-
-def _dataclasses_in(annotation: Any) -> list[type]:
-    if dataclasses.is_dataclass(annotation):
-        return [typing.cast(type, annotation)]
-    return [cls for part in typing.get_args(annotation) for cls in _dataclasses_in(part)]

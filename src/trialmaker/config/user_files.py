@@ -1,4 +1,4 @@
-"""A person's own config files, ``input/config/<group>/<name>.yaml``, looked at before Hydra meets them."""
+"""A user's own config files, ``input/config/<group>/<name>.yaml``, checked before Hydra reads them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from yaml import YAMLError
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
-WHOLE = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
+GLOBAL_GROUPS = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
 
 
 def folders() -> list[Path]:
@@ -51,5 +51,5 @@ def _mistakes(path: Path, name: Path) -> Iterator[str]:
         return
     if not isinstance(holds, DictConfig):
         yield f"expected names and values, received a {type(holds).__name__}"
-    if name.parts[0] in WHOLE and "@package _global_" not in text:
+    if name.parts[0] in GLOBAL_GROUPS and "@package _global_" not in text:
         yield "its first line must be '# @package _global_', so that it may change all groups"

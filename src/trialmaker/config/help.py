@@ -3,8 +3,8 @@
 from functools import lru_cache
 from textwrap import fill
 
-from trialmaker.arguments import choices
-from trialmaker.config import fields
+from trialmaker.config.arguments.translation import choices
+from trialmaker.config.fields import fields
 from trialmaker.platform.paths import CONF
 
 OPENING = """\
@@ -30,7 +30,7 @@ The best model lies in <output>/model/<N>/, MLflow's records in <output>/mlflow.
 
 
 @lru_cache  # Hydra resolves it in every job of a multirun
-def text() -> str:
+def help_text() -> str:
     """Groups with their choices, then fields with their meaning, unit and owners."""
     groups = (f"    {name:<12}{', '.join(names)}" for name, names in sorted(choices([CONF]).items()) if name != "hydra")
     owners: dict[tuple[str, str], list[str]] = {}

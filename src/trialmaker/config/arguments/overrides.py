@@ -8,11 +8,13 @@ from typing import Any
 from hydra.core.override_parser import types
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from trialmaker import values
-from trialmaker.config import GROUPS, broken_laws, nearest
+from trialmaker.config.arguments import values
+from trialmaker.config.arguments.names import Name, Names
+from trialmaker.config.arguments.tokens import Parameter, clipped, shown
+from trialmaker.config.fields import GROUPS
+from trialmaker.config.suggestions import nearest
+from trialmaker.config.validation import broken_laws
 from trialmaker.errors import UserError
-from trialmaker.names import Name, Names
-from trialmaker.words import Parameter, clipped, shown
 
 MULTIRUN_HINT = "for several runs, one after another, add -m"
 

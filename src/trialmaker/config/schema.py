@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-LAWS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Rate = Annotated[float, Field(ge=0, lt=1)]
 T = TypeVar("T")
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid"]
@@ -23,7 +23,7 @@ def about(meaning: str, **bounds: Any) -> Any:
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def fields(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass whose values are checked."""
-    return cast(type[T], dataclass(cls, config=LAWS, kw_only=True, frozen=True))
+    return cast(type[T], dataclass(cls, config=STRICT, kw_only=True, frozen=True))
 
 
 # ---- data -----------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trialmaker import values
-from trialmaker.names import Name, Names
+from trialmaker.config.arguments import values
+from trialmaker.config.arguments.names import Name, Names
 
 CONFIGS = ("job", "hydra", "all")
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -70,10 +70,10 @@ class Mistake:
     text: str
 
 
-Item = Flag | Override | Parameter | Mistake
+Token = Flag | Override | Parameter | Mistake
 
 
-def part(argv: Sequence[str], names: Names) -> Iterator[Item]:
+def tokenize(argv: Sequence[str], names: Names) -> Iterator[Token]:
     """What was typed, in its order. Words that are empty and nobody's value are left out."""
     words = deque(argv)
     while words:
@@ -95,7 +95,7 @@ def clipped(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
-def _item(word: str, words: deque[str], names: Names) -> Item:
+def _item(word: str, words: deque[str], names: Names) -> Token:
     name, equals, value = word.partition("=")
     if name in FLAGS or name in SWITCHES:
         return _flag(name, equals, value, words)
@@ -109,7 +109,7 @@ def _item(word: str, words: deque[str], names: Names) -> Item:
     return Mistake(f"{shown(word)}: is neither a parameter nor the value of one; {hint}")
 
 
-def _flag(name: str, equals: str, value: str, words: deque[str]) -> Item:
+def _flag(name: str, equals: str, value: str, words: deque[str]) -> Token:
     if name in SWITCHES:
         return Mistake(f"{name}={shown(value)}: takes no value") if equals else Flag((name,))
     legal = FLAGS[name]

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trialmaker import values
-from trialmaker.config import Field, broken_laws, fields, nearest
+from trialmaker.config.arguments import values
+from trialmaker.config.fields import Field, fields
+from trialmaker.config.suggestions import nearest
+from trialmaker.config.validation import broken_laws
 
 # What people of other libraries and platforms type. A name with two meanings here, such as "gamma", is not among them.
 SYNONYMS = {

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from trialmaker import overrides, words
-from trialmaker.config import fields
+from trialmaker.config.arguments import overrides, tokens
+from trialmaker.config.arguments.names import Names
+from trialmaker.config.arguments.values import NULLS
+from trialmaker.config.fields import fields
 from trialmaker.errors import UserError
-from trialmaker.names import Names
-from trialmaker.values import NULLS
 
 LONGEST_MISTAKE = 1000
 
@@ -30,10 +30,10 @@ def translate(argv: Sequence[str], conf: Sequence[Path]) -> list[str]:
         UserError: one line for each mistake, in the order typed: a name that there is not or that has several
             meanings, a value of another type or out of range, contradictions.
     """
-    if words.SHELL_COMPLETION & set(argv):
+    if tokens.SHELL_COMPLETION & set(argv):
         return list(argv)  # its words, such as query=bash, are not overrides
-    names = Names(choices([*conf, *_directories_in(argv)]), words.FLAGS_MEANT)
-    translation = _Translation(names, list(words.part(argv, names)))
+    names = Names(choices([*conf, *_directories_in(argv)]), tokens.FLAGS_MEANT)
+    translation = _Translation(names, list(tokens.tokenize(argv, names)))
     if translation.mistakes:
         raise UserError(*map(_one_line, translation.mistakes))
     return [*translation.flags, *translation.overrides]
@@ -76,26 +76,26 @@ def explain(error: Exception, argv: Sequence[str]) -> UserError:
 class _Translation:
     """The items of a command line as Hydra's flags and overrides, and all mistakes in them."""
 
-    def __init__(self, names: Names, items: Sequence[words.Item]) -> None:
+    def __init__(self, names: Names, items: Sequence[tokens.Token]) -> None:
         self.flags: list[str] = []
         self.overrides: list[str] = []
         self.mistakes: list[str] = []
         self._names = names
         self._multirun = any(_asks_for_several_runs(item) for item in items)
-        self._settings: dict[str, tuple[words.Parameter, overrides.Setting]] = {}
+        self._settings: dict[str, tuple[tokens.Parameter, overrides.Setting]] = {}
         for item in items:
             self._add(item)
         self._check_flags()
 
-    def _add(self, item: words.Item) -> None:
+    def _add(self, item: tokens.Token) -> None:
         match item:
-            case words.Flag():
+            case tokens.Flag():
                 self.flags += item.words
-            case words.Override():
+            case tokens.Override():
                 self._add_override(item.text)
-            case words.Parameter():
+            case tokens.Parameter():
                 self._add_parameter(item)
-            case words.Mistake():
+            case tokens.Mistake():
                 self.mistakes.append(item.text)
 
     def _add_override(self, text: str) -> None:
@@ -105,7 +105,7 @@ class _Translation:
         except UserError as error:
             self.mistakes += error.mistakes
 
-    def _add_parameter(self, parameter: words.Parameter) -> None:
+    def _add_parameter(self, parameter: tokens.Parameter) -> None:
         name = self._names.find(parameter.name)
         if name is None:
             self._add_unknown(parameter)
@@ -121,12 +121,12 @@ class _Translation:
         elif known is setting and setting.override is not None:
             self.overrides.append(setting.override)
 
-    def _add_unknown(self, parameter: words.Parameter) -> None:
+    def _add_unknown(self, parameter: tokens.Parameter) -> None:
         """A whole part of the config, in Hydra's syntax, or a name that there is not."""
         if not parameter.dashes and self._names.is_section(parameter.name) and parameter.value.startswith(("{", "${")):
             self._add_override(f"{parameter.name}={parameter.value}")
             return
-        typed = str(parameter) if parameter.dashes else words.shown(parameter.name)
+        typed = str(parameter) if parameter.dashes else tokens.shown(parameter.name)
         self.mistakes.append(f"{typed}: {self._names.refusal(parameter.name)}")
 
     def _check_flags(self) -> None:
@@ -139,13 +139,13 @@ class _Translation:
             self.mistakes.append("--resolve: goes with --cfg or --help")
 
 
-def _asks_for_several_runs(item: words.Item) -> bool:
+def _asks_for_several_runs(item: tokens.Token) -> bool:
     match item:
-        case words.Flag():
+        case tokens.Flag():
             return item.words[0] in ("-m", "--multirun")
-        case words.Override():
+        case tokens.Override():
             return item.text == "hydra.mode=MULTIRUN"
-        case words.Parameter():
+        case tokens.Parameter():
             sweeps = item.name == "sweeps" and item.value.lower() not in NULLS
             return sweeps or (item.name, item.value) == ("hydra.mode", "MULTIRUN")
     return False

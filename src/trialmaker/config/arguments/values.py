@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 NULLS = {"", "null", "none"}
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 # Exponents and lengths end where a text of a few characters would become a number of millions of digits.
-WHOLE = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
+WHOLE_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
 LONGEST_WHOLE = 300
 NUMBER = re.compile(r"[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
 # What Hydra reads as text without quotes. Words that it reads as something else are in NOT_TEXT.
@@ -108,7 +108,7 @@ def _bare(declared: Any) -> Any:
 
 
 def _whole(text: str) -> int | str:
-    if len(text) > LONGEST_WHOLE or not WHOLE.fullmatch(text):
+    if len(text) > LONGEST_WHOLE or not WHOLE_NUMBER.fullmatch(text):
         return text
     number = Decimal(text)
     return int(number) if number == number.to_integral_value() else text

@@ -1,0 +1,1 @@
+"""The command line: from runtime parameters to Hydra's overrides."""

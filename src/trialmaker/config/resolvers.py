@@ -1,0 +1,20 @@
+"""OmegaConf resolvers that the files in ``conf/`` use."""
+
+import os
+
+from omegaconf import OmegaConf
+
+from trialmaker.config.help import help_text
+from trialmaker.platform import paths
+
+
+def register() -> None:
+    OmegaConf.register_new_resolver("ai_root", lambda: str(paths.root()), replace=True)
+    OmegaConf.register_new_resolver("input", _input, replace=True)
+    OmegaConf.register_new_resolver("process_id", os.getpid, replace=True)
+    OmegaConf.register_new_resolver("manual", help_text, replace=True)
+
+
+def _input(name: str) -> str | None:
+    found = paths.inputs().get(name)
+    return str(found) if found else None
