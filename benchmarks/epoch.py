@@ -10,10 +10,11 @@ from measure import alternate, mnist, report
 import keras  # isort: skip
 import numpy as np  # isort: skip
 
-from trialmaker import augment, optimizers, steps
 from trialmaker.data import mnist as data
 from trialmaker.models import registry
-from trialmaker.training import loss_and_accuracy
+from trialmaker.training import augmentation, optimizers
+from trialmaker.training.metrics import loss_and_accuracy
+from trialmaker.training.program import Program, data_order
 
 MODELS = {
     "mlp": {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False},
@@ -43,10 +44,10 @@ def main(name: str, rounds: int) -> None:
         return registry.builder(name)(input_shape=(28, 28, 1), num_classes=10, **MODELS[name])
 
     model = build()
-    ours = steps.Program(
+    ours = Program(
         model=model,
         optimizer=optimizers.build(name="adam", variables=model.trainable_variables),
-        augment=augment.build(name="none"),
+        augment=augmentation.build(name="none"),
         smooths_labels=False,
         jit_compile=registry.compiles_faster(name),
     )
@@ -54,7 +55,7 @@ def main(name: str, rounds: int) -> None:
     epochs = iter(range(1, 1000))
 
     def our_epoch() -> None:
-        order = steps.data_order(seed=0, epoch=next(epochs), examples=len(split.train), batch_size=BATCH)
+        order = data_order(seed=0, epoch=next(epochs), examples=len(split.train), batch_size=BATCH)
         run(order, np.full(len(order), 0.001, np.float32), 0, len(order), 0)
 
     tasks = {"ours": our_epoch}

@@ -15,13 +15,13 @@ from measure import PROJECT, mnist
 import keras  # isort: skip
 import numpy as np  # isort: skip
 
-from trialmaker import augment, optimizers, training
 from trialmaker.data import mnist as data
 from trialmaker.models import registry
-from trialmaker.objective import Objective
-from trialmaker.steps import Program
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
+from trialmaker.training import augmentation, loop, optimizers
+from trialmaker.training.objective import Objective
+from trialmaker.training.program import Program
 
 EPOCHS = 10
 
@@ -36,17 +36,17 @@ def main(rounds: int) -> None:
     program = Program(
         model=model,
         optimizer=optimizer,
-        augment=augment.build(name="none"),
+        augment=augmentation.build(name="none"),
         smooths_labels=False,
         jit_compile=True,
     )
     weights = model.get_weights()
 
-    def train(listeners: list[training.Listener]) -> float:
+    def train(listeners: list[loop.Listener]) -> float:
         program.begin(weights)
         seconds: list[float] = []
         times = [lambda _: seconds.append(time.perf_counter())]
-        training.fit(
+        loop.fit(
             program=program,
             learning_rates=lambda steps: np.full_like(steps, 0.001),
             train=split.train,

@@ -8,11 +8,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialmaker import augment, optimizers
 from trialmaker.errors import UserError
 from trialmaker.models import registry
 from trialmaker.models.dropout import Dropout
 from trialmaker.platform.paths import CONF
+from trialmaker.training import augmentation, optimizers, schedules
 
 
 def values(group, name):
@@ -135,7 +135,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
 
 def rates(name, **changes):
     fields = values("schedule", name) | changes
-    shape = optimizers.schedule(**fields, learning_rate=2.0, steps_per_epoch=25, epochs=4)
+    shape = schedules.schedule(**fields, learning_rate=2.0, steps_per_epoch=25, epochs=4)
     return shape(tf.range(100.0)).numpy()
 
 
@@ -174,11 +174,11 @@ PICTURES = np.random.default_rng(0).random((64, 9, 7, 2)).astype(np.float32)
 
 
 def test_none_changes_nothing():
-    assert np.array_equal(augment.build(name="none")(PICTURES, SEED), PICTURES)
+    assert np.array_equal(augmentation.build(name="none")(PICTURES, SEED), PICTURES)
 
 
 def test_shift_moves_each_picture_by_whole_pixels_and_fills_with_zeros():
-    shifted = np.asarray(augment.build(name="shift", pixels=2)(tf.constant(PICTURES), SEED))
+    shifted = np.asarray(augmentation.build(name="shift", pixels=2)(tf.constant(PICTURES), SEED))
     seen = set()
     for before, after in zip(PICTURES, shifted, strict=True):
         padded = np.pad(before, ((2, 2), (2, 2), (0, 0)))
@@ -189,14 +189,16 @@ def test_shift_moves_each_picture_by_whole_pixels_and_fills_with_zeros():
 
 
 def test_affine_of_nothing_changes_nothing():
-    still = augment.build(name="affine", degrees=0.0, scale=0.0, shear=0.0, pixels=0.0)(tf.constant(PICTURES), SEED)
+    still = augmentation.build(name="affine", degrees=0.0, scale=0.0, shear=0.0, pixels=0.0)(
+        tf.constant(PICTURES), SEED
+    )
     np.testing.assert_allclose(still, PICTURES, atol=1e-5)
 
 
 def test_bilinear_takes_pixels_between_pixels_and_zero_outside():
     picture = tf.reshape(tf.range(12, dtype=tf.float32), (1, 3, 4, 1))
     y, x = tf.constant([[[1.0, 0.5, -5.0]]]), tf.constant([[[2.0, 0.5, 1.0]]])
-    assert augment._bilinear(picture, tf.tile(y, (1, 3, 2))[:, :, :4], tf.tile(x, (1, 3, 2))[:, :, :4])[
+    assert augmentation._bilinear(picture, tf.tile(y, (1, 3, 2))[:, :, :4], tf.tile(x, (1, 3, 2))[:, :, :4])[
         0, 0, :3, 0
     ].numpy().tolist() == [6.0, 2.5, 0.0]
 
@@ -204,7 +206,7 @@ def test_bilinear_takes_pixels_between_pixels_and_zero_outside():
 def test_affine_rotates_about_the_centre():
     dot = np.zeros((256, 9, 9, 1), np.float32)
     dot[:, 4, 7] = 1.0
-    turned = np.asarray(augment.build(name="affine", degrees=180.0, scale=0.0, shear=0.0, pixels=0.0)(dot, SEED))
+    turned = np.asarray(augmentation.build(name="affine", degrees=180.0, scale=0.0, shear=0.0, pixels=0.0)(dot, SEED))
     y, x = np.meshgrid(np.arange(9) - 4, np.arange(9) - 4, indexing="ij")
     weight = turned[..., 0] / turned.sum((1, 2, 3))[:, None, None]
     radius = np.hypot((weight * y).sum((1, 2)), (weight * x).sum((1, 2)))
@@ -216,6 +218,6 @@ def test_affine_rotates_about_the_centre():
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("name", ["shift", "affine"])
 def test_an_augmentation_is_a_pure_function_of_its_seed(name, jit_compile):
-    change = tf.function(augment.build(**values("augment", name)), jit_compile=jit_compile)
+    change = tf.function(augmentation.build(**values("augment", name)), jit_compile=jit_compile)
     first, again, other = (np.asarray(change(tf.constant(PICTURES), seed)) for seed in (SEED, SEED, SEED + 1))
     assert np.array_equal(first, again) and not np.array_equal(first, other)

@@ -53,7 +53,7 @@ def test_the_failure_of_a_bug_has_its_traceback(train: Train, monkeypatch: pytes
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by\nzero")
 
-    monkeypatch.setattr("trialmaker.building.begun", broken)
+    monkeypatch.setattr("trialmaker.training.program_cache.prepare_program", broken)
     result = train(*TINY)
     cause, *traceback = (result.output / "failure").read_text().splitlines()
     assert (result.code, cause) == (1, "ZeroDivisionError: division by zero")

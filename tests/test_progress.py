@@ -9,8 +9,9 @@ import termios
 from pathlib import Path
 
 from entry import PROJECT, SMALL
-from trialmaker.events import EpochDone, StepsDone
-from trialmaker.progress import Lines, Means
+from trialmaker.training.console_listener import Lines
+from trialmaker.training.events import EpochDone, StepsDone
+from trialmaker.training.step_means import StepMeans
 
 METRICS = {
     "loss": 0.21034,
@@ -26,7 +27,7 @@ METRICS = {
 def test_lines_are_those_of_the_contract_wherever_the_calls_were_cut() -> None:
     for cuts in ([5], [1, 4], [2, 2, 1]):
         written: list[str] = []
-        lines = Means(2, [Lines(written.append)])
+        lines = StepMeans(2, [Lines(written.append)])
         step = 0
         for count in cuts:
             values = [0.1 * (step + at + 1) for at in range(count)]

@@ -15,13 +15,13 @@ import yaml
 
 from trialmaker import saved_models
 from trialmaker.errors import UserError
-from trialmaker.events import EpochDone
 from trialmaker.models import registry
 from trialmaker.platform.paths import CONF
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card, Exportable
 from trialmaker.serving import model as serving_model
 from trialmaker.serving import versions
+from trialmaker.training.events import EpochDone
 
 NAMES = ("null", "eins", "zwei 二")
 CARD = Card("run", "mlp", "shapes", "digest", "val_accuracy", "maximize", 3, {"val_accuracy": 0.5, "val_loss": 1.0})

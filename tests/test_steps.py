@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from trialmaker import augment, optimizers, steps
 from trialmaker.models import registry
+from trialmaker.training import augmentation, optimizers
+from trialmaker.training.program import Program, data_order
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 1), np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 3, 96).astype(np.int32)
@@ -22,10 +23,10 @@ def program(name="adam", jit_compile=False, smoothing=0.0, changes=None, **field
     """A fresh program, always from the same initial weights."""
     keras.utils.set_random_seed(7)
     model = registry.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **(MLP | fields))
-    built = steps.Program(
+    built = Program(
         model=model,
         optimizer=optimizers.build(name=name, variables=model.trainable_variables),
-        augment=changes or augment.build(name="none"),
+        augment=changes or augmentation.build(name="none"),
         smooths_labels=smoothing > 0,
         jit_compile=jit_compile,
     )
@@ -49,7 +50,7 @@ def weights(model):
 
 
 def order(epoch=1):
-    return steps.data_order(seed=3, epoch=epoch, examples=96, batch_size=16)
+    return data_order(seed=3, epoch=epoch, examples=96, batch_size=16)
 
 
 @given(
@@ -59,9 +60,7 @@ def order(epoch=1):
     batch_size=st.integers(1, 64),
 )
 def test_data_order_is_a_permutation_without_the_last_partial_batch(seed, epoch, examples, batch_size):
-    first, again = (
-        steps.data_order(seed=seed, epoch=epoch, examples=examples, batch_size=batch_size) for _ in range(2)
-    )
+    first, again = (data_order(seed=seed, epoch=epoch, examples=examples, batch_size=batch_size) for _ in range(2))
     assert first.shape == (examples // batch_size, batch_size) and first.dtype == np.int32
     assert len(np.unique(first)) == first.size
     assert np.array_equal(first, again)
@@ -69,9 +68,7 @@ def test_data_order_is_a_permutation_without_the_last_partial_batch(seed, epoch,
 
 def test_data_order_differs_between_epochs_and_seeds():
     orders = [
-        steps.data_order(seed=seed, epoch=epoch, examples=96, batch_size=16).tobytes()
-        for seed in (0, 1)
-        for epoch in (1, 2)
+        data_order(seed=seed, epoch=epoch, examples=96, batch_size=16).tobytes() for seed in (0, 1) for epoch in (1, 2)
     ]
     assert len(set(orders)) == 4
 
@@ -100,7 +97,7 @@ def test_where_an_epoch_is_cut_into_calls_changes_no_bit(jit_compile, changes):
             jit_compile=jit_compile,
             dropout_rate=0.3,
             batch_norm=True,
-            changes=augment.build(name=changes, **fields.get(changes, {})),
+            changes=augmentation.build(name=changes, **fields.get(changes, {})),
         )
         for start, stop in pairwise(cuts):
             run(order(), start, stop, 0)
@@ -153,7 +150,7 @@ def test_an_earlier_training_with_the_program_leaves_no_trace(name):
     """Weights, the optimizer's state, data, seed and learning rate are all of the training that runs."""
     ends = []
     for used in (False, True):
-        built = program(name, dropout_rate=0.3, batch_norm=True, changes=augment.build(name="shift", pixels=1))
+        built = program(name, dropout_rate=0.3, batch_norm=True, changes=augmentation.build(name="shift", pixels=1))
         initial = built.model.get_weights()
         if used:
             built.begin(initial, dropout_rate=0.6, weight_decay=0.1)

@@ -20,9 +20,10 @@ from optuna.trial import TrialState
 
 from entry import PROJECT, Result, Train
 from hydra_plugins.optuna_sweeper.storage import open_storage
-from trialmaker import best, building, commands, saved_models
+from trialmaker import best, commands, saved_models
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
+from trialmaker.training import program_cache
 
 QUICK = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=3")
 SHAPES = "model.hidden_units=choice([8],[16])"
@@ -138,12 +139,12 @@ def test_a_study_does_not_adorn_itself_with_another_runs_model(train: Train) -> 
 
 
 def test_trials_of_one_shape_share_compilation(train: Train) -> None:
-    building._program.cache_clear()
+    program_cache._program.cache_clear()
     result = train(*QUICK, SHAPES, "hydra.sweeper.n_trials=8", "model.dropout_rate=interval(0.1,0.5)",
                    "optimizer.weight_decay=interval(1e-5,1e-2)", "training.label_smoothing=interval(0.01,0.1)",
                    "hydra.sweeper.enqueue=[]")  # fmt: skip
     assert result.code == 0, result.err
-    assert building._program.cache_info().misses == 2
+    assert program_cache._program.cache_info().misses == 2
 
 
 def test_a_study_that_was_killed_is_completed_by_the_same_command(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from trialmaker import augment, optimizers, training
 from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
-from trialmaker.events import EarlyValidation, EpochDone, StepsDone
 from trialmaker.models import registry
-from trialmaker.objective import Objective
-from trialmaker.steps import Program
+from trialmaker.training import augmentation, loop, optimizers
+from trialmaker.training.events import EarlyValidation, EpochDone, StepsDone
+from trialmaker.training.metrics import loss_and_accuracy
+from trialmaker.training.objective import Objective
+from trialmaker.training.program import Program
 
 
 def examples(count, seed):
@@ -32,7 +33,7 @@ def fit(listeners=(), rate=0.05, **changes):
     program = Program(
         model=model,
         optimizer=optimizers.build(name="sgd", variables=model.trainable_variables),
-        augment=augment.build(name="none"),
+        augment=augmentation.build(name="none"),
         smooths_labels=False,
         jit_compile=False,
     )
@@ -51,7 +52,7 @@ def fit(listeners=(), rate=0.05, **changes):
         "stop": lambda: None,
         "listeners": list(listeners),
     }
-    return training.fit(**(arguments | changes)), model
+    return loop.fit(**(arguments | changes)), model
 
 
 def test_events_tell_every_step_once_and_every_epoch_after_its_steps():
@@ -84,9 +85,7 @@ def test_an_early_validation_comes_after_its_steps_once_and_changes_no_weight():
 def test_it_learns_and_leaves_the_best_weights():
     outcome, model = fit(epochs=30, rate=0.5)
     validation = examples(40, 1)
-    loss, accuracy = training.loss_and_accuracy(
-        np.asarray(model(validation.images / np.float32(255))), validation.labels
-    )
+    loss, accuracy = loss_and_accuracy(np.asarray(model(validation.images / np.float32(255))), validation.labels)
     assert accuracy == 1.0
     assert loss == pytest.approx(outcome.best.metrics["val_loss"], rel=1e-4)
 
@@ -127,7 +126,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 def test_loss_and_accuracy_are_those_of_keras():
     draw = np.random.default_rng(0)
     logits, labels = draw.normal(0, 30, (500, 7)).astype(np.float32), draw.integers(0, 7, 500).astype(np.int32)
-    loss, accuracy = training.loss_and_accuracy(logits, labels)
+    loss, accuracy = loss_and_accuracy(logits, labels)
     theirs = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
     assert loss == pytest.approx(float(theirs), rel=1e-5)
     assert accuracy == pytest.approx(float(np.mean(keras.metrics.sparse_categorical_accuracy(labels, logits))))

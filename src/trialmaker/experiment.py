@@ -12,20 +12,24 @@ import numpy as np
 import tensorflow as tf
 
 from hydra_plugins.optuna_sweeper.trial import current_trial
-from trialmaker import building, initial_weights, optimizers, progress, saved_models, training
+from trialmaker import initial_weights, saved_models
 from trialmaker.config.schema import Config, Training
 from trialmaker.data.splits import Dataset, Split
-from trialmaker.events import EarlyValidation, EpochDone, Event, Listener
-from trialmaker.objective import Objective
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals
 from trialmaker.publisher import Publisher
 from trialmaker.saved_models import Card
-from trialmaker.steps import Program
-from trialmaker.tensorboard import EventFiles
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
-from trialmaker.training import Outcome
+from trialmaker.training import loop, program_cache, schedules
+from trialmaker.training.console_listener import console_listener
+from trialmaker.training.events import EarlyValidation, EpochDone, Event, Listener
+from trialmaker.training.loop import Outcome
+from trialmaker.training.metrics import loss_and_accuracy
+from trialmaker.training.objective import Objective
+from trialmaker.training.program import Program
+from trialmaker.training.step_means import StepMeans
+from trialmaker.training.tensorboard_listener import TensorBoardListener
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +53,19 @@ def run(
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))
     dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
-    twin = building.model(config, dataset)
+    twin = program_cache.initialized_model(config, dataset)
     trial = _Trial(config.objective)
     parameters = f"{config.model.name}: {twin.count_params():,} parameters"
     log.log(trial.level, f"{parameters}; {_sizes(dataset)}; output: {output}")
     if config.init_model:
         log.info(f"starts from the weights of {initial_weights.load(twin, Path(config.init_model))}")
-    program = building.begun(config, dataset, twin.get_weights())
+    program = program_cache.prepare_program(config, dataset, twin.get_weights())
     publisher = Publisher(
         twin, dataset.class_names, _CardWriter(config, digest), lambda: tracker.run_id, output / "model"
     )
     listeners: list[Listener] = [tracker, publisher, trial]
     if not trial.is_one:
-        listeners.append(EventFiles(output / "tensorboard" / paths.run_name(run_directory, output)))
+        listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(run_directory, output)))
     with signals.deferred(), publisher:
         ending = _Ending(config.training, started, signals, trial)
         outcome = _fit(config, program, dataset, listeners, ending)
@@ -132,15 +136,15 @@ def _fit(
 ) -> Outcome:
     wanted = config.training
     steps_per_epoch = max(1, len(dataset.train) // wanted.batch_size)
-    schedule = optimizers.schedule(
+    schedule = schedules.schedule(
         **asdict(config.schedule),
         learning_rate=config.optimizer.learning_rate,
         steps_per_epoch=steps_per_epoch,
         epochs=wanted.epochs,
     )
     total_steps = steps_per_epoch * wanted.epochs
-    with progress.listener(total_steps=total_steps, is_trial=stop.trial.is_one) as lines:
-        outcome = training.fit(
+    with console_listener(total_steps=total_steps, is_trial=stop.trial.is_one) as lines:
+        outcome = loop.fit(
             program=program,
             learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
             train=dataset.train,
@@ -152,7 +156,7 @@ def _fit(
             patience=wanted.patience,
             early_validation=wanted.early_validation if stop.trial.is_one else None,
             stop=stop,
-            listeners=[progress.Means(wanted.log_every_steps, [lines, *listeners])],
+            listeners=[StepMeans(wanted.log_every_steps, [lines, *listeners])],
         )
     if outcome.reason in ("patience", "max_seconds"):
         limit = f"training.{outcome.reason}={getattr(wanted, outcome.reason)}"
@@ -164,7 +168,7 @@ def _test(config: Config, program: Program, dataset: Dataset, outcome: Outcome, 
     """The one look at the test split."""
     test, best = dataset.test, outcome.best
     logits = program.logits(test.images)
-    loss, accuracy = training.loss_and_accuracy(logits, test.labels)
+    loss, accuracy = loss_and_accuracy(logits, test.labels)
     value = best.metrics[config.objective]
     log.info(
         f"best epoch={best.epoch} {config.objective}={value:.4f} test_loss={loss:.4f} test_accuracy={accuracy:.4f}"

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from trialmaker import saved_models
-from trialmaker.events import EpochDone, Event
 from trialmaker.saved_models import Card, Exportable
+from trialmaker.training.events import EpochDone, Event
 
 
 class Publisher:

@@ -22,8 +22,8 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError
-from trialmaker.objective import Objective
 from trialmaker.platform.atomic_files import write_bytes, write_text
+from trialmaker.training.objective import Objective
 
 log = logging.getLogger(__name__)
 CLASS_NAMES = "class_names.json"

@@ -80,7 +80,8 @@ def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str
     from trialmaker import launch
 
     with launch.importing_tensorflow(directory):
-        from trialmaker import saved_models, training
+        from trialmaker import saved_models
+        from trialmaker.training.metrics import loss_and_accuracy
 
     models = Path(config.output).absolute() / "model"
     best = saved_models.read_best(models) if models.is_dir() else None
@@ -93,7 +94,7 @@ def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str
     if "test_loss" not in best.metrics:
         test = launch.read(config.data).test
         probabilities = saved_models.load(version).probabilities(test.images / 255.0)
-        loss, accuracy = training.loss_and_accuracy(_logarithms(probabilities), test.labels)
+        loss, accuracy = loss_and_accuracy(_logarithms(probabilities), test.labels)
         saved_models.add_metrics(best, {"test_loss": loss, "test_accuracy": accuracy}, models)
         best = replace(best, metrics={**best.metrics, "test_loss": loss, "test_accuracy": accuracy})
     saved_models.compile_for_litert(version)

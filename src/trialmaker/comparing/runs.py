@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from trialmaker.comparing.merging import OUTPUT_TAG
 from trialmaker.comparing.outputs import STORE
-from trialmaker.objective import Objective
+from trialmaker.training.objective import Objective
 
 TEST_METRIC = "test_accuracy"
 FINITE = "NOT is_nan AND abs(value) < 1.797e308"  # MLflow writes an infinite value as the largest number

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from trialmaker.errors import UserError
-from trialmaker.events import EpochDone, Event, StepsMean
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.messages import End, Message, Metrics, Start, StudyDone
+from trialmaker.training.events import EpochDone, Event, StepsMean
 
 KILLED_SECONDS = 10.0  # a run that was stopped by a signal waits no longer for MLflow
 SOURCE = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""The training loop: epochs of compiled calls, validation, when to end. Of its listeners it knows the call only."""
+"""The training loop: epochs of compiled calls, validation, and when to end."""
 
 import math
 import time
@@ -10,9 +10,10 @@ import numpy as np
 
 from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
-from trialmaker.events import EarlyValidation, EpochDone, Listener, StepsDone
-from trialmaker.objective import Objective
-from trialmaker.steps import Program, Steps, data_order
+from trialmaker.training.events import EarlyValidation, EpochDone, Listener, StepsDone
+from trialmaker.training.metrics import epoch_metrics
+from trialmaker.training.objective import Objective
+from trialmaker.training.program import Program, Steps, data_order
 
 E = TypeVar("E", StepsDone, EarlyValidation, EpochDone)
 CALL_SECONDS = 0.8  # what a call into the compiled loop aims at, so that limits and signals are soon seen
@@ -74,7 +75,7 @@ def fit(
     def validated(chunks: list[StepsDone]) -> dict[str, float]:
         step = chunks[-1].step
         rate = float(learning_rates(np.array([step - 1], np.float32))[0])
-        metrics = _metrics(chunks, batch_size, rate, program.logits(validation.images), validation.labels)
+        metrics = epoch_metrics(chunks, batch_size, rate, program.logits(validation.images), validation.labels)
         if not math.isfinite(metrics["val_loss"]):
             raise _not_finite("val_loss", metrics["val_loss"], step, chunks[-1].epoch)
         return metrics
@@ -88,16 +89,16 @@ def fit(
         pause = round(early_validation * len(order)) if early_validation and epoch == 1 else 0
         chunks: list[StepsDone] = []
         for chunk in calls.of_epoch(epoch, order, rates, pause):
-            chunks.append(_told(listeners, chunk))
+            chunks.append(_notify(listeners, chunk))
             if chunk.step == pause:
-                _told(listeners, EarlyValidation(pause, validated(chunks)))
+                _notify(listeners, EarlyValidation(pause, validated(chunks)))
         step = chunks[-1].step
         metrics = validated(chunks)
         if best is None or objective.is_better(metrics, best.metrics):
             done = best = EpochDone(epoch, metrics, [variable.numpy() for variable in program.model.weights])
         else:
             done = EpochDone(epoch, metrics)
-        _told(listeners, done)
+        _notify(listeners, done)
         if stopped := stop():
             reason = stopped
             break
@@ -135,32 +136,7 @@ class _Calls:
                 return
 
 
-def _metrics(
-    chunks: list[StepsDone], batch_size: int, learning_rate: float, logits: np.ndarray, labels: np.ndarray
-) -> dict[str, float]:
-    losses = np.concatenate([chunk.losses for chunk in chunks])
-    seconds = sum(chunk.seconds for chunk in chunks)
-    val_loss, val_accuracy = loss_and_accuracy(logits, labels)
-    return {
-        "loss": float(losses.mean()),
-        "accuracy": float(np.concatenate([chunk.accuracies for chunk in chunks]).mean()),
-        "val_loss": val_loss,
-        "val_accuracy": val_accuracy,
-        "learning_rate": learning_rate,
-        "seconds": seconds,
-        "examples_per_second": len(losses) * batch_size / seconds,
-    }
-
-
-def loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Mean cross-entropy, in nats, and share of right answers, of float32 [N, K] logits and int32 [N] labels."""
-    wide = logits.astype(np.float64)
-    wide -= wide.max(axis=1, keepdims=True)
-    log_likelihood = wide[np.arange(len(labels)), labels] - np.log(np.exp(wide).sum(axis=1))
-    return float(-log_likelihood.mean()), float((logits.argmax(axis=1) == labels).mean())
-
-
-def _told(listeners: Sequence[Listener], event: E) -> E:
+def _notify(listeners: Sequence[Listener], event: E) -> E:
     for listener in listeners:
         listener(event)
     return event

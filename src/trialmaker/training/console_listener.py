@@ -1,46 +1,22 @@
-"""What a person, or the platform's regular expressions, sees of a training: listeners that write lines or a bar."""
+"""Listeners that write a run's lines, or draw its bar, for a person and for the platform's expressions."""
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from trialmaker.events import EpochDone, Event, Listener, StepsDone, StepsMean
 from trialmaker.platform.console import METRIC_LOGGER
 from trialmaker.platform.progress_bar import progress_bar
+from trialmaker.training.events import EpochDone, Event, StepsDone, StepsMean
+from trialmaker.training.step_means import mean
 
 log = logging.getLogger(METRIC_LOGGER)
 
 
-def listener(*, total_steps: int, is_trial: bool) -> "Bar | Lines":
+def console_listener(*, total_steps: int, is_trial: bool) -> "Bar | Lines":
     """On a terminal a live bar and a line an epoch; elsewhere, and above the table of a study, plain lines."""
     if not is_trial and sys.stdout.isatty() and sys.stderr.isatty():
         return Bar(total_steps)
     return Lines()
-
-
-class Means:
-    """Passes on what it hears, and after every so many steps their means."""
-
-    def __init__(self, every_steps: int, listeners: Sequence[Listener]) -> None:
-        self.every_steps, self.listeners = every_steps, listeners
-        self.losses: list[float] = []
-        self.accuracies: list[float] = []
-
-    def __call__(self, event: Event) -> None:
-        self._tell(event)
-        if isinstance(event, StepsDone):
-            first = event.step - len(event.losses) + 1
-            for step, loss, accuracy in zip(range(first, event.step + 1), event.losses, event.accuracies, strict=True):
-                self.losses.append(loss)
-                self.accuracies.append(accuracy)
-                if step % self.every_steps == 0:
-                    self._tell(StepsMean(step, _mean(self.losses), _mean(self.accuracies)))
-                    self.losses.clear()
-                    self.accuracies.clear()
-
-    def _tell(self, event: Event) -> None:
-        for listener in self.listeners:
-            listener(event)
 
 
 class Lines:
@@ -76,7 +52,7 @@ class Bar:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, StepsDone):
-            self.bar.set_postfix_str(f"epoch {event.epoch}, loss {_mean(event.losses):.4f}", refresh=False)
+            self.bar.set_postfix_str(f"epoch {event.epoch}, loss {mean(event.losses):.4f}", refresh=False)
             self.bar.update(len(event.losses))
         elif isinstance(event, EpochDone):
             self.bar.clear()
@@ -96,7 +72,3 @@ def epoch_line(event: EpochDone) -> str:
             f"seconds={metrics['seconds']:.2f}",
         ]
     )
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)

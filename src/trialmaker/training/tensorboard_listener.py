@@ -1,13 +1,13 @@
-"""TensorBoard event files, a listener: the platform's job page shows them."""
+"""TensorBoard event files: the platform's job page shows them."""
 
 from pathlib import Path
 
 import tensorflow as tf
 
-from trialmaker.events import EpochDone, Event
+from trialmaker.training.events import EpochDone, Event
 
 
-class EventFiles:
+class TensorBoardListener:
     """A scalar for each metric of each epoch, in ``directory``."""
 
     def __init__(self, directory: Path) -> None:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trialmaker.augment import Augment
+from trialmaker.training.augmentation import Augment
 
 EVALUATION_BATCH = 500
 AUGMENT_STREAM, DROPOUT_STREAM = 1, 2  # so that no two users of the seed draw the same numbers

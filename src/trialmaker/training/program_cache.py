@@ -1,4 +1,4 @@
-"""From the config to what trains: the model, and the program that is compiled from it."""
+"""Models and compiled programs, kept for the next run of this process."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -7,23 +7,23 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from trialmaker import augment, optimizers
 from trialmaker.config import schema
 from trialmaker.data.splits import Dataset
 from trialmaker.models import registry
-from trialmaker.steps import Program
+from trialmaker.training import augmentation, optimizers
+from trialmaker.training.program import Program
 
-ANY = 0.5  # of what is set when a program begins
+PLACEHOLDER = 0.5  # of what is set when a program begins
 
 
-def model(config: schema.Config, dataset: Dataset) -> keras.Model:
+def initialized_model(config: schema.Config, dataset: Dataset) -> keras.Model:
     """A model whose weights are drawn by the seed: that of an earlier run of this process, where they have the same."""
-    drawn, weights = _drawn(config.seed, _shape(config.model), dataset.input_shape, dataset.num_classes)
+    drawn, weights = _initialized_model(config.seed, _graph_key(config.model), dataset.input_shape, dataset.num_classes)
     drawn.set_weights(weights)
     return drawn
 
 
-def begun(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]) -> Program:
+def prepare_program(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]) -> Program:
     """The program that trains such a model, begun: that of an earlier run of this process, where both are compiled to
     the same.
 
@@ -33,8 +33,10 @@ def begun(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]
     asked = config.training.jit_compile
     optimizer, smoothing = config.optimizer, config.training.label_smoothing
     program = _program(
-        _shape(config.model),
-        replace(optimizer, learning_rate=ANY, weight_decay=None if optimizer.weight_decay is None else ANY),
+        _graph_key(config.model),
+        replace(
+            optimizer, learning_rate=PLACEHOLDER, weight_decay=None if optimizer.weight_decay is None else PLACEHOLDER
+        ),
         config.augment,
         smoothing > 0,
         registry.compiles_faster(config.model.name) if asked is None else asked,
@@ -66,14 +68,14 @@ def _program(
     return Program(
         model=built,
         optimizer=optimizers.build(**fields, variables=built.trainable_variables),
-        augment=augment.build(**asdict(change)),
+        augment=augmentation.build(**asdict(change)),
         smooths_labels=smooths_labels,
         jit_compile=jit_compile,
     )
 
 
 @lru_cache(maxsize=8)
-def _drawn(
+def _initialized_model(
     seed: int, wanted: schema.Mlp | schema.Cnn, input_shape: tuple[int, ...], num_classes: int
 ) -> tuple[keras.Model, list[np.ndarray]]:
     keras.utils.set_random_seed(seed)
@@ -81,9 +83,9 @@ def _drawn(
     return built, built.get_weights()
 
 
-def _shape(wanted: schema.Mlp | schema.Cnn) -> schema.Mlp | schema.Cnn:
+def _graph_key(wanted: schema.Mlp | schema.Cnn) -> schema.Mlp | schema.Cnn:
     """What is the same for all dropout rates but none."""
-    return replace(wanted, dropout_rate=ANY if wanted.dropout_rate else 0.0)
+    return replace(wanted, dropout_rate=PLACEHOLDER if wanted.dropout_rate else 0.0)
 
 
 def _model(wanted: schema.Mlp | schema.Cnn, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:

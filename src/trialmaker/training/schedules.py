@@ -1,45 +1,14 @@
-"""Keras optimizers and their learning-rate schedules."""
+"""Learning-rate schedules."""
 
 import math
 from collections.abc import Callable
-from typing import Any
 
-import keras
 import tensorflow as tf
 
-CLASSES = {
-    "sgd": keras.optimizers.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "nadam": keras.optimizers.Nadam,
-    "adamax": keras.optimizers.Adamax,
-    "lamb": keras.optimizers.Lamb,
-    "lion": keras.optimizers.Lion,
-    "adagrad": keras.optimizers.Adagrad,
-    "adadelta": keras.optimizers.Adadelta,
-}
-Shape = Callable[[tf.Tensor], tf.Tensor]  # from steps to shares of the learning rate, float32
-NOT_DECAYED = ["bias", "gamma", "beta"]  # weight decay pulls kernels to zero; a norm's scale has no business there
+Schedule = Callable[[tf.Tensor], tf.Tensor]  # from steps to shares of the learning rate, float32
 
 
-def build(*, name: str, variables: list[Any], **fields: Any) -> keras.Optimizer:
-    """A built optimizer, whose learning rate is set before each step.
-
-    Args:
-        name: a key of ``CLASSES``.
-        variables: what it will update.
-        fields: the Keras class' own arguments, but for the learning rate.
-    """
-    optimizer = CLASSES[name](**fields)
-    if fields.get("weight_decay"):
-        optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
-    optimizer._all_reduce_sum_gradients = list  # the sum over one replica, which TensorFlow remembers for ever
-    optimizer.build(variables)
-    return optimizer
-
-
-def schedule(*, name: str, learning_rate: float, steps_per_epoch: int, epochs: int, **fields: float) -> Shape:
+def schedule(*, name: str, learning_rate: float, steps_per_epoch: int, epochs: int, **fields: float) -> Schedule:
     """The learning rate as a function of the step.
 
     Args:
@@ -54,11 +23,11 @@ def schedule(*, name: str, learning_rate: float, steps_per_epoch: int, epochs: i
     return lambda step: learning_rate * shape(step)
 
 
-def _constant(**_: int) -> Shape:
+def _constant(**_: int) -> Schedule:
     return tf.ones_like
 
 
-def _cosine(*, warmup_epochs: float, final_fraction: float, steps_per_epoch: int, steps: int) -> Shape:
+def _cosine(*, warmup_epochs: float, final_fraction: float, steps_per_epoch: int, steps: int) -> Schedule:
     """Linear warm-up, then half a cosine: Loshchilov and Hutter, "SGDR", 2017, without restarts."""
     warmup = warmup_epochs * steps_per_epoch
 
@@ -70,14 +39,14 @@ def _cosine(*, warmup_epochs: float, final_fraction: float, steps_per_epoch: int
     return shape
 
 
-def _exponential(*, decay_rate: float, steps_per_epoch: int, steps: int) -> Shape:
+def _exponential(*, decay_rate: float, steps_per_epoch: int, steps: int) -> Schedule:
     del steps
     return lambda step: tf.pow(decay_rate, step / steps_per_epoch)
 
 
 def _one_cycle(
     *, warmup_fraction: float, initial_fraction: float, final_fraction: float, steps_per_epoch: int, steps: int
-) -> Shape:
+) -> Schedule:
     """Half a cosine up, half a cosine down: Smith and Topin, "Super-Convergence", 2018, in fast.ai's form."""
     del steps_per_epoch
     warmup = warmup_fraction * steps
@@ -94,7 +63,7 @@ def _half_cosine(progress: tf.Tensor, *, start: float, end: float) -> tf.Tensor:
     return end + (start - end) * 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(progress, 0.0, 1.0)))
 
 
-SCHEDULES: dict[str, Callable[..., Shape]] = {
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,
     "exponential": _exponential,
