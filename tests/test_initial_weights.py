@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from trialmaker import initial_weights
 from trialmaker.errors import UserError
+from trialmaker.model_store import initial_weights
+from trialmaker.model_store.saved_model import Exportable
 from trialmaker.models import registry
-from trialmaker.saved_models import Exportable
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, as it saves
 

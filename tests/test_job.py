@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trialmaker import commands
-from trialmaker.platform.emulator import job
+from trialmaker.platform.emulator import job, process
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -222,7 +222,7 @@ def test_data_that_cannot_be_copied_are_a_starting_fail(run: Run, tmp_path: Path
 def test_what_a_job_leaves_running_is_ended_before_its_output_is_copied(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "LEFTOVER_SECONDS", 0.5)
+    monkeypatch.setattr(process, "LEFTOVER_SECONDS", 0.5)
     boot = """
 import subprocess
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

@@ -13,12 +13,15 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from trialmaker import saved_models
 from trialmaker.errors import UserError
+from trialmaker.model_store import publishing, saved_model
+from trialmaker.model_store.card import Card, read_best, write_best
+from trialmaker.model_store.litert import compile_for_litert
+from trialmaker.model_store.publisher import Publisher
+from trialmaker.model_store.saved_model import Exportable
+from trialmaker.model_store.versions import version_numbers
 from trialmaker.models import registry
 from trialmaker.platform.paths import CONF
-from trialmaker.publisher import Publisher
-from trialmaker.saved_models import Card, Exportable
 from trialmaker.serving import model as serving_model
 from trialmaker.serving import versions
 from trialmaker.training.events import EpochDone
@@ -40,7 +43,7 @@ def accuracy(value, **changes):
 
 def test_a_version_answers_as_the_contract_says(tmp_path: Path):
     source = model()
-    card = saved_models.publish(Exportable(source, NAMES), CARD, tmp_path)
+    card = publishing.publish(Exportable(source, NAMES), CARD, tmp_path)
     loaded = tf.saved_model.load(str(tmp_path / str(card.version)))
     signature = loaded.signatures["serving_default"]
     (images,) = signature.structured_input_signature[1].values()
@@ -54,7 +57,7 @@ def test_a_version_answers_as_the_contract_says(tmp_path: Path):
     expected = tf.nn.softmax(source(pictures, training=False))
     np.testing.assert_allclose(answer["probabilities"], expected, rtol=1e-5)
     np.testing.assert_array_equal(answer["classes"], np.argmax(expected, axis=1))
-    ours = saved_models.load(tmp_path / "1")
+    ours = saved_model.load(tmp_path / "1")
     assert ours.class_names == NAMES
     np.testing.assert_allclose(ours.probabilities(pictures), expected, rtol=1e-5)
 
@@ -80,20 +83,20 @@ def test_only_a_better_or_a_different_model_takes_the_place(new, best, takes_its
 
 def test_publishing_counts_versions_and_keeps_those_of_other_runs(tmp_path: Path):
     exportable = Exportable(model(), NAMES)
-    first = saved_models.publish(exportable, accuracy(0.1, run_id="a"), tmp_path)
-    second = saved_models.publish(exportable, accuracy(0.2, run_id="b"), tmp_path)
-    third = saved_models.publish(exportable, accuracy(0.3, run_id="b"), tmp_path, replaces=second.version)
-    worse = saved_models.publish(exportable, accuracy(0.2, run_id="c"), tmp_path)
+    first = publishing.publish(exportable, accuracy(0.1, run_id="a"), tmp_path)
+    second = publishing.publish(exportable, accuracy(0.2, run_id="b"), tmp_path)
+    third = publishing.publish(exportable, accuracy(0.3, run_id="b"), tmp_path, replaces=second.version)
+    worse = publishing.publish(exportable, accuracy(0.2, run_id="c"), tmp_path)
     assert (first.version, second.version, third.version, worse) == (1, 2, 3, third)
-    assert saved_models.versions(tmp_path) == [1, 3]
-    assert saved_models.read_best(tmp_path) == third
+    assert version_numbers(tmp_path) == [1, 3]
+    assert read_best(tmp_path) == third
     assert json.loads((tmp_path / "best.json").read_text())["metrics"] == {"val_accuracy": 0.3, "val_loss": 1.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "1", "3", "best.json"]
 
 
 def test_a_best_whose_folder_is_gone_is_no_best(tmp_path: Path):
-    saved_models.write_best(replace(CARD, version=7), tmp_path)
-    assert saved_models.read_best(tmp_path) is None
+    write_best(replace(CARD, version=7), tmp_path)
+    assert read_best(tmp_path) is None
 
 
 WITHOUT_METRICS = json.dumps(asdict(replace(CARD, metrics={})))
@@ -111,13 +114,13 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path):
     for name, age_seconds in ((".old", 4000), (".new", 5)):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (time.time() - age_seconds,) * 2)
-    saved_models.prepare(tmp_path)
+    publishing.prepare(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".new"]
 
 
 def test_what_is_no_published_model_is_named(tmp_path: Path):
     with pytest.raises(UserError) as caught:
-        saved_models.load(tmp_path)
+        saved_model.load(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: is not a published model; expected saved_model.pb and assets/class_names.json in it"
     )
@@ -130,14 +133,14 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path):
             raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
-        saved_models.publish(Broken(model(), NAMES), CARD, tmp_path)
+        publishing.publish(Broken(model(), NAMES), CARD, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def publish_from_a_process(directory: str, run: int) -> None:
     exportable = Exportable(model(), NAMES)
     for value in range(3):
-        saved_models.publish(exportable, accuracy(run + value / 10, run_id=str(run)), Path(directory))
+        publishing.publish(exportable, accuracy(run + value / 10, run_id=str(run)), Path(directory))
 
 
 def test_processes_that_publish_at_once_agree_on_the_best(tmp_path: Path):
@@ -148,11 +151,11 @@ def test_processes_that_publish_at_once_agree_on_the_best(tmp_path: Path):
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    best = saved_models.read_best(tmp_path)
+    best = read_best(tmp_path)
     assert best and best.metrics["val_accuracy"] == 2.2
-    assert best.version == max(saved_models.versions(tmp_path))
-    for version in saved_models.versions(tmp_path):
-        saved_models.load(tmp_path / str(version))
+    assert best.version == max(version_numbers(tmp_path))
+    for version in version_numbers(tmp_path):
+        saved_model.load(tmp_path / str(version))
 
 
 def epoch(number, value, bias):
@@ -160,7 +163,7 @@ def epoch(number, value, bias):
 
 
 def publisher(directory, run_id="mine"):
-    def card(done: EpochDone) -> saved_models.Card:
+    def card(done: EpochDone) -> Card:
         return accuracy(done.metrics["val_accuracy"], run_id="")
 
     return Publisher(model(), NAMES, card, lambda: run_id, directory)
@@ -173,10 +176,10 @@ def test_the_publisher_leaves_the_best_epochs_weights(tmp_path: Path):
         listener(EpochDone(3, {"val_accuracy": 0.05}))
     assert listener.version_directory
     zeros = np.zeros((1, 5, 6, 1), np.float32)
-    assert saved_models.load(listener.version_directory).probabilities(zeros)[0, 0] < 0.01
+    assert saved_model.load(listener.version_directory).probabilities(zeros)[0, 0] < 0.01
     listener.tested({"test_accuracy": 0.9})
-    assert saved_models.read_best(tmp_path).metrics == {"val_accuracy": 0.2, "val_loss": 1.0, "test_accuracy": 0.9}
-    assert len(saved_models.versions(tmp_path)) == 1
+    assert read_best(tmp_path).metrics == {"val_accuracy": 0.2, "val_loss": 1.0, "test_accuracy": 0.9}
+    assert len(version_numbers(tmp_path)) == 1
 
 
 def test_a_failure_of_publishing_is_raised_by_the_next_call(tmp_path: Path):
@@ -194,23 +197,23 @@ def test_a_better_model_of_another_run_in_between_is_not_taken_for_ours(tmp_path
         ours(epoch(1, 0.5, 0.0))
         while not ours.mine:
             time.sleep(0.01)
-        theirs = saved_models.publish(Exportable(model(), NAMES), accuracy(0.9, run_id="b"), tmp_path)
+        theirs = publishing.publish(Exportable(model(), NAMES), accuracy(0.9, run_id="b"), tmp_path)
         ours(epoch(2, 0.7, 5.0))
     assert (ours.version_directory, ours.best) == (None, theirs)
     ours.tested({"test_accuracy": 0.7})
-    assert saved_models.read_best(tmp_path) == theirs
+    assert read_best(tmp_path) == theirs
     zeros = np.zeros((1, 5, 6, 1), np.float32)
-    assert saved_models.load(ours.export(tmp_path / "elsewhere")).probabilities(zeros)[0, 0] > 0.9
+    assert saved_model.load(ours.export(tmp_path / "elsewhere")).probabilities(zeros)[0, 0] > 0.9
 
 
 def test_the_publisher_yields_to_a_better_model_of_an_earlier_run(tmp_path: Path):
-    earlier = saved_models.publish(Exportable(model(), NAMES), accuracy(0.9), tmp_path)
+    earlier = publishing.publish(Exportable(model(), NAMES), accuracy(0.9), tmp_path)
     with publisher(tmp_path) as listener:
         listener(epoch(1, 0.5, 5.0))
     listener.tested({"test_accuracy": 0.9})
     assert (listener.version_directory, listener.best) == (None, earlier)
-    assert saved_models.read_best(tmp_path) == earlier
-    exported = saved_models.load(listener.export(tmp_path / "elsewhere"))
+    assert read_best(tmp_path) == earlier
+    exported = saved_model.load(listener.export(tmp_path / "elsewhere"))
     assert exported.probabilities(np.zeros((1, 5, 6, 1), np.float32))[0, 0] > 0.98
 
 
@@ -226,12 +229,12 @@ def test_litert_answers_as_the_saved_model_does(tmp_path: Path, name: str) -> No
     built = registry.builder(fields.pop("name"))(input_shape=(8, 8, 3), num_classes=3, **fields)
     Exportable(built, ("a", "b", "c")).export(tmp_path / "7")
     (tmp_path / "best.json").write_text('{"version": 7, "model": "x", "metrics": {"val_accuracy": 0.5}}')
-    saved_models.compile_for_litert(tmp_path / "7")
+    compile_for_litert(tmp_path / "7")
     served = serving_model.load(versions.find(tmp_path / "7"))
     assert (served.runtime, served.input_shape) == ("LiteRT", (8, 8, 3))
     images = np.random.default_rng(0).random((300, 8, 8, 3)).astype(np.float32)  # more than one call takes
     np.testing.assert_allclose(
-        served.predict(images), saved_models.load(tmp_path / "7").probabilities(images), atol=1e-5
+        served.predict(images), saved_model.load(tmp_path / "7").probabilities(images), atol=1e-5
     )
     shutil.copytree(tmp_path / "7", tmp_path / "deployed")  # alone, as a platform may
     assert versions.find(tmp_path / "deployed").metrics == {"val_accuracy": 0.5}

@@ -21,8 +21,9 @@ import pytest
 
 from servers import free_port
 from serving import JSON, Service, command, serving
-from trialmaker import asking, commands, saved_models
+from trialmaker import asking, commands
 from trialmaker.data import digits
+from trialmaker.model_store import saved_model
 from trialmaker.serving.authorization import Keys
 
 PREDICT = "/ModelMaker/predict"
@@ -53,7 +54,7 @@ def test_a_published_model_answers_as_it_does_called_directly(
     service: Service, published: Path, examples: tuple[np.ndarray, np.ndarray]
 ) -> None:
     images, labels = examples
-    expected = saved_models.load(best(published)).probabilities(images[:40])
+    expected = saved_model.load(best(published)).probabilities(images[:40])
     answer = service.ask(PREDICT, {"image": images[:40].tolist()}).json
     assert answer["success"] is True
     found = np.array([[one["probability"] for one in row] for row in answer["predictions"]])
@@ -84,7 +85,7 @@ def test_tensorflow_servings_rows_and_columns(
     rows = [{"images": image} if "named" in body else image for image in images.tolist()]
     columns: Any = {"images": images.tolist()} if "named" in body else images.tolist()
     asked = {"instances": rows} if "instances" in body else {"inputs": columns}
-    expected = saved_models.load(best(published)).probabilities(images)
+    expected = saved_model.load(best(published)).probabilities(images)
     for path in (ROWS, f"/v1/models/model/versions/{best(published).name}:predict"):
         answer = service.ask(path, asked | {"signature_name": "serving_default"})
         assert answer.status == 200
@@ -104,7 +105,7 @@ def test_mlflows_invocations(
     images = examples[0][:3]
     answer = service.ask("/invocations", {form: images.tolist()})
     assert answer.status == 200 and set(answer.json) == {"predictions"}
-    expected = saved_models.load(best(published)).probabilities(images)
+    expected = saved_model.load(best(published)).probabilities(images)
     np.testing.assert_allclose(answer.json["predictions"], expected, atol=1e-5)
     assert service.ask("/ping").status == 200
     assert service.ask("/invocations", {"dataframe_split": {}}).json["success"] is False
@@ -407,7 +408,7 @@ def test_a_model_without_litert_is_served_by_tensorflow(
     program.write_bytes(content[: len(content) // 2] if damage == "half" else b"no model")
     if damage == "missing":
         program.unlink()
-    expected = saved_models.load(version).probabilities(examples[0][:2])
+    expected = saved_model.load(version).probabilities(examples[0][:2])
     with serving(tmp_path, ready=False) as service:
         deadline = time.monotonic() + 20
         answer = None

@@ -20,8 +20,9 @@ from optuna.trial import TrialState
 
 from entry import PROJECT, Result, Train
 from hydra_plugins.optuna_sweeper.storage import open_storage
-from trialmaker import best, commands, saved_models
+from trialmaker import best, commands
 from trialmaker.errors import UserError
+from trialmaker.model_store import saved_model
 from trialmaker.platform import paths
 from trialmaker.training import program_cache
 
@@ -78,7 +79,7 @@ def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
     assert f"test_accuracy={best['metrics']['test_accuracy']:.4f}" in done.out
     ((parent,), _) = runs(done)
     assert parent.data.metrics["test_accuracy"] == best["metrics"]["test_accuracy"]
-    loaded = saved_models.load(done.output / "model" / str(best["version"]))
+    loaded = saved_model.load(done.output / "model" / str(best["version"]))
     assert len(loaded.class_names) == 10
 
 
@@ -240,5 +241,5 @@ def can_load_best(models: Path) -> bool:
     best = None
     while best != (best := json.loads((models / "best.json").read_text())):
         with suppress(OSError, UserError):
-            return len(saved_models.load(models / str(best["version"])).class_names) == 10
+            return len(saved_model.load(models / str(best["version"])).class_names) == 10
     raise AssertionError(f"version {best['version']} cannot be loaded")

@@ -12,13 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from hydra_plugins.optuna_sweeper.trial import current_trial
-from trialmaker import initial_weights, saved_models
 from trialmaker.config.schema import Config, Training
 from trialmaker.data.splits import Dataset, Split
+from trialmaker.model_store import initial_weights
+from trialmaker.model_store.card import Card
+from trialmaker.model_store.litert import compile_for_litert
+from trialmaker.model_store.publisher import Publisher
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals
-from trialmaker.publisher import Publisher
-from trialmaker.saved_models import Card
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
 from trialmaker.training import loop, program_cache, schedules
@@ -79,7 +80,7 @@ def run(
     publisher.tested(metrics)
     published = publisher.version_directory
     directory = published or publisher.export(run_directory / "saved_model")
-    saved_models.compile_for_litert(directory)
+    compile_for_litert(directory)
     tracker.send(_best_model(directory, outcome, dataset))
     log.info(_closing(config, publisher, run_directory / "saved_model"))
     log.info(f"MLflow run: {tracker.run_id} in {tracker.where}; to compare runs: make ui")

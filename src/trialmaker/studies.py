@@ -80,11 +80,13 @@ def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str
     from trialmaker import launch
 
     with launch.importing_tensorflow(directory):
-        from trialmaker import saved_models
+        from trialmaker.model_store import saved_model
+        from trialmaker.model_store.card import add_metrics, read_best
+        from trialmaker.model_store.litert import compile_for_litert
         from trialmaker.training.metrics import loss_and_accuracy
 
     models = Path(config.output).absolute() / "model"
-    best = saved_models.read_best(models) if models.is_dir() else None
+    best = read_best(models) if models.is_dir() else None
     if best is None:
         return {}
     version = models / str(best.version)
@@ -93,11 +95,11 @@ def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str
         return {}
     if "test_loss" not in best.metrics:
         test = launch.read(config.data).test
-        probabilities = saved_models.load(version).probabilities(test.images / 255.0)
+        probabilities = saved_model.load(version).probabilities(test.images / 255.0)
         loss, accuracy = loss_and_accuracy(_logarithms(probabilities), test.labels)
-        saved_models.add_metrics(best, {"test_loss": loss, "test_accuracy": accuracy}, models)
+        add_metrics(best, {"test_loss": loss, "test_accuracy": accuracy}, models)
         best = replace(best, metrics={**best.metrics, "test_loss": loss, "test_accuracy": accuracy})
-    saved_models.compile_for_litert(version)
+    compile_for_litert(version)
     found = {name: best.metrics[name] for name in ("test_loss", "test_accuracy")}
     log.info(
         f"best epoch={best.epoch} {best.objective}={best.metrics[best.objective]:.4f}"

@@ -318,7 +318,7 @@ def test_too_much_memory_is_refused_before_decoding(tmp_path: Path) -> None:
 
 def test_a_terminal_shows_a_bar_if_it_takes_long() -> None:
     code = (
-        "import time\nfrom trialmaker.data.bar import progress_bar\n"
+        "import time\nfrom trialmaker.platform.progress_bar import progress_bar\n"
         "with progress_bar(text='decoding', total=3, unit=' pictures', delay_seconds=0.1) as bar:\n"
         "    for _ in range(3):\n        time.sleep(0.11)\n        bar.update()\n"
     )

@@ -91,9 +91,9 @@ def _litert(version: Version) -> tuple[Shape, Predict]:
 
 
 def _tensorflow(version: Version) -> tuple[Shape, Predict]:
-    from trialmaker import saved_models
+    from trialmaker.model_store import saved_model
 
-    loaded = saved_models.load(version.directory)
+    loaded = saved_model.load(version.directory)
     _, inputs = loaded.module.signatures["serving_default"].structured_input_signature
     _, height, width, channels = inputs["images"].shape
     return (height, width, channels), loaded.probabilities

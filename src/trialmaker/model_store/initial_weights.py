@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trialmaker import saved_models
 from trialmaker.errors import UserError
+from trialmaker.model_store.card import read_best
+from trialmaker.model_store.versions import version_numbers
 
 
 def load(model: keras.Model, place: Path) -> Path:
@@ -47,8 +48,8 @@ def find(place: Path) -> Path:
     for folder in (place, place / "model", place / "output" / "model"):
         if (folder / "saved_model.pb").is_file():
             return folder
-        if folder.is_dir() and (numbers := saved_models.versions(folder)):
-            best = saved_models.read_best(folder)
+        if folder.is_dir() and (numbers := version_numbers(folder)):
+            best = read_best(folder)
             return folder / str(best.version if best else numbers[-1])
     files = sorted([*place.glob("*.keras"), *place.glob("*.h5")])
     if len(files) == 1:

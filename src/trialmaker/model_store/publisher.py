@@ -9,8 +9,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from trialmaker import saved_models
-from trialmaker.saved_models import Card, Exportable
+from trialmaker.model_store import publishing
+from trialmaker.model_store.card import Card, add_metrics, read_best
+from trialmaker.model_store.saved_model import Exportable
 from trialmaker.training.events import EpochDone, Event
 
 
@@ -43,7 +44,7 @@ class Publisher:
         self.wake = threading.Condition()
         self.ending = False
         self.error: Exception | None = None
-        saved_models.prepare(directory)
+        publishing.prepare(directory)
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
 
@@ -85,7 +86,7 @@ class Publisher:
     def tested(self, metrics: Mapping[str, float]) -> None:
         """Add the test metrics to the record of this run's version, if it is still the best. Call after the context."""
         if self.mine:
-            saved_models.add_metrics(self.mine, metrics, self.directory)
+            add_metrics(self.mine, metrics, self.directory)
 
     def _work(self) -> None:
         try:
@@ -102,9 +103,9 @@ class Publisher:
 
     def _publish(self, weights: list[np.ndarray], card: Card) -> None:
         self.twin.set_weights(weights)
-        self.best = saved_models.read_best(self.directory)
+        self.best = read_best(self.directory)
         if self.best is None or card.beats(self.best):
             card = replace(card, run_id=self.run_id())
-            self.best = saved_models.publish(self.exportable, card, self.directory, replaces=self.replaces)
+            self.best = publishing.publish(self.exportable, card, self.directory, replaces=self.replaces)
         self.mine = self.best if card.run_id and self.best.run_id == card.run_id else None
         self.replaces = self.mine.version if self.mine else self.replaces

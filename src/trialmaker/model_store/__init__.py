@@ -1,0 +1,1 @@
+"""Published models: the folder's format, publishing, finding, loading, and weights to start from."""

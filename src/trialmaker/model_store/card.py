@@ -1,0 +1,65 @@
+"""``best.json``: which version of a model folder is best, and what is known of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from trialmaker.errors import UserError
+from trialmaker.platform.atomic_files import locked, write_text
+from trialmaker.training.objective import Objective
+
+LOCK = ".lock"  # held while a version or its record is written
+
+
+@dataclass(frozen=True)
+class Card:
+    """What ``best.json`` says of a version.
+
+    Args:
+        run_id: MLflow's id of the run that trained it.
+        model: the architecture's name; data: the data set's name; data_digest: of its examples.
+        metrics: those of its epoch; the test metrics join them when the run ends.
+        version: its folder's number; 0 before it is published.
+    """
+
+    run_id: str
+    model: str
+    data: str
+    data_digest: str
+    objective: str
+    direction: str
+    epoch: int
+    metrics: Mapping[str, float]
+    version: int = 0
+
+    def beats(self, other: "Card | None") -> bool:
+        """Whether it takes the other's place: better by the objective, or not comparable and newer."""
+        if other is None or (self.data_digest, self.objective) != (other.data_digest, other.objective):
+            return True
+        return Objective(self.objective, self.direction).is_better(self.metrics, other.metrics)
+
+
+def read_best(directory: Path) -> Card | None:
+    """The card of the best version; None where there is none, or its folder is gone."""
+    path = directory / "best.json"
+    try:
+        card = Card(**json.loads(path.read_text(encoding="utf-8")))
+        float(card.metrics[card.objective]), float(card.metrics["val_loss"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, LookupError, OSError) as error:
+        raise UserError(f"{path}: is not the record of a best model ({error}): remove it or restore it") from error
+    return card if (directory / str(card.version)).is_dir() else None
+
+
+def add_metrics(card: Card, metrics: Mapping[str, float], directory: Path) -> None:
+    """Add metrics to the record of the best version, if that is still ``card``."""
+    with locked(directory / LOCK):
+        if card == read_best(directory):
+            write_best(replace(card, metrics={**card.metrics, **metrics}), directory)
+
+
+def write_best(card: Card, directory: Path) -> None:
+    """Write ``best.json`` at once and whole."""
+    write_text(directory / "best.json", json.dumps(asdict(card), indent=2) + "\n")
