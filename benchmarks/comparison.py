@@ -20,7 +20,7 @@ from pathlib import Path
 
 from measure import PROJECT
 
-from trialmaker.tracking import database
+from trialmaker.tracking import sqlite_store
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
@@ -63,7 +63,7 @@ def shown(what: str, places: Path, store: Path) -> None:
 def make(folder: Path, outputs: int, runs: int, points: int) -> None:
     """Stores as MLflow would hold them, written in SQL."""
     folder.mkdir()
-    database.make(folder / "empty.db")
+    sqlite_store.create(folder / "empty.db")
     for output in range(outputs):
         place = folder / f"V{output + 1:04}"
         place.mkdir()

@@ -21,9 +21,9 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import ViewType
 
 from entry import PROJECT
-from trialmaker.comparing import outputs
-from trialmaker.comparing.merging import Merged, merge
-from trialmaker.tracking import database
+from trialmaker.analysis.store import outputs
+from trialmaker.analysis.store.merging import Merged, merge
+from trialmaker.tracking import sqlite_store
 
 OURS = {"trialmaker.output"}  # tags that a merge adds
 JOBS = {
@@ -142,7 +142,7 @@ def union(places: list[Path]) -> dict:
 def template() -> bytes:
     """An empty store."""
     with tempfile.TemporaryDirectory() as folder:
-        database.make(Path(folder, "mlflow.db"))
+        sqlite_store.create(Path(folder, "mlflow.db"))
         return Path(folder, "mlflow.db").read_bytes()
 
 

@@ -13,8 +13,8 @@ import sqlalchemy
 from mlflow import MlflowClient
 
 from outputs import begun, merged, store_in, told, tree
-from trialmaker.comparing import outputs, snapshots
-from trialmaker.comparing.merging import merge
+from trialmaker.analysis.store import outputs, snapshots
+from trialmaker.analysis.store.merging import merge
 from trialmaker.errors import UserError
 
 

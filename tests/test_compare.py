@@ -16,8 +16,8 @@ from scipy import stats
 from entry import PROJECT
 from outputs import store_in
 from trialmaker import commands
-from trialmaker.comparing import seeds, table
-from trialmaker.comparing.runs import Run
+from trialmaker.analysis import run_table, seed_statistics
+from trialmaker.analysis.store.runs import Run
 
 CONFIG = {
     "objective": "val_accuracy",
@@ -195,8 +195,8 @@ def test_seeds(compare: Compared) -> None:
     assert compare("--seeds").splitlines()[0] and "left out: 5 runs" in compare.err
 
 
-def group(letter: str, values: dict[str, float]) -> seeds.Group:
-    return seeds.Group(letter, letter, values)
+def group(letter: str, values: dict[str, float]) -> seed_statistics.Group:
+    return seed_statistics.Group(letter, letter, values)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_verdicts(a: list[float], b: list[float], maximize: bool, said: str) -> 
     pair = [
         group(letter, {str(at): value for at, value in enumerate(values)}) for letter, values in (("A", a), ("B", b))
     ]
-    (comparison,) = seeds.with_best(pair, maximize=maximize)
+    (comparison,) = seed_statistics.with_best(pair, maximize=maximize)
     assert str(comparison).startswith(said)
 
 
@@ -230,7 +230,7 @@ def test_chance_is_called_better_than_chance_no_more_often_than_it_says() -> Non
             group(name, {str(seed): value for seed, value in enumerate(random.normal(0.9, 0.01, 5))}) for name in "ABCD"
         ]
         found.sort(key=lambda one: -one.mean)
-        wrong += any(one.p < seeds.LEVEL for one in seeds.with_best(found, maximize=True))
+        wrong += any(one.p < seed_statistics.LEVEL for one in seed_statistics.with_best(found, maximize=True))
     assert wrong / 400 < 0.08
 
 
@@ -240,11 +240,11 @@ def test_directions_of_metrics() -> None:
             "i", "n", "e", 1, "FINISHED", 0, 1, "", {"objective": "val_loss", "direction": direction}, {}, {}, 0.5
         )
 
-    assert not seeds.is_maximized("best", [run("minimize")])
-    assert seeds.is_maximized("test_accuracy", [run("minimize")])
-    assert not seeds.is_maximized("test_loss", []) and not seeds.is_maximized("seconds", [])
+    assert not seed_statistics.is_maximized("best", [run("minimize")])
+    assert seed_statistics.is_maximized("test_accuracy", [run("minimize")])
+    assert not seed_statistics.is_maximized("test_loss", []) and not seed_statistics.is_maximized("seconds", [])
     with pytest.raises(Exception, match="different objectives"):
-        seeds.is_maximized("best", [run("minimize"), run("maximize")])
+        seed_statistics.is_maximized("best", [run("minimize"), run("maximize")])
 
 
 def test_runs_of_one_objective_are_ranked_among_themselves() -> None:
@@ -265,6 +265,6 @@ def test_whoever_reads_only_the_beginning_breaks_nothing(place: Path, tmp_path: 
 
 
 def test_values_for_people() -> None:
-    assert list(map(table.shown, (0.5, 0.001, 1e-7, 128, None, "x", 0.0, 12.0))) == [
+    assert list(map(run_table.shown, (0.5, 0.001, 1e-7, 128, None, "x", 0.0, 12.0))) == [
         *("0.5000", "0.001", "1e-07", "128", "", "x", "0.0000", "12.0000")
     ]

@@ -17,7 +17,7 @@ from mlflow.store.db.base_sql_model import Base
 
 from entry import PROJECT
 from outputs import begun, contents, merged, rows, store_in, tables, told, tree
-from trialmaker.comparing import tables as merged_tables
+from trialmaker.analysis.store import merge_sql
 
 # Tables that are not merged, and why.
 LEFT_OUT = {
@@ -61,10 +61,10 @@ SOUNDS = ("location", "uri", "url", "path", "dir", "source", "root", "file", "st
 def test_every_table_and_every_column_that_holds_a_place_is_known() -> None:
     """A new version of MLflow that adds some fails here, and does not lose artifacts."""
     schema = {name: {column.name for column in table.columns} for name, table in Base.metadata.tables.items()}
-    assert set(schema) == {"experiments", *merged_tables.COPIED}.union(*LEFT_OUT.values())
-    for table in ("experiments", *merged_tables.COPIED):
+    assert set(schema) == {"experiments", *merge_sql.COPIED}.union(*LEFT_OUT.values())
+    for table in ("experiments", *merge_sql.COPIED):
         sounding = {name for name in schema[table] if any(sound in name for sound in SOUNDS)}
-        known = merged_tables.PATHS.get(table, set()) | {name for where, name in NO_PLACES if where == table}
+        known = merge_sql.ADDRESS_COLUMNS.get(table, set()) | {name for where, name in NO_PLACES if where == table}
         assert sounding == known & schema[table], table
 
 

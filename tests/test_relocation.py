@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trialmaker.comparing.relocation import Relocation
+from trialmaker.analysis.store.relocation import Relocation
 
 # what the store holds, what lies beside it, where the artifacts are now (None: the address stays)
 CASES = [

@@ -12,8 +12,9 @@ from mlflow import MlflowClient
 
 from outputs import merged, moved, tree
 from trialmaker import commands
-from trialmaker.comparing import pruning, repetition, runs
-from trialmaker.comparing.runs import Run
+from trialmaker.analysis import pruning, reproduction
+from trialmaker.analysis.store import runs
+from trialmaker.analysis.store.runs import Run
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -148,7 +149,7 @@ def ended(status: str, **tags: str) -> Run:
     ],
 )
 def test_verdicts(run: Run, then: dict, now: dict, same: bool, line: str) -> None:
-    found, lines = repetition.verdict(run, then, now)
+    found, lines = reproduction.verdict(run, then, now)
     assert found == same and lines[0].startswith(line)
 
 

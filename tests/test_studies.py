@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from entry import PROJECT, Result, Train
 from hydra_plugins.optuna_sweeper.storage import open_storage
-from trialmaker import best, commands
+from trialmaker import commands
 from trialmaker.errors import UserError
 from trialmaker.model_store import saved_model
 from trialmaker.platform import paths
@@ -96,7 +96,7 @@ def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.C
             cwd=PROJECT, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
         recipe.unlink()
-        best.write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
+        recipe.write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
         assert "seed: 3" in recipe.read_text() and "secret" not in recipe.read_text()
     finally:
         recipe.unlink(missing_ok=True)

@@ -16,9 +16,8 @@ import pytest
 from PIL import Image
 
 from entry import PROJECT, SMALL, Result, Train
-from trialmaker import reports
 from trialmaker.tracking import client as tracking_client
-from trialmaker.tracking import messages
+from trialmaker.tracking import figures, messages
 
 KERAS_NAMES = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
@@ -208,7 +207,7 @@ def test_class_names_are_no_formulas() -> None:
     tested = messages.Tested(
         np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), np.eye(2, dtype=np.float32)[::-1], names
     )
-    for figure in (reports.confusion_matrix(tested), reports.confident_errors(tested)):
+    for figure in (figures.confusion_matrix(tested), figures.confident_errors(tested)):
         figure.savefig(io.BytesIO())
 
 

@@ -26,15 +26,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(asked: Namespace) -> int:
     """Run it."""
-    from trialmaker import best  # Optuna takes a while to import
+    from trialmaker.analysis import best_trial, recipe  # Optuna takes a while to import
 
-    words = best.overrides(asked.study, asked.output, asked.storage, asked.trial)
+    words = best_trial.overrides(asked.study, asked.output, asked.storage, asked.trial)
     if asked.seeds is not None and asked.seeds < 1:
         raise UserError(f"--seeds {asked.seeds}: must be at least 1")
     if asked.write:
-        print(f"wrote {best.write_recipe(asked.write, words)}; to run it: python train.py experiment={asked.write}")
+        print(f"wrote {recipe.write_recipe(asked.write, words)}; to run it: python train.py experiment={asked.write}")
     if asked.seeds:
-        return best.run_with_seeds(words, asked.seeds)
+        return best_trial.run_with_seeds(words, asked.seeds)
     if not asked.write:
-        print(best.command(words))
+        print(recipe.command(words))
     return 0

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trialmaker.analysis import query, run_table
+from trialmaker.analysis.store import runs
+from trialmaker.analysis.store.runs import Run
 from trialmaker.commands import places
-from trialmaker.comparing import runs, table
-from trialmaker.comparing.runs import Run
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import write_text
 
@@ -35,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--descending", action="store_true", help="with --sort: the highest first")
     add("--trials", action="store_true", help="the trials of studies too")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--format", choices=table.FORMATS, default="text", help="(default: text)")
+    form.add_argument("--format", choices=run_table.FORMATS, default="text", help="(default: text)")
     form.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves and parallel coordinates")
     seeds = "runs that differ only in their seed as one: mean, spread, and whether the best is better than chance"
     add("--seeds", action="store_true", help=seeds)
@@ -51,14 +52,14 @@ def run(asked: Namespace) -> int:
     store = places.merged(asked).store
     digests = runs.data_digests(store)
     everything = [run for run in runs.load(store) if asked.trials or not run.is_trial]
-    shown = table.where(everything, asked.where, digests)
+    shown = query.select(everything, asked.where, digests)
     if not shown:
         raise UserError(f"--where: no run is left of {len(everything)}")
     if asked.seeds:
         return _seeds(asked, shown, digests)
-    sort = table.name_of(asked.sort, everything) if asked.sort else None
+    sort = query.name_of(asked.sort, everything) if asked.sort else None
     shown = _sorted(shown, sort, asked.descending, digests)
-    made = table.of_runs(shown, digests, extra=[sort] if sort else [])
+    made = run_table.of_runs(shown, digests, extra=[sort] if sort else [])
     if asked.html:
         _write_page(asked.html, store, shown, made, digests)
     else:
@@ -70,7 +71,7 @@ def _sorted(shown: Sequence[Run], name: str | None, descending: bool, digests: d
     """By a value, those without one last; or the best first, each experiment and objective by itself."""
     if name is None:
         return sorted(shown, key=lambda run: (run.peers, run.rank))
-    keys: dict[str, Any] = {run.run_id: table.value_of(run, name, digests) for run in shown}
+    keys: dict[str, Any] = {run.run_id: query.value_of(run, name, digests) for run in shown}
     with_value = [run for run in shown if keys[run.run_id] is not None]
     numbers = all(isinstance(keys[run.run_id], float | int) for run in with_value)
     with_value.sort(key=lambda run: keys[run.run_id] if numbers else str(keys[run.run_id]), reverse=descending)
@@ -78,30 +79,30 @@ def _sorted(shown: Sequence[Run], name: str | None, descending: bool, digests: d
 
 
 def _seeds(asked: Namespace, shown: Sequence[Run], digests: dict[str, str]) -> int:
-    from trialmaker.comparing import seeds  # SciPy takes a while to import
+    from trialmaker.analysis import seed_statistics  # SciPy takes a while to import
 
-    compared = seeds.comparable(shown)
+    compared = seed_statistics.comparable(shown)
     if left_out := len(shown) - len(compared):
         print(f"left out: {left_out} runs that are not finished, or have no seed, such as studies", file=sys.stderr)
-    metric = table.name_of(asked.metric, shown) if asked.metric else seeds.metric_of(compared)
-    maximize = seeds.is_maximized(metric, compared)
-    found = seeds.groups(compared, metric, maximize=maximize, digests=digests)
-    comparisons = seeds.with_best(found, maximize=maximize)
+    metric = query.name_of(asked.metric, shown) if asked.metric else seed_statistics.metric_of(compared)
+    maximize = seed_statistics.is_maximized(metric, compared)
+    found = seed_statistics.groups(compared, metric, maximize=maximize, digests=digests)
+    comparisons = seed_statistics.with_best(found, maximize=maximize)
     for_people = asked.format in ("text", "markdown")
-    print(seeds.table(found, metric, () if for_people else comparisons).as_format(asked.format))
+    print(seed_statistics.table(found, metric, () if for_people else comparisons).as_format(asked.format))
     for comparison in comparisons if for_people else ():
         print(f"\n{comparison}")
     return 0
 
 
-def _write_page(path: Path, store: Path, shown: Sequence[Run], made: table.Table, digests: dict[str, str]) -> None:
-    from trialmaker.comparing import report  # so does plotly
+def _write_page(path: Path, store: Path, shown: Sequence[Run], made: run_table.Table, digests: dict[str, str]) -> None:
+    from trialmaker.analysis import html_report  # so does plotly
 
     if path.is_dir():
         raise UserError(f"--html {path}: is a directory: name a file in it")
     histories = runs.histories(store, [run.run_id for run in shown], CURVES)
     try:
-        write_text(path, report.page("Comparison of runs", shown, made, histories, digests))
+        write_text(path, html_report.page("Comparison of runs", shown, made, histories, digests))
     except OSError as error:
         raise UserError(f"--html {path}: cannot be written: {error.strerror}") from error
     print(f"wrote {path}: {len(shown)} runs", file=sys.stderr)

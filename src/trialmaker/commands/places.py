@@ -7,9 +7,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from trialmaker.comparing import outputs
-from trialmaker.comparing.merging import Merged, merge
-from trialmaker.comparing.outputs import Output, Skipped
+from trialmaker.analysis.store import outputs
+from trialmaker.analysis.store.merging import Merged, merge
+from trialmaker.analysis.store.outputs import Output, Skipped
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 

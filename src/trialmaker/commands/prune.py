@@ -2,9 +2,10 @@
 
 from argparse import ArgumentParser, Namespace
 
+from trialmaker.analysis import pruning
+from trialmaker.analysis.run_table import Table
+from trialmaker.analysis.store import runs
 from trialmaker.commands import places
-from trialmaker.comparing import pruning, runs
-from trialmaker.comparing.table import Table
 from trialmaker.errors import UserError
 
 HELP = "remove the artifacts of all but the best runs"
@@ -49,11 +50,11 @@ def run(asked: Namespace) -> int:
 
 
 def _remove(found: list[pruning.Leftover]) -> None:
-    from trialmaker.tracking import database  # MLflow takes a while to import
+    from trialmaker.tracking import sqlite_store  # MLflow takes a while to import
 
     for one in found:
         try:
-            database.mark_pruned(one.output.database, one.run.run_id, one.models)
+            sqlite_store.mark_pruned(one.output.database, one.run.run_id, one.models)
             one.remove()
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be removed: {error.strerror}") from error

@@ -4,11 +4,11 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
+from trialmaker.analysis.store.outputs import STORE
 from trialmaker.commands import places
-from trialmaker.comparing.outputs import STORE
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
-from trialmaker.tracking.worker import SETTINGS
+from trialmaker.tracking.settings import ENVIRONMENT
 
 HELP = "bring runs to a team's MLflow server"
 DESCRIPTION = """\
@@ -29,9 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(asked: Namespace) -> int:
     """Run it."""
     store = places.merged(asked).store
-    for name, value in SETTINGS.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from trialmaker.tracking.pushing import Pusher  # MLflow takes a while to import
+    from trialmaker.analysis.store.push import Pusher  # MLflow takes a while to import
 
     with progress_bar(text="runs", total=None, unit=" runs") as bar:
 

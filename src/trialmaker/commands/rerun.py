@@ -7,8 +7,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from trialmaker.analysis import reproduction
+from trialmaker.analysis.store import merging, outputs, runs
 from trialmaker.commands import places
-from trialmaker.comparing import merging, outputs, repetition, runs
 from trialmaker.platform import paths
 
 HELP = "train again exactly what a run was"
@@ -36,10 +37,10 @@ def run(asked: Namespace) -> int:
     """Run it."""
     store = places.merged(asked).store
     everything = runs.load(store)
-    old = repetition.find(everything, asked.run)
+    old = reproduction.find(everything, asked.run)
     parent = next((run for run in everything if run.run_id == old.tags.get("mlflow.parentRunId")), None)
-    words = repetition.overrides(old, {"data.directory": asked.data, "init_model": asked.init_model})
-    for line in repetition.surroundings(old, parent):
+    words = reproduction.overrides(old, {"data.directory": asked.data, "init_model": asked.init_model})
+    for line in reproduction.surroundings(old, parent):
         print(f"differs: {line}", flush=True)
     if asked.dry_run:
         print(shlex.join(["python", "train.py", *words]))
@@ -70,7 +71,7 @@ def _compare(store: Path, old: runs.Run, new: str) -> int:
         print(f"differs: data: digest {str(digests[0])[:8]} then, {str(digests[1])[:8]} now")
     names = sorted(old.metrics)
     then = runs.histories(store, [old.run_id], names)[old.run_id]
-    same, lines = repetition.verdict(old, then, runs.histories(merged, [new], names)[new])
+    same, lines = reproduction.verdict(old, then, runs.histories(merged, [new], names)[new])
     print(f"{old.run_id} then, {again.run_id} now:")
     for line in lines:
         print(f"  {line}")

@@ -6,8 +6,9 @@ from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from pathlib import Path
 
+from trialmaker.analysis import mlflow_ui
+from trialmaker.analysis.store import runs
 from trialmaker.commands import places
-from trialmaker.comparing import pages, runs
 from trialmaker.errors import UserError
 
 ATTEMPTS = 5  # of another command that is started meanwhile to take the port
@@ -33,19 +34,19 @@ def run(asked: Namespace) -> int:
     """Run it, until Ctrl-C."""
     if asked.watch is not None and not asked.watch > 0:
         raise UserError(f"--watch {asked.watch:g}: must be more than 0 seconds")
-    pages.free_port(asked.port)  # before the work of merging
-    with pages.leaving():
+    mlflow_ui.free_port(asked.port)  # before the work of merging
+    with mlflow_ui.leaving():
         told: set[str] = set()
         store = places.merged(asked, told).store
         for _ in range(ATTEMPTS):
-            with suppress(pages.PortTakenError), pages.Server(store, pages.free_port(asked.port)) as server:
+            with suppress(mlflow_ui.PortTakenError), mlflow_ui.Server(store, mlflow_ui.free_port(asked.port)) as server:
                 server.wait_until_ready()
                 _tell(store, server.port)
                 return _serve(server, asked, told)
     raise UserError(f"--port: {ATTEMPTS} times another program was faster to take the free port; --port N names one")
 
 
-def _serve(server: pages.Server, asked: Namespace, told: set[str]) -> int:
+def _serve(server: mlflow_ui.Server, asked: Namespace, told: set[str]) -> int:
     while True:
         try:
             code = server.process.wait(timeout=asked.watch)
@@ -57,16 +58,16 @@ def _serve(server: pages.Server, asked: Namespace, told: set[str]) -> int:
 
 def _tell(store: Path, port: int) -> None:
     found = runs.load(store)
-    print(f"MLflow's UI: http://{pages.HOST}:{port}/")
+    print(f"MLflow's UI: http://{mlflow_ui.HOST}:{port}/")
     for name in dict.fromkeys(run.experiment for run in found):
         of_one = [run for run in found if run.experiment == name]
-        print(f"{name}, {len(of_one)} runs: {pages.experiment(port, of_one[0])}")
+        print(f"{name}, {len(of_one)} runs: {mlflow_ui.experiment(port, of_one[0])}")
         objectives = dict.fromkeys(run.peers for run in of_one if run.best is not None and not run.is_study)
         for peers in objectives:
-            best = pages.compared([run for run in of_one if run.peers == peers])
+            best = mlflow_ui.compared([run for run in of_one if run.peers == peers])
             by = f" by {peers[1]}" if len(objectives) > 1 else ""
             if len(best) > 1:
-                print(f"{name}, the best {len(best)}{by} compared: {pages.comparison(port, best)}")
+                print(f"{name}, the best {len(best)}{by} compared: {mlflow_ui.comparison(port, best)}")
     print("Ctrl-C ends it", flush=True)
 
 

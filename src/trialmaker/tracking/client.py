@@ -114,7 +114,7 @@ class _Worker:
         path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "trialmaker.tracking.worker"],
+                [sys.executable, "-P", "-m", "trialmaker.tracking.process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -19,9 +19,8 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
-from trialmaker import reports
 from trialmaker.platform import git
-from trialmaker.tracking import database, model, study
+from trialmaker.tracking import figures, logged_model, sqlite_store, study
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Start, Tested
 
 PLACES: dict[tuple[str, str, str | None], tuple[str, str]] = {}  # the last one that was asked for
@@ -38,7 +37,7 @@ class Run:
         mlflow.set_tracking_uri(uri)
         with _locked(start.output):
             if not start.uri and not (start.output / "mlflow.db").exists():
-                database.make(start.output / "mlflow.db")
+                sqlite_store.create(start.output / "mlflow.db")
             self.client = mlflow.MlflowClient(uri)
         experiment_id, parent = self._place()
         tags = {MLFLOW_PARENT_RUN_ID: parent, study.TRIAL_TAG: str(start.trial)} if parent else {}
@@ -70,7 +69,7 @@ class Run:
             elif isinstance(message, Tested):
                 self._pictures(message)
             elif isinstance(message, BestModel):
-                model.log(self.run_id, message)
+                logged_model.log_model(self.run_id, message)
             elif isinstance(message, End):
                 self._end(message)
 
@@ -115,7 +114,7 @@ class Run:
         self.client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), [tag])])
 
     def _pictures(self, tested: Tested) -> None:
-        for name, figure in reports.figures(self.history, tested):
+        for name, figure in figures.figures(self.history, tested):
             self.client.log_figure(self.run_id, figure, f"pictures/{name}.png")
 
     def _end(self, end: End) -> None:

@@ -1,26 +1,21 @@
-"""``python -m trialmaker best``: the best trial of a study, as a command, as a recipe, or run with several seeds."""
+"""The best trial of a study, and its spread over seeds."""
 
 import os
 import re
-import shlex
 import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from optuna import Study, load_study
 from optuna.trial import FrozenTrial
 
 from hydra_plugins.optuna_sweeper.storage import open_storage
+from trialmaker.analysis.recipe import SINGLE_RUN
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
-
-ALONE = "hydra.mode=RUN"  # a study's file asks for a study
 
 
 def overrides(study: str, output: Path, storage: str | None = None, number: int | None = None) -> list[str]:
@@ -40,41 +35,11 @@ def overrides(study: str, output: Path, storage: str | None = None, number: int 
     return list(trial.user_attrs["overrides"])
 
 
-def command(words: list[str]) -> str:
-    """What to type to repeat it."""
-    return shlex.join(["python", "train.py", *words, ALONE])
-
-
-def write_recipe(name: str, words: list[str]) -> Path:
-    """``conf/experiment/<name>.yaml`` for it, so that ``experiment=<name>`` repeats it.
-
-    Raises:
-        UserError: the name is none for a file, or is taken.
-    """
-    path = paths.CONF / "experiment" / f"{name}.yaml"
-    if not re.fullmatch(r"[\w-]+", name) or path.exists():
-        raise UserError(f"--write {name}: must be a new name of letters, digits, - and _ for a file in conf/experiment")
-    parsed = [override for override in OverridesParser.create().parse_overrides(words) if override.key_or_group]
-    groups = {path.name for path in paths.CONF.iterdir() if path.is_dir()}
-    chosen = {one.key_or_group: str(one.value()) for one in parsed if one.key_or_group in groups}
-    values = OmegaConf.create({})
-    for one in parsed:
-        is_secret = without_password(str(one.value())) != str(one.value())  # a recipe is for others to read
-        if one.key_or_group not in groups and not one.key_or_group.startswith("hydra.") and not is_secret:
-            OmegaConf.update(values, one.key_or_group, one.value())
-    study = chosen.pop("sweeps", None)
-    merged = OmegaConf.merge(_of_study(study, chosen), values)
-    defaults = "".join(f"  - override /{group}: {name}\n" for group, name in chosen.items())
-    head = f"# @package _global_\n# The best trial of a study: python train.py experiment={name}\n"
-    path.write_text(f"{head}{f'defaults:{chr(10)}{defaults}' * bool(defaults)}\n{OmegaConf.to_yaml(merged)}")
-    return path
-
-
 def run_with_seeds(words: list[str], seeds: int) -> int:
     """Run it once a seed, and print mean and spread of what it reached; the exit code."""
     reached: dict[str, list[float]] = {}
     for seed in range(seeds):
-        line = [*(word for word in words if not word.startswith("seed=")), f"seed={seed}", ALONE]
+        line = [*(word for word in words if not word.startswith("seed=")), f"seed={seed}", SINGLE_RUN]
         with subprocess.Popen(
             [sys.executable, str(paths.PROJECT / "train.py"), *line], stdout=subprocess.PIPE, text=True
         ) as process:
@@ -122,17 +87,3 @@ def _trial(study: Study, number: int) -> FrozenTrial:
         if trial.number == number and "overrides" in trial.user_attrs:
             return trial
     raise UserError(f"--trial {number}: has not been run; the study has trials 0 to {len(study.trials) - 1}")
-
-
-def _of_study(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:
-    """The fields that the study's own file sets; the groups that it chooses join ``chosen``."""
-    if name is None:
-        return {}
-    fields: Any = OmegaConf.to_container(OmegaConf.load(paths.CONF / "sweeps" / f"{name}.yaml"))
-    for entry in fields.pop("defaults", []):
-        ((group, choice),) = entry.items()
-        if "hydra/" not in group:
-            chosen.setdefault(group.removeprefix("override /"), choice)
-    fields.pop("hydra", None)
-    fields.pop("trial_values", None)
-    return dict(fields)

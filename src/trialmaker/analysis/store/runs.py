@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from trialmaker.comparing.merging import OUTPUT_TAG
-from trialmaker.comparing.outputs import STORE
+from trialmaker.analysis.store.merging import OUTPUT_TAG
+from trialmaker.analysis.store.outputs import STORE
 from trialmaker.training.objective import Objective
 
 TEST_METRIC = "test_accuracy"

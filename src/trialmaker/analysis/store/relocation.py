@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 ROOTS = ("mlartifacts", "mlruns")  # MLflow's names for the folder beside its store
 
 
-def place(address: str | None) -> Path | None:
+def local_path(address: str | None) -> Path | None:
     """The path of an address on this machine; None for one on the network, or none at all."""
     try:
         parts = urlsplit(address or "")

@@ -93,13 +93,13 @@ def _revision(uri: str) -> str:
 
 
 def _migrated(uri: str, copy: Path) -> str:
-    from trialmaker.tracking import database  # MLflow takes a while to import
+    from trialmaker.tracking import sqlite_store  # MLflow takes a while to import
 
     if not copy.exists():
         with closing(sqlite3.connect(uri, uri=True)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
     try:
-        database.migrate(copy)
-    except database.DatabaseError as error:
+        sqlite_store.migrate(copy)
+    except sqlite_store.DatabaseError as error:
         raise UnreadableError(str(error)) from error
     return f"file:{quote(str(copy))}"

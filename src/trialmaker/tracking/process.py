@@ -19,19 +19,15 @@ from typing import Any, BinaryIO
 
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.messages import End, Message, Start, StudyDone
+from trialmaker.tracking.settings import ENVIRONMENT
 
-# Before MLflow is imported, which reads them. A store that cannot be reached is an error in seconds, not in minutes.
-SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_UV_AUTO_DETECT": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "GIT_PYTHON_REFRESH": "quiet",
-    "MPLBACKEND": "agg",
-}
-STORES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # whose errors are of the store, not of ours
+STORE_PACKAGES = {
+    "mlflow",
+    "sqlalchemy",
+    "sqlite3",
+    "requests",
+    "urllib3",
+}  # whose errors are of the store, not of ours
 
 
 def main() -> None:
@@ -39,12 +35,12 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)  # the end of the messages is what ends this process
     reply = _keep_standard_output()
-    for name, value in SETTINGS.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         _serve(sys.stdin.buffer, reply)
     except Exception as error:
-        if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORES:
+        if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORE_PACKAGES:
             reply({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"})
         else:
             reply({"bug": traceback.format_exc()})

@@ -9,9 +9,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialmaker.comparing.outputs import STORE, Output
-from trialmaker.comparing.relocation import place
-from trialmaker.comparing.runs import Run
+from trialmaker.analysis.store.outputs import STORE, Output
+from trialmaker.analysis.store.relocation import local_path
+from trialmaker.analysis.store.runs import Run
 
 HOLDERS = "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?"
 
@@ -74,7 +74,7 @@ def leftovers(
             query = "SELECT model_id, artifact_location FROM logged_models WHERE source_run_id = ?"
             models = dict(connection.execute(query, (run.run_id,)).fetchall())
             own = {run.run_id: run.artifacts} | models
-            paths = {name: place(address) for name, address in own.items()}
+            paths = {name: local_path(address) for name, address in own.items()}
             places = [path for name, path in paths.items() if path and name in path.parts]
             holders = connection.execute(
                 "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?", (run.run_id,)

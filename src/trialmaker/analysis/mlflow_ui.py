@@ -17,15 +17,19 @@ from urllib.parse import quote
 
 import psutil
 
-from trialmaker.comparing.outputs import STORE
-from trialmaker.comparing.runs import Run
+from trialmaker.analysis.store.outputs import STORE
+from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
 
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
 MOST_COMPARED = 10  # runs on one page
 PATIENCE_SECONDS = 120.0  # until the server answers
-SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"}
+SERVER_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "PYTHONSAFEPATH": "1",
+}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # to this machine no proxy leads
 
@@ -106,7 +110,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*command, "--workers", "1"],
                 cwd=store,
-                env=inherited | SETTINGS,
+                env=inherited | SERVER_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

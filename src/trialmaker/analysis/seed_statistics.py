@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from scipy import stats
 
-from trialmaker.comparing.runs import TEST_METRIC, Run
-from trialmaker.comparing.table import DIGEST, PLACES, Table, Value, differing, value_of
+from trialmaker.analysis.query import DIGEST, Value, value_of
+from trialmaker.analysis.run_table import PLACE_PARAMS, Table, differing
+from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.errors import UserError
 
 EQUAL = 1e-6  # of the values: metrics come from float32
@@ -111,7 +112,7 @@ def groups(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping
         raise UserError(f"{metric}: no finished run with a seed has it")
     parted: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in done:
-        same = frozenset(item for item in run.params.items() if item[0] not in PLACES | {"seed"})
+        same = frozenset(item for item in run.params.items() if item[0] not in PLACE_PARAMS | {"seed"})
         parted[run.experiment, digests.get(run.run_id), same].append(run)
     tell_apart = [name for name in differing([members[0] for members in parted.values()], digests) if name != "seed"]
     found = [

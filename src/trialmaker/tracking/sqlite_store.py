@@ -22,7 +22,7 @@ class DatabaseError(Exception):
     """A store can't be made or brought up to date; one line."""
 
 
-def make(file: Path) -> None:
+def create(file: Path) -> None:
     """Make a store under another name first: MLflow's migrations take seconds, and cannot be gone on with after a kill.
 
     Two processes that make one at once break it too; call it under a lock. Artifacts go beside it.

@@ -9,16 +9,18 @@ there, only what has changed in the output since then is changed.
 
 from collections.abc import Callable, Iterator
 
-from trialmaker.comparing.relocation import place
+from trialmaker.analysis.store.relocation import local_path
 
 # Columns with addresses of artifacts. A test asks MLflow's schema for others.
-PATHS = {
+ADDRESS_COLUMNS = {
     "runs": {"artifact_uri"},
     "logged_models": {"artifact_location"},
     "model_versions": {"source", "storage_location"},
     "experiments": {"artifact_location"},
 }
-HERE = "(SELECT artifact_location FROM main.experiments WHERE experiment_id = 0)"  # for runs made in the merged store
+DEFAULT_ARTIFACTS = (
+    "(SELECT artifact_location FROM main.experiments WHERE experiment_id = 0)"  # for runs made in the merged store
+)
 MAPPED = {
     "experiment_id": "(SELECT new FROM temp.experiment_ids WHERE old = {table}.experiment_id)",
     "dataset_uuid": "coalesce((SELECT new FROM temp.dataset_ids WHERE old = {table}.dataset_uuid), dataset_uuid)",
@@ -48,12 +50,12 @@ COPIED = {
     "model_version_tags": KEEP,
     "registered_model_aliases": KEEP,
 }
-WON = "run_uuid IN (SELECT run_uuid FROM temp.won)"
+IN_WON = "run_uuid IN (SELECT run_uuid FROM temp.won)"
 ONLY = {
-    "runs": WON,
-    "tags": f"{WON} AND value IS NOT "
+    "runs": IN_WON,
+    "tags": f"{IN_WON} AND value IS NOT "
     "(SELECT value FROM trialmaker_tags t WHERE (t.run_uuid, t.key) = (tags.run_uuid, tags.key))",
-    "latest_metrics": WON,
+    "latest_metrics": IN_WON,
     "metrics": "run_uuid IN (SELECT run_uuid FROM temp.changed)",
     "logged_models": "coalesce(source_run_id IN (SELECT run_uuid FROM temp.won), true)",
 }
@@ -115,10 +117,10 @@ FROM source.model_versions s
 AFTERWARDS = (
     # tags that the output had before and has no more, where nobody has changed them
     "DELETE FROM main.tags WHERE (run_uuid, key, value) IN (SELECT run_uuid, key, value FROM trialmaker_tags t "
-    f"WHERE {WON} AND NOT EXISTS (SELECT 1 FROM source.tags s WHERE (s.run_uuid, s.key) = (t.run_uuid, t.key)))",
-    f"DELETE FROM trialmaker_tags WHERE {WON}",
-    f"INSERT INTO trialmaker_tags SELECT run_uuid, key, value FROM source.tags WHERE {WON}",
-    f"REPLACE INTO trialmaker_runs SELECT run_uuid, name, lifecycle_stage FROM source.runs WHERE {WON}",
+    f"WHERE {IN_WON} AND NOT EXISTS (SELECT 1 FROM source.tags s WHERE (s.run_uuid, s.key) = (t.run_uuid, t.key)))",
+    f"DELETE FROM trialmaker_tags WHERE {IN_WON}",
+    f"INSERT INTO trialmaker_tags SELECT run_uuid, key, value FROM source.tags WHERE {IN_WON}",
+    f"REPLACE INTO trialmaker_runs SELECT run_uuid, name, lifecycle_stage FROM source.runs WHERE {IN_WON}",
     # where the later state has no files, those of the earlier one
     "UPDATE main.runs SET artifact_uri = relocated(s.artifact_uri) FROM source.runs s WHERE s.run_uuid = runs.run_uuid "
     "AND NOT is_there(runs.artifact_uri) AND is_there(relocated(s.artifact_uri))",
@@ -166,7 +168,7 @@ def statements(columns: Callable[[str], list[str]]) -> Iterator[str]:
 def _experiments(columns: list[str]) -> Iterator[str]:
     """Those with runs or models, under numbers of this store, by the name that they have in outputs."""
     names = [name for name in columns if name != "experiment_id"]
-    own = {"artifact_location": HERE, "workspace": "'default'", "lifecycle_stage": "'active'"}
+    own = {"artifact_location": DEFAULT_ARTIFACTS, "workspace": "'default'", "lifecycle_stage": "'active'"}
     yield (
         f"INSERT OR IGNORE INTO main.experiments ({', '.join(names)}) "
         f"SELECT {', '.join(own.get(name, name) for name in names)} FROM source.experiments "
@@ -184,7 +186,7 @@ def _insertion(table: str, columns: list[str], conflict: str) -> str:
     values = []
     for column in columns:
         mapped = MAPPED.get(column, column).format(table=table)
-        values.append(f"relocated({column})" if column in PATHS.get(table, ()) else mapped)
+        values.append(f"relocated({column})" if column in ADDRESS_COLUMNS.get(table, ()) else mapped)
     only = ONLY.get(table, "true")
     if "experiment_id" in columns:
         only += " AND experiment_id IN (SELECT old FROM temp.experiment_ids)"
@@ -197,5 +199,5 @@ def _insertion(table: str, columns: list[str], conflict: str) -> str:
 
 def is_there(address: str | None) -> bool:
     """Whether a file's address names something; addresses on the network are taken at their word."""
-    path = place(address)
+    path = local_path(address)
     return path.exists() if path else bool(address)

@@ -31,7 +31,7 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
-from trialmaker.comparing.relocation import place
+from trialmaker.analysis.store.relocation import local_path
 from trialmaker.errors import UserError
 from trialmaker.platform.redaction import without_password
 
@@ -193,7 +193,7 @@ class Pusher:
             experiment_id, model.name, run_id, tags, model.params, model.model_type
         )  # fmt: skip
         if there.status == LoggedModelStatus.PENDING and model.status != LoggedModelStatus.PENDING:
-            if (folder := place(model.artifact_location)) and folder.is_dir():
+            if (folder := local_path(model.artifact_location)) and folder.is_dir():
                 self.target.log_model_artifacts(there.model_id, str(folder))
             self.target.finalize_logged_model(there.model_id, model.status)
         return str(there.model_id)
@@ -222,7 +222,7 @@ def _check(server: str) -> None:
 
 def _files(address: str) -> dict[str, Path]:
     """Of a run, by their path below the folder of its artifacts."""
-    folder = place(address)
+    folder = local_path(address)
     found = sorted(folder.rglob("*")) if folder else []
     return {str(path.relative_to(folder)): path for path in found if folder and path.is_file()}
 

@@ -8,18 +8,18 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from trialmaker.comparing.relocation import place
-from trialmaker.comparing.runs import Run
+from trialmaker.analysis.store.relocation import local_path
+from trialmaker.analysis.store.runs import Run
 from trialmaker.config.arguments import values
 from trialmaker.config.fields import GROUPS, fields, leaves
 from trialmaker.errors import UserError
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 
-HERE = {"output", "tracking.uri"}  # where a run's files go is this machine's affair
-MATTERS = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # to what comes out
-TIMES = re.compile(r"system/|.*seconds|.*per_second")  # metrics that never come out the same
-SUMMARY = re.compile(r"best_|test_")
+LOCAL_FIELDS = {"output", "tracking.uri"}  # where a run's files go is this machine's affair
+COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # to what comes out
+TIME_METRICS = re.compile(r"system/|.*seconds|.*per_second")  # metrics that never come out the same
+SUMMARY_METRICS = re.compile(r"best_|test_")
 Points = Mapping[str, Sequence[tuple[int, float]]]
 
 
@@ -55,18 +55,18 @@ def overrides(run: Run, given: Mapping[str, Path | None]) -> list[str]:
     config = _config(run)
     words = [f"{group}={config[f'{group}.name']}" for group in GROUPS]
     for path, value in config.items():
-        if path in HERE or path.endswith(".name"):
+        if path in LOCAL_FIELDS or path.endswith(".name"):
             continue
         if path in given:
             value = _place(path, value, given[path])
         if value is not None and without_password(str(value)) != str(value):
             raise UserError(f"{path}: was recorded without its password: {value}")
-        if value != _UNKNOWN:
+        if value != _NOT_HERE:
             words.append(f"{path}={values.write(value)}")
     return words
 
 
-_UNKNOWN = "???"
+_NOT_HERE = "???"
 
 
 def _place(path: str, recorded: Any, given: Path | None) -> Any:
@@ -75,7 +75,7 @@ def _place(path: str, recorded: Any, given: Path | None) -> Any:
     if recorded is None or Path(str(recorded)).exists():
         return recorded
     if path == "data.directory":
-        return _UNKNOWN  # where data lies here
+        return _NOT_HERE  # where data lies here
     raise UserError(f"{path}: the run began with {recorded}, which is not here: --init-model PATH names it")
 
 
@@ -114,7 +114,7 @@ def surroundings(run: Run, parent: Run | None) -> Iterator[str]:
 
 def _versions(recorded: str) -> Iterator[str]:
     then = dict(line.lower().replace("_", "-").split("==", 1) for line in recorded.splitlines() if "==" in line)
-    for name in MATTERS:
+    for name in COMPARED_PACKAGES:
         now = importlib.metadata.version(name)
         if then.get(name) != now:
             yield f"{name}: {then.get(name, 'not installed')} then, {now} now"
@@ -125,7 +125,11 @@ def verdict(run: Run, then: Points, now: Points) -> tuple[bool, list[str]]:
 
     Of a run that was ended early, only the epochs that it had count, and not what it was best at until then.
     """
-    names = [name for name in then if not TIMES.match(name) and (run.status == "FINISHED" or not SUMMARY.match(name))]
+    names = [
+        name
+        for name in then
+        if not TIME_METRICS.match(name) and (run.status == "FINISHED" or not SUMMARY_METRICS.match(name))
+    ]
     if run.tags.get("trialmaker.trial_state") == "PRUNED" and max(_steps(then), default=0) <= 1:
         return False, ["nothing to compare: the trial was pruned in its first epoch"]
     lines = [f"{name}: not measured now" for name in names if name not in now]
@@ -156,5 +160,5 @@ def _steps(points: Points) -> Iterator[int]:
 
 def _artifact(run: Run, name: str) -> Path | None:
     """A file that the run left, where it is to be had here."""
-    folder = place(run.artifacts)
+    folder = local_path(run.artifacts)
     return folder / name if folder and (folder / name).is_file() else None

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trialmaker.comparing import tables
-from trialmaker.comparing.outputs import MARK, STORE, Output, Skipped
-from trialmaker.comparing.relocation import ROOTS, Relocation
-from trialmaker.comparing.snapshots import UnreadableError, opened
+from trialmaker.analysis.store import merge_sql
+from trialmaker.analysis.store.outputs import MARK, STORE, Output, Skipped
+from trialmaker.analysis.store.relocation import ROOTS, Relocation
+from trialmaker.analysis.store.snapshots import UnreadableError, opened
 from trialmaker.errors import UserError
 from trialmaker.platform.progress_bar import progress_bar
 
 OUTPUT_TAG = "trialmaker.output"
-OURS = {"SQLITE_FULL", "SQLITE_READONLY"}  # errors of the merged store, not of a source
+STORE_ERRORS = {"SQLITE_FULL", "SQLITE_READONLY"}  # errors of the merged store, not of a source
 LABELS = f"""
 INSERT INTO tags (key, value, run_uuid) SELECT '{OUTPUT_TAG}', min(label), run_uuid
 FROM trialmaker_source_runs JOIN temp.labels USING (database) WHERE run_uuid IN (SELECT run_uuid FROM runs)
@@ -87,11 +87,11 @@ def _make(file: Path) -> None:
     version, mark = importlib.metadata.version("mlflow"), file.with_name(MARK)
     if file.exists() and mark.read_text() == version:
         return
-    from trialmaker.tracking import database  # MLflow takes a while to import
+    from trialmaker.tracking import sqlite_store  # MLflow takes a while to import
 
     try:
-        (database.migrate if file.exists() else database.make)(file)
-    except database.DatabaseError as error:
+        (sqlite_store.migrate if file.exists() else sqlite_store.create)(file)
+    except sqlite_store.DatabaseError as error:
         raise _unusable(file.parent, error) from error
     mark.write_text(version)
 
@@ -102,9 +102,9 @@ class _Merge:
         self.is_changed = False
         for setting in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -262144", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {setting}")
-        connection.executescript(tables.BOOKS)
+        connection.executescript(merge_sql.BOOKS)
         self.revision = str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-        connection.create_function("is_there", 1, tables.is_there)
+        connection.create_function("is_there", 1, merge_sql.is_there)
 
     def run(self, outputs: Sequence[Output], forget: bool) -> Merged:
         skipped = []
@@ -140,7 +140,7 @@ class _Merge:
                 self._copy(output, stamp)
             except sqlite3.DatabaseError as error:
                 self.connection.rollback()
-                if error.sqlite_errorname in OURS:
+                if error.sqlite_errorname in STORE_ERRORS:
                     raise
                 raise UnreadableError(f"{error}") from error
             finally:
@@ -156,7 +156,7 @@ class _Merge:
         )
         self.connection.execute("DELETE FROM trialmaker_source_runs WHERE database = ?", (database,))
         self._remove(run for (run,) in gone)
-        for statement in tables.statements(self._columns):
+        for statement in merge_sql.statements(self._columns):
             self.connection.execute(statement, {"database": database} if ":database" in statement else ())
         self.connection.execute("REPLACE INTO trialmaker_sources VALUES (?, ?)", (database, stamp))
         self.connection.commit()
@@ -184,7 +184,7 @@ class _Merge:
         """Take away runs, unless another output holds them too."""
         for run in runs:
             if not self._rows("SELECT 1 FROM trialmaker_source_runs WHERE run_uuid = ?", run):
-                for statement in tables.REMOVAL:
+                for statement in merge_sql.REMOVAL:
                     self.connection.execute(statement, {"run": run})
 
     def _columns(self, table: str) -> list[str]:

@@ -10,9 +10,10 @@ import plotly.colors
 import plotly.graph_objects as go
 import plotly.io
 
-from trialmaker.comparing.runs import Run
-from trialmaker.comparing.table import Table, Value, differing, shown, value_of
-from trialmaker.comparing.tables import is_there
+from trialmaker.analysis.query import Value, value_of
+from trialmaker.analysis.run_table import Table, differing, shown
+from trialmaker.analysis.store.merge_sql import is_there
+from trialmaker.analysis.store.runs import Run
 
 COLORS = plotly.colors.qualitative.Dark24
 MOST_AXES = 10  # of parallel coordinates; more overlap

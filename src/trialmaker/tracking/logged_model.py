@@ -16,7 +16,7 @@ from trialmaker.tracking.messages import BestModel
 SAVED_MODEL = "saved_model"
 
 
-def log(run_id: str, best: BestModel) -> None:
+def log_model(run_id: str, best: BestModel) -> None:
     """Log the model under the run, with signature and input example.
 
     MLflow's own ``mlflow.tensorflow.save_model`` would load the model, and TensorFlow, to write what is written here:

@@ -1,0 +1,1 @@
+"""Runs of many outputs: tables, statistics, reruns, and the best trial of a study."""
