@@ -13,8 +13,8 @@ import psutil
 from measure import PROJECT, mnist
 from omegaconf import OmegaConf
 
-from trialmaker import launch
 from trialmaker.config import resolvers, validation
+from trialmaker.experiment import startup
 from trialmaker.platform.signals import Signals
 
 
@@ -35,7 +35,7 @@ def main(runs: int) -> None:
             composed.output = f"{root}/output"
             directory = Path(root, "output", "logs", str(run))
             directory.mkdir(parents=True)
-            launch.run(
+            startup.start_run(
                 validation.load(OmegaConf.create(composed)),
                 run_directory=directory,
                 started=time.monotonic(),

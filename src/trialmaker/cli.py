@@ -17,12 +17,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.optuna_sweeper.trial import current_trial, is_worker
-from trialmaker import description, studies
 from trialmaker.config import user_files, validation
 from trialmaker.config.arguments import translation
 from trialmaker.config.resolvers import register
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
+from trialmaker.experiment import run_header, study
 from trialmaker.platform import instances, paths, redaction, result_files
 from trialmaker.platform.signals import Signals, Stopped
 
@@ -67,7 +67,7 @@ def _run(job: "_Job") -> None:
     sys.argv[1:] = translation.translate(sys.argv[1:], [paths.CONF, *folders])
     sys.argv += map(user_files.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(job.run)()
-    job.outputs |= studies.finish()
+    job.outputs |= study.finish()
 
 
 class _Job:
@@ -88,7 +88,7 @@ class _Job:
 
     def run(self, composed: DictConfig) -> float | list[float] | None:
         """One run. Its value, the best objective, is what a sweeper optimizes; None for one with a mistake."""
-        from trialmaker import launch
+        from trialmaker.experiment import startup
 
         self.signals.reset()
         directory = Path(HydraConfig.get().runtime.output_dir)
@@ -96,7 +96,7 @@ class _Job:
         try:
             checked = validation.load(composed)
             self._begin(checked)
-            values = launch.run(checked, run_directory=directory, started=self.started, signals=self.signals)
+            values = startup.start_run(checked, run_directory=directory, started=self.started, signals=self.signals)
             return values[0] if len(values) == 1 else values
         except (UserError, OSError) as error:  # Hydra would call an exception a bug of the job
             self.signals.raise_if_received()
@@ -117,7 +117,7 @@ class _Job:
         instances.check_supported()
         command = translation.command_line(HydraConfig.get().overrides.task)
         if current_trial().number is None:
-            for line in description.lines(asdict(checked), command):
+            for line in run_header.lines(asdict(checked), command):
                 log.info(line)
 
     def explain(self, error: Exception, argv: list[str]) -> None:

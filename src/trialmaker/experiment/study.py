@@ -11,15 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.optuna_sweeper.storage import name_and_place, open_storage
 from hydra_plugins.optuna_sweeper.trial import is_worker
-from trialmaker import description
 from trialmaker.config import validation
 from trialmaker.config.arguments import translation
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
+from trialmaker.experiment import run_header
 from trialmaker.platform import result_files
 
 log = logging.getLogger(__name__)
-OURS = "hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper"
+OPTUNA_SWEEPER = "hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper"
 
 
 class StudyEnd(Callback):
@@ -29,12 +29,12 @@ class StudyEnd(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """The opening lines of a study, which its trials leave out."""
-        if config.hydra.sweeper.get("_target_") == OURS and not is_worker():
+        if config.hydra.sweeper.get("_target_") == OPTUNA_SWEEPER and not is_worker():
             if not config.hydra.sweeper.dry_run:
                 result_files.clear_result(Path(config.output).absolute())
             command = translation.command_line(config.hydra.overrides.task)
             with suppress(UserError):  # which the trials will say
-                for line in description.lines(asdict(validation.load(_without_hydra(config))), command):
+                for line in run_header.lines(asdict(validation.load(_without_hydra(config))), command):
                     log.info(line)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -51,7 +51,7 @@ def finish() -> set[Path]:
     while StudyEnd.ended:
         config = StudyEnd.ended.pop()
         sweeper = config.hydra.sweeper
-        if sweeper.get("_target_") == OURS and not sweeper.dry_run and not is_worker():
+        if sweeper.get("_target_") == OPTUNA_SWEEPER and not sweeper.dry_run and not is_worker():
             directory = Path(config.hydra.sweep.dir)
             checked = validation.load(_without_hydra(config))
             _finish(checked, *name_and_place(config.hydra), directory)
@@ -64,22 +64,22 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
-    from trialmaker import launch
+    from trialmaker.experiment import startup
     from trialmaker.tracking.client import record_study
     from trialmaker.tracking.messages import StudyDone
 
     directory.mkdir(parents=True, exist_ok=True)
     metrics = _test(config, study, storage, directory)
-    start = replace(launch.start_of(config, directory), run_name=study, study=study)
+    start = replace(startup.start_message(config, directory), run_name=study, study=study)
     run_id = record_study(StudyDone(start, storage, metrics))
     log.info(f"MLflow run of the study: {run_id} in {start.store}; to compare its trials: make ui")
 
 
 def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str, float]:
     """The best model's metrics on the test split, measured if they are not known; none if it is not the study's."""
-    from trialmaker import launch
+    from trialmaker.experiment import startup, tensorflow_import
 
-    with launch.importing_tensorflow(directory):
+    with tensorflow_import.importing_tensorflow(directory):
         from trialmaker.model_store import saved_model
         from trialmaker.model_store.card import add_metrics, read_best
         from trialmaker.model_store.litert import compile_for_litert
@@ -94,7 +94,7 @@ def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str
         log.info(f"not published: {version} is no worse with {best.objective}={best.metrics[best.objective]:.4f}")
         return {}
     if "test_loss" not in best.metrics:
-        test = launch.read(config.data).test
+        test = startup.load_dataset(config.data).test
         probabilities = saved_model.load(version).probabilities(test.images / 255.0)
         loss, accuracy = loss_and_accuracy(_logarithms(probabilities), test.labels)
         add_metrics(best, {"test_loss": loss, "test_accuracy": accuracy}, models)

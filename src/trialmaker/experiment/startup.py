@@ -1,14 +1,9 @@
 """What starts before TensorFlow is imported, so that its import hides it: the data's reading and MLflow's process."""
 
-import gc
 import logging
-import os
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import metadata
@@ -22,6 +17,7 @@ from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
+from trialmaker.experiment.tensorflow_import import importing_tensorflow
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.signals import Signals
@@ -32,7 +28,7 @@ log = logging.getLogger(__name__)
 QUICK_LOOK_SECONDS = 0.1  # enough to see that files are missing, before seconds go into TensorFlow's import
 
 
-def run(config: Config, *, run_directory: Path, started: float, signals: Signals) -> list[float]:
+def start_run(config: Config, *, run_directory: Path, started: float, signals: Signals) -> list[float]:
     """Train what the config says.
 
     Args:
@@ -48,7 +44,7 @@ def run(config: Config, *, run_directory: Path, started: float, signals: Signals
     threading.Thread(target=_load, args=(config, dataset), daemon=True).start()
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
-    with Tracker(start_of(config, run_directory)) as tracker:
+    with Tracker(start_message(config, run_directory)) as tracker:
         values = _train(config, run_directory, dataset, tracker, started, signals)
         signals.defer()
     return values
@@ -56,13 +52,13 @@ def run(config: Config, *, run_directory: Path, started: float, signals: Signals
 
 def _load(config: Config, dataset: "Future[Dataset]") -> None:
     try:
-        dataset.set_result(read(config.data))
+        dataset.set_result(load_dataset(config.data))
     except BaseException as error:
         dataset.set_exception(error)
 
 
 @lru_cache(maxsize=1)  # the next run of a multirun has mostly the same data
-def read(data: Data) -> Dataset:
+def load_dataset(data: Data) -> Dataset:
     """The data set."""
     return loading.load(**asdict(data))
 
@@ -71,12 +67,12 @@ def _train(
     config: Config, directory: Path, dataset: "Future[Dataset]", tracker: Tracker, started: float, signals: Signals
 ) -> list[float]:
     with importing_tensorflow(directory):
-        from trialmaker import experiment
+        from trialmaker.experiment import run, tensorflow_import
 
-        devices = experiment.find_devices()
+        devices = tensorflow_import.find_devices()
     level = logging.INFO if current_trial().number is None else logging.DEBUG
     log.log(level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
-    return experiment.run(
+    return run.run(
         config,
         run_directory=directory,
         dataset=_in_time(config, dataset, started),
@@ -96,60 +92,7 @@ def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Data
     return dataset.result()
 
 
-@contextmanager
-def importing_tensorflow(directory: Path) -> Iterator[None]:
-    """Inside, it is imported faster, and in silence: what it prints goes to ``tensorflow.log`` in the directory.
-
-    Once only: what is frozen stays for ever, and between two trials there is garbage.
-    """
-    if "trialmaker.experiment" in sys.modules:
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters reaches Python as an exception
-    with _standard_error_to(directory / "tensorflow.log"), _without("sklearn", "pandas"), _collecting_nothing():
-        yield
-
-
-@contextmanager
-def _standard_error_to(path: Path) -> Iterator[None]:
-    """Send what is printed inside to a file: TensorFlow's greeting, which comes before its log level counts."""
-    kept = os.dup(2)
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-@contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """Have Python look for garbage neither inside nor, later, among the million objects that imports leave."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@contextmanager
-def _without(*packages: str) -> Iterator[None]:
-    """Let imports inside believe that these optional packages are not installed.
-
-    Keras imports them for wrappers that nothing here uses: a fifth of TensorFlow's import time.
-    """
-    absent = [package for package in packages if package not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for package in absent:
-            del sys.modules[package]
-
-
-def start_of(config: Config, run_directory: Path) -> Start:
+def start_message(config: Config, run_directory: Path) -> Start:
     """What the tracking process is told first."""
     study = current_trial().study
     return Start(

@@ -1,8 +1,6 @@
-"""Where config meets the parts: the one place that knows both."""
+"""One run: train, publish, test, record."""
 
 import logging
-import math
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hydra_plugins.optuna_sweeper.trial import current_trial
-from trialmaker.config.schema import Config, Training
-from trialmaker.data.splits import Dataset, Split
+from trialmaker.config.schema import Config
+from trialmaker.data.splits import Dataset
+from trialmaker.data.subsets import subsample
+from trialmaker.experiment.stop_conditions import StopCondition
+from trialmaker.experiment.trial_listener import TrialReporter
 from trialmaker.model_store import initial_weights
 from trialmaker.model_store.card import Card
 from trialmaker.model_store.litert import compile_for_litert
@@ -24,7 +24,7 @@ from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
 from trialmaker.training import loop, program_cache, schedules
 from trialmaker.training.console_listener import console_listener
-from trialmaker.training.events import EarlyValidation, EpochDone, Event, Listener
+from trialmaker.training.events import EpochDone, Listener
 from trialmaker.training.loop import Outcome
 from trialmaker.training.metrics import loss_and_accuracy
 from trialmaker.training.objective import Objective
@@ -53,9 +53,9 @@ def run(
     output = Path(config.output).absolute()
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))
-    dataset = replace(dataset, train=_some(dataset.train, config.training.max_examples, config.data.split_seed))
+    dataset = replace(dataset, train=subsample(dataset.train, config.training.max_examples, config.data.split_seed))
     twin = program_cache.initialized_model(config, dataset)
-    trial = _Trial(config.objective)
+    trial = TrialReporter(config.objective)
     parameters = f"{config.model.name}: {twin.count_params():,} parameters"
     log.log(trial.level, f"{parameters}; {_sizes(dataset)}; output: {output}")
     if config.init_model:
@@ -68,9 +68,9 @@ def run(
     if not trial.is_one:
         listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(run_directory, output)))
     with signals.deferred(), publisher:
-        ending = _Ending(config.training, started, signals, trial)
+        ending = StopCondition(config.training, started, signals, trial)
         outcome = _fit(config, program, dataset, listeners, ending)
-        signals.where = _where(config, outcome)
+        signals.where = _progress_text(config, outcome)
     if trial.is_one:  # of a study, whose best model alone is tested, at its end
         tracker.is_pruned = trial.is_pruned
         tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": outcome.best.metrics[config.objective]}))
@@ -82,50 +82,9 @@ def run(
     directory = published or publisher.export(run_directory / "saved_model")
     compile_for_litert(directory)
     tracker.send(_best_model(directory, outcome, dataset))
-    log.info(_closing(config, publisher, run_directory / "saved_model"))
+    log.info(_closing_message(config, publisher, run_directory / "saved_model"))
     log.info(f"MLflow run: {tracker.run_id} in {tracker.where}; to compare runs: make ui")
     return [outcome.best.metrics[config.objective]]
-
-
-def find_devices() -> list[str]:
-    """Have TensorFlow look for its devices now, else its first operation does; their names."""
-    tf.constant(0)
-    return [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
-
-
-class _Ending:
-    """Why to end before the last epoch: a signal, or the time limit less its margin."""
-
-    def __init__(self, wanted: Training, started: float, signals: Signals, trial: "_Trial") -> None:
-        self.trial = trial
-        self.deadline = started + (wanted.max_seconds or math.inf) - wanted.margin_seconds
-        self.signals = signals
-
-    def __call__(self) -> str | None:
-        if self.signals.received is not None:
-            return "signal"
-        if self.trial.is_pruned:
-            return "pruned"
-        return "max_seconds" if time.monotonic() >= self.deadline else None
-
-
-class _Trial:
-    """A listener that reports to the study which the run is a trial of, if it is one."""
-
-    def __init__(self, objective: str) -> None:
-        self.objective = objective
-        self.current = current_trial()
-        self.is_one = self.current.number is not None
-        self.level = logging.DEBUG if self.is_one else logging.INFO  # of what all trials would say alike
-        self.is_pruned = False
-
-    def __call__(self, event: Event) -> None:
-        if self.is_pruned:  # early, so that the epoch is none
-            return
-        if isinstance(event, EarlyValidation | EpochDone):
-            step = event.epoch if isinstance(event, EpochDone) else 0
-            self.current.report(event.metrics[self.objective], step)
-            self.is_pruned = self.current.should_prune()
 
 
 def _fit(
@@ -133,7 +92,7 @@ def _fit(
     program: Program,
     dataset: Dataset,
     listeners: list[Listener],
-    stop: _Ending,
+    stop: StopCondition,
 ) -> Outcome:
     wanted = config.training
     steps_per_epoch = max(1, len(dataset.train) // wanted.batch_size)
@@ -199,14 +158,6 @@ class _CardWriter:
         )
 
 
-def _some(split: Split, most: int | None, seed: int) -> Split:
-    """At most so many examples, drawn by the seed, in their order."""
-    if most is None or most >= len(split):
-        return split
-    drawn = np.sort(np.random.Generator(np.random.Philox([seed, most])).permutation(len(split))[:most])
-    return Split(split.images[drawn], split.labels[drawn])
-
-
 def _sizes(dataset: Dataset) -> str:
     sizes = (
         f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test images"
@@ -214,12 +165,12 @@ def _sizes(dataset: Dataset) -> str:
     return f"{dataset.name}: {sizes} of {'x'.join(map(str, dataset.input_shape))} in {dataset.num_classes} classes"
 
 
-def _where(config: Config, outcome: Outcome) -> str:
+def _progress_text(config: Config, outcome: Outcome) -> str:
     best = f"best {config.objective}={outcome.best.metrics[config.objective]:.4f} of epoch {outcome.best.epoch}"
     return f"at epoch {outcome.epochs}, step {outcome.steps}; {best}"
 
 
-def _closing(config: Config, publisher: Publisher, elsewhere: Path) -> str:
+def _closing_message(config: Config, publisher: Publisher, elsewhere: Path) -> str:
     if publisher.version_directory or not publisher.best:
         return f"best model: {publisher.version_directory}"
     best = publisher.best

@@ -10,7 +10,7 @@ from typing import Any
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 
-USED = ("config", "data", "init_model")
+USED_INPUTS = ("config", "data", "init_model")
 
 
 def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
@@ -55,7 +55,7 @@ def _input(path: Path) -> str:
         entries = f"{sum(1 for _ in path.iterdir()) if path.is_dir() else 1} entries"
     except OSError as error:
         entries = str(error.strerror)
-    return f"input/{path.name}: {entries}" + ("" if path.name in USED else ", not used")
+    return f"input/{path.name}: {entries}" + ("" if path.name in USED_INPUTS else ", not used")
 
 
 def _text(value: Any) -> str:
