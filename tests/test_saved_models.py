@@ -19,11 +19,10 @@ from trialmaker.model_store.card import Card, read_best, write_best
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.model_store.saved_model import Exportable
-from trialmaker.model_store.versions import version_numbers
+from trialmaker.model_store.versions import find_version, version_numbers
 from trialmaker.models import registry
 from trialmaker.platform.paths import CONF
-from trialmaker.serving import model as serving_model
-from trialmaker.serving import versions
+from trialmaker.serving import predictor
 from trialmaker.training.events import EpochDone
 
 NAMES = ("null", "eins", "zwei 二")
@@ -230,12 +229,12 @@ def test_litert_answers_as_the_saved_model_does(tmp_path: Path, name: str) -> No
     Exportable(built, ("a", "b", "c")).export(tmp_path / "7")
     (tmp_path / "best.json").write_text('{"version": 7, "model": "x", "metrics": {"val_accuracy": 0.5}}')
     compile_for_litert(tmp_path / "7")
-    served = serving_model.load(versions.find(tmp_path / "7"))
+    served = predictor.load(find_version(tmp_path / "7"))
     assert (served.runtime, served.input_shape) == ("LiteRT", (8, 8, 3))
     images = np.random.default_rng(0).random((300, 8, 8, 3)).astype(np.float32)  # more than one call takes
     np.testing.assert_allclose(
         served.predict(images), saved_model.load(tmp_path / "7").probabilities(images), atol=1e-5
     )
     shutil.copytree(tmp_path / "7", tmp_path / "deployed")  # alone, as a platform may
-    assert versions.find(tmp_path / "deployed").metrics == {"val_accuracy": 0.5}
-    assert versions.find(tmp_path / "deployed").number == 7
+    assert find_version(tmp_path / "deployed").metrics == {"val_accuracy": 0.5}
+    assert find_version(tmp_path / "deployed").number == 7

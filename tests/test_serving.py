@@ -21,9 +21,10 @@ import pytest
 
 from servers import free_port
 from serving import JSON, Service, command, serving
-from trialmaker import asking, commands
+from trialmaker import commands
 from trialmaker.data import digits
 from trialmaker.model_store import saved_model
+from trialmaker.serving import client
 from trialmaker.serving.authorization import Keys
 
 PREDICT = "/ModelMaker/predict"
@@ -205,7 +206,7 @@ def test_a_decompression_bomb_is_refused(service: Service, tmp_path: Path) -> No
     from PIL import Image
 
     Image.new("L", (8000, 8000)).save(tmp_path / "bomb.png")
-    body, kind = asking.file_body(tmp_path / "bomb.png")
+    body, kind = client.file_body(tmp_path / "bomb.png")
     assert len(body) < 100_000
     answer = service.ask(PREDICT, body, {"Content-Type": kind})
     assert (answer.status, answer.json["error"]) == (
@@ -218,7 +219,7 @@ def test_a_picture_needs_no_file_name(service: Service, tmp_path: Path) -> None:
     from PIL import Image
 
     Image.new("RGB", (30, 20)).save(tmp_path / "black.png")
-    body, kind = asking.file_body(tmp_path / "black.png")
+    body, kind = client.file_body(tmp_path / "black.png")
     assert service.ask(PREDICT, body, {"Content-Type": kind}).status == 200
     without = re.sub(rb'; filename="[^"]*"', b"", body, count=1)
     assert without != body and service.ask(PREDICT, without, {"Content-Type": kind}).status == 200
@@ -300,7 +301,7 @@ def test_with_keys_set_callers_need_them(published: Path, capsys: pytest.Capture
         assert service.ask(PREDICT, IMAGE, JSON | {"Authorization": "you"}).status == 401
         url = f"http://127.0.0.1:{service.port}{PREDICT}"
         body = json.dumps(IMAGE).encode()
-        assert asking.ask(url, body, "application/json", Keys("me", "s3cret"))["success"] is True
+        assert client.send_request(url, body, "application/json", Keys("me", "s3cret"))["success"] is True
         assert commands.main(["request", "--url", url, "--ak", "me", "--sk", "wrong"]) == 2
         assert f"{url}: answered 401 Unauthorized: Authorization: missing or not valid" in capsys.readouterr().err
 

@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from trialmaker.errors import UserError
-from trialmaker.serving import decoding, settings, versions
+from trialmaker.model_store import versions
+from trialmaker.model_store.versions import find_version
+from trialmaker.serving import decoding, settings
 from trialmaker.serving.application import Application
 from trialmaker.serving.authorization import Keys, header, sign
 from trialmaker.serving.batching import Batcher
-from trialmaker.serving.gate import Gate
-from trialmaker.serving.model import Model
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.errors import HTTPError
+from trialmaker.serving.middleware import Middleware
+from trialmaker.serving.predictor import Model
 
 SHAPE = (28, 28, 1)
 
@@ -33,7 +35,7 @@ SHAPE = (28, 28, 1)
 
 
 def make(directory: Path, without: str = "") -> None:
-    for part in versions.PARTS:
+    for part in versions.REQUIRED_FILES:
         if part != without:
             (directory / part).parent.mkdir(parents=True, exist_ok=True)
             (directory / part).write_text('["a", "b"]')
@@ -56,7 +58,7 @@ def test_the_version_that_is_served(tmp_path: Path, asked: str, best: int | None
     make(tmp_path / "output" / "model" / "13", without="variables/variables.index")  # half copied
     if best:
         (tmp_path / "output" / "model" / "best.json").write_text(json.dumps({"version": best, "metrics": {}}))
-    found = versions.find(tmp_path / asked)
+    found = find_version(tmp_path / asked)
     assert (found.number, found.directory.name) == (taken, str(taken))
     assert bool(found.card) == (best == taken)
 
@@ -65,14 +67,14 @@ def test_the_version_that_is_served(tmp_path: Path, asked: str, best: int | None
 def test_a_broken_record_of_the_best_does_not_matter(tmp_path: Path, best: str) -> None:
     make(tmp_path / "9")
     (tmp_path / "best.json").write_text(best)
-    assert versions.find(tmp_path).number == 9
+    assert find_version(tmp_path).number == 9
 
 
 @pytest.mark.parametrize(("place", "law"), [("nothing", "holds no complete model"), ("1", "is no complete model")])
 def test_no_model_is_said_in_a_line(tmp_path: Path, place: str, law: str) -> None:
     make(tmp_path / "1", without="variables/variables.index")
     with pytest.raises(UserError, match=law):
-        versions.find(tmp_path / place)
+        find_version(tmp_path / place)
 
 
 # ---- numbers
@@ -108,7 +110,7 @@ def test_forms_of_images(shape: tuple[int, ...], batch: int | None) -> None:
     ],
 )
 def test_numbers_that_are_no_images(value: Any, law: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HTTPError) as refused:
         decoding.images(value, SHAPE)
     assert refused.value.status == 400 and law in refused.value.message
 
@@ -124,7 +126,7 @@ JSON_VALUES = st.recursive(
 def test_any_json_is_images_or_refused(value: Any) -> None:
     try:
         found, _ = decoding.images(value, (2, 2, 1))
-    except Refused:
+    except HTTPError:
         return
     assert found.shape[1:] == (2, 2, 1) and np.isfinite(found).all()
 
@@ -133,7 +135,7 @@ def test_any_json_is_images_or_refused(value: Any) -> None:
     ("numbers", "law"), [([0.0, 255.0], "got 255; divide pixels of 0 to 255 by 255"), ([-0.5, 1.0], "but got -0.5")]
 )
 def test_numbers_outside_of_0_to_1(numbers: list[float], law: str) -> None:
-    with pytest.raises(Refused, match=law):
+    with pytest.raises(HTTPError, match=law):
         decoding.in_range(np.array(numbers))
     assert decoding.in_range(np.array([-1e-4, 1.0001])) is not None  # interpolation
 
@@ -172,7 +174,7 @@ def test_dark_strokes_on_light_paper_are_turned_round() -> None:
     ],
 )
 def test_pictures_that_are_refused(raw: bytes, status: int, law: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HTTPError) as refused:
         decoded(raw)
     assert refused.value.status == status and law in refused.value.message
 
@@ -199,7 +201,7 @@ def independently(names: str, headers: dict[str, str], secret: str = "s3cret", u
 def passes(authorization: str, headers: dict[str, str], keys: Keys = KEYS) -> bool:
     try:
         keys.check(headers | ({"authorization": authorization} if authorization else {}))
-    except Refused as refused:
+    except HTTPError as refused:
         assert refused.status == 401 and refused.message == "Authorization: missing or not valid"
         return False
     return True
@@ -264,7 +266,7 @@ def test_a_slow_model_leaves_the_loop_free_and_a_full_queue_refuses() -> None:
         await asyncio.sleep(0.05)
         waiting = [asyncio.create_task(ask(one(value))) for value in (1, 2, 3)]
         await asyncio.sleep(0.05)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(HTTPError) as refused:
             await ask(one(4))
         assert refused.value.status == 503 and refused.value.headers == {"Retry-After": "1"}
         waiting[1].cancel()  # its caller's time is over
@@ -328,7 +330,7 @@ def test_a_deadline_is_504_and_a_full_queue_503() -> None:
 
     async def run() -> None:
         application = Application(settings.read(["--seconds", "0.3", "--queue", "1"], {}))
-        gate = Gate(application)
+        gate = Middleware(application)
         assert (await asked(gate))[0] == 503  # no model yet
         application.serve(Model(versions.Version(Path(), 1, ("a", "b")), (2, 2, 1), "none", slow))
         first = asyncio.create_task(asked(gate))
@@ -347,7 +349,7 @@ def test_a_deadline_is_504_and_a_full_queue_503() -> None:
     asyncio.run(run())
 
 
-async def asked(gate: Gate) -> tuple[int, dict[bytes, bytes], bytes]:
+async def asked(gate: Middleware) -> tuple[int, dict[bytes, bytes], bytes]:
     """Status, headers and body of an answer, without a network."""
     sent: list[Any] = []
 

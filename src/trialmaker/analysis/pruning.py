@@ -1,10 +1,9 @@
 """What of an output can go when only its best runs are worth keeping whole."""
 
-import json
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ from trialmaker.analysis.store.outputs import STORE, Output
 from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
 
+MODELS = "SELECT model_id, artifact_location FROM logged_models WHERE source_run_id = ?"
 HOLDERS = "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?"
+SupersededVersions = Callable[[Path, str], Iterable[Path]]  # of a model folder and a run's id
 
 
 @dataclass(frozen=True)
@@ -58,35 +59,43 @@ def superfluous(runs: Sequence[Run], keep: int) -> list[Run]:
 
 
 def leftovers(
-    store: Path, runs: Iterable[Run], everything: Sequence[Run], outputs: Mapping[str, Output]
+    store: Path,
+    runs: Iterable[Run],
+    everything: Sequence[Run],
+    outputs: Mapping[str, Output],
+    superseded_versions: SupersededVersions,
 ) -> Iterator[Leftover]:
-    """What these runs left, of each that left something, once for each output that holds the run.
+    """Yield what these runs left, for each run that left something and for each output that holds it.
 
     Args:
         store: the merged store.
         everything: all runs.
         outputs: by label.
+        superseded_versions: given a folder of published models and a run's id, the run's versions that can go.
     """
     names = Counter(run.name for run in everything)
     by_database = {str(output.database): output for output in outputs.values()}
     with closing(sqlite3.connect(f"file:{store / STORE}?mode=ro", uri=True)) as connection:
         for run in runs:
-            query = "SELECT model_id, artifact_location FROM logged_models WHERE source_run_id = ?"
-            models = dict(connection.execute(query, (run.run_id,)).fetchall())
-            own = {run.run_id: run.artifacts} | models
-            paths = {name: local_path(address) for name, address in own.items()}
-            places = [path for name, path in paths.items() if path and name in path.parts]
-            holders = connection.execute(
-                "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?", (run.run_id,)
-            )
-            for (database,) in holders.fetchall():
+            models = dict(connection.execute(MODELS, (run.run_id,)).fetchall())
+            recorded = _recorded_folders(run, models)
+            for (database,) in connection.execute(HOLDERS, (run.run_id,)).fetchall():
                 if output := by_database.get(database):
-                    found = [*_here(places, output, outputs.values()), *_versions(output.directory / "model", run)]
-                    if names[run.name] == 1:
-                        found += [output.directory / "logs" / run.name / "saved_model"]
-                        found += [output.directory / "checkpoints" / run.name]
-                    if inside := [path for path in found if _is_below(path, output.directory)]:
+                    paths = [*_here(recorded, output, outputs.values())]
+                    paths += superseded_versions(output.directory / "model", run.run_id)
+                    paths += _named_folders(output.directory, run) if names[run.name] == 1 else []
+                    if inside := [path for path in paths if _is_below(path, output.directory)]:
                         yield Leftover(run, output, list(models), inside)
+
+
+def _recorded_folders(run: Run, models: Mapping[str, str]) -> list[Path]:
+    """Return the folders of a run's artifacts and of its models, as far as their paths name the run or the model."""
+    folders = {name: local_path(address) for name, address in ({run.run_id: run.artifacts} | dict(models)).items()}
+    return [folder for name, folder in folders.items() if folder and name in folder.parts]
+
+
+def _named_folders(output: Path, run: Run) -> list[Path]:
+    return [output / "logs" / run.name / "saved_model", output / "checkpoints" / run.name]
 
 
 def _here(places: Iterable[Path], output: Output, outputs: Iterable[Output]) -> Iterator[Path]:
@@ -95,23 +104,6 @@ def _here(places: Iterable[Path], output: Output, outputs: Iterable[Output]) -> 
         for other in outputs:
             if path.is_relative_to(other.directory):
                 yield output.directory / path.relative_to(other.directory)
-
-
-def _versions(folder: Path, run: Run) -> Iterator[Path]:
-    """Deployable models of the run, except the one that is best now; none where it is not known which that is."""
-    best = _read(folder / "best.json").get("version")
-    for version in folder.glob("[0-9]*") if best else ():
-        card = _read(version / "assets.extra" / "card.json")
-        if card.get("run_id") == run.run_id and version.name != str(best):
-            yield version
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _is_below(path: Path, directory: Path) -> bool:

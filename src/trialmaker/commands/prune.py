@@ -7,6 +7,7 @@ from trialmaker.analysis.run_table import Table
 from trialmaker.analysis.store import runs
 from trialmaker.commands import places
 from trialmaker.errors import UserError
+from trialmaker.model_store.versions import superseded_versions
 
 HELP = "remove the artifacts of all but the best runs"
 DESCRIPTION = """\
@@ -32,7 +33,7 @@ def run(asked: Namespace) -> int:
     merged = places.merged(asked)
     everything = runs.load(merged.store)
     superfluous = pruning.superfluous(everything, asked.keep)
-    found = list(pruning.leftovers(merged.store, superfluous, everything, merged.outputs))
+    found = list(pruning.leftovers(merged.store, superfluous, everything, merged.outputs, superseded_versions))
     if not found:
         print(f"nothing to remove: {len(superfluous)} runs are not among the best {asked.keep}, and left nothing large")
         return 0

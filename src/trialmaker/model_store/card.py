@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from trialmaker.errors import UserError
+from trialmaker.model_store.versions import BEST_FILE
 from trialmaker.platform.atomic_files import locked, write_text
 from trialmaker.training.objective import Objective
 
@@ -42,7 +43,7 @@ class Card:
 
 def read_best(directory: Path) -> Card | None:
     """The card of the best version; None where there is none, or its folder is gone."""
-    path = directory / "best.json"
+    path = directory / BEST_FILE
     try:
         card = Card(**json.loads(path.read_text(encoding="utf-8")))
         float(card.metrics[card.objective]), float(card.metrics["val_loss"])
@@ -62,4 +63,4 @@ def add_metrics(card: Card, metrics: Mapping[str, float], directory: Path) -> No
 
 def write_best(card: Card, directory: Path) -> None:
     """Write ``best.json`` at once and whole."""
-    write_text(directory / "best.json", json.dumps(asdict(card), indent=2) + "\n")
+    write_text(directory / BEST_FILE, json.dumps(asdict(card), indent=2) + "\n")

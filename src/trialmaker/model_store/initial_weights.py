@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError
-from trialmaker.model_store.card import read_best
-from trialmaker.model_store.versions import version_numbers
+from trialmaker.model_store.versions import choose_version
 
 
 def load(model: keras.Model, place: Path) -> Path:
@@ -48,9 +47,8 @@ def find(place: Path) -> Path:
     for folder in (place, place / "model", place / "output" / "model"):
         if (folder / "saved_model.pb").is_file():
             return folder
-        if folder.is_dir() and (numbers := version_numbers(folder)):
-            best = read_best(folder)
-            return folder / str(best.version if best else numbers[-1])
+        if version := choose_version(folder):
+            return version
     files = sorted([*place.glob("*.keras"), *place.glob("*.h5")])
     if len(files) == 1:
         return files[0]

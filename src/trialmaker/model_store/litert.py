@@ -1,16 +1,15 @@
 """The same model in LiteRT's form, which is served without TensorFlow."""
 
-import json
 import logging
 from contextlib import suppress
 from pathlib import Path
 
 import tensorflow as tf
 
+from trialmaker.model_store.versions import BEST_FILE, CARD_FILE, LITERT_FILE, read_record
 from trialmaker.platform.atomic_files import write_bytes
 
 log = logging.getLogger(__name__)
-LITERT_FILE = "assets.extra/model.tflite"  # where TensorFlow Serving looks for nothing
 
 
 def compile_for_litert(version: Path) -> None:
@@ -31,7 +30,6 @@ def compile_for_litert(version: Path) -> None:
         path = version / LITERT_FILE
         path.parent.mkdir(exist_ok=True)
         write_bytes(path, program)
-        best = version.parent / "best.json"
-        number = int(version.name) if version.name.isdecimal() else 0
-        if number and best.is_file() and json.loads(best.read_text(encoding="utf-8")).get("version") == number:
-            write_bytes(path.with_name("card.json"), best.read_bytes())
+        best = version.parent / BEST_FILE
+        if str(read_record(best).get("version")) == version.name:
+            write_bytes(version / CARD_FILE, best.read_bytes())

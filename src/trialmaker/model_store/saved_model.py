@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError
-
-CLASS_NAMES_FILE = "class_names.json"
+from trialmaker.model_store.versions import CLASS_NAMES_FILE
 
 
 class Exportable(tf.Module):
@@ -41,7 +40,7 @@ class Exportable(tf.Module):
     def export(self, directory: Path) -> None:
         """Write a SavedModel."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, CLASS_NAMES_FILE)
+            path = Path(folder, Path(CLASS_NAMES_FILE).name)
             path.write_text(self.class_names_text, encoding="utf-8")
             self.class_names = tf.saved_model.Asset(str(path))
             tf.saved_model.save(self, str(directory), signatures={"serving_default": self.answer})
@@ -66,9 +65,7 @@ def load(version: Path) -> LoadedModel:
     Raises:
         UserError: it holds no SavedModel of this project's.
     """
-    names = version / "assets" / CLASS_NAMES_FILE
+    names = version / CLASS_NAMES_FILE
     if not (version / "saved_model.pb").is_file() or not names.is_file():
-        raise UserError(
-            f"{version}: is not a published model; expected saved_model.pb and assets/{CLASS_NAMES_FILE} in it"
-        )
+        raise UserError(f"{version}: is not a published model; expected saved_model.pb and {CLASS_NAMES_FILE} in it")
     return LoadedModel(tuple(json.loads(names.read_text(encoding="utf-8"))), tf.saved_model.load(str(version)))

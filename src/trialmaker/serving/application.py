@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from trialmaker.serving import bodies, decoding, openapi, tensorflow_serving
+from trialmaker.serving import decoding, openapi, request_body, tensorflow_serving
 from trialmaker.serving.batching import Batcher
+from trialmaker.serving.errors import HTTPError
 from trialmaker.serving.metrics import Metrics
-from trialmaker.serving.model import MOST, Model
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.predictor import BATCH_IMAGES, Model
 from trialmaker.serving.settings import Settings
 
 LARGE = 200_000  # bytes of JSON, whose decoding takes some milliseconds
@@ -37,11 +37,13 @@ class Application:
         self.batcher: Batcher | None = None
         self.threads = ThreadPoolExecutor(DECODERS)
         self.decoding = 0
-        self.read = bodies.Reader(most=settings.max_body, seconds=settings.seconds)
+        self.read = request_body.BodyReader(most=settings.max_body, seconds=settings.seconds)
 
     def serve(self, model: Model) -> None:
         """From now on, this model, which has answered once."""
-        self.batcher = Batcher(model.predict, most=MOST, queue=self.settings.queue, observe=self.metrics.batch.observe)
+        self.batcher = Batcher(
+            model.predict, most=BATCH_IMAGES, queue=self.settings.queue, observe=self.metrics.batch.observe
+        )
         self.metrics.version.set(model.version.number)
         self.model = model
 
@@ -77,7 +79,7 @@ class Application:
     async def predict(self, request: Request) -> Response:
         """The platform's own."""
         model = self._model()
-        is_json = bodies.kind(request) == "json"
+        is_json = request_body.kind(request) == "json"
         body = await self.read(request)
         decode = (
             (lambda: decoding.platforms(body, model.input_shape)) if is_json else self._picture(request, body, model)
@@ -93,7 +95,7 @@ class Application:
         light = self.settings.invert and model.is_of_digits
 
         def decode() -> Images:
-            raw = bodies.part(request.headers["content-type"], body, "image")
+            raw = request_body.part(request.headers["content-type"], body, "image")
             most = self.settings.max_pixels
             return decoding.picture(raw, model.input_shape, most_pixels=most, light_on_dark=light), False
 
@@ -126,15 +128,15 @@ class Application:
                 images, form = decode() if is_quick else await self._on_a_thread(decode)
                 probabilities = await self.batcher(images)
         except TimeoutError:
-            raise Refused(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
+            raise HTTPError(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
         if not np.isfinite(probabilities).all():
-            raise Refused(400, "the numbers are so large that the model's answer is none; they should lie in 0 to 1")
+            raise HTTPError(400, "the numbers are so large that the model's answer is none; they should lie in 0 to 1")
         return probabilities, form
 
     async def _on_a_thread(self, decode: Decode) -> Images:
         """What takes long to decode, so that others are answered meanwhile."""
         if self.decoding >= MOST_DECODING:
-            raise Refused(503, f"too many requests: {self.decoding} bodies wait; try again", Retry_After="1")
+            raise HTTPError(503, f"too many requests: {self.decoding} bodies wait; try again", Retry_After="1")
         self.decoding += 1
         done = asyncio.get_running_loop().run_in_executor(self.threads, decode)
         done.add_done_callback(self._decoded)
@@ -145,7 +147,7 @@ class Application:
 
     def _model(self) -> Model:
         if self.model is None:
-            raise Refused(503, "the model is being loaded; try again", Retry_After="1")
+            raise HTTPError(503, "the model is being loaded; try again", Retry_After="1")
         return self.model
 
     # ---- about the model
@@ -163,7 +165,7 @@ class Application:
     def _check_version(self, request: Request, model: Model) -> None:
         asked = request.path_params.get("version", str(model.version.number))
         if asked != str(model.version.number):
-            raise Refused(404, f"Servable not found for request: Specific({self.settings.name}, {asked})")
+            raise HTTPError(404, f"Servable not found for request: Specific({self.settings.name}, {asked})")
 
     async def about(self, _: Request) -> Response:
         """What the page shows."""

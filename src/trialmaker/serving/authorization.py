@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.errors import HTTPError
 
 SCHEME = "WS-HMAC-SHA1"
 NEEDED = ("host", "content-type", "date")
@@ -39,7 +39,7 @@ class Keys:
             Refused: 401.
         """
         if self.access and not self._passes(headers):
-            raise Refused(401, "Authorization: missing or not valid", WWW_Authenticate=SCHEME)
+            raise HTTPError(401, "Authorization: missing or not valid", WWW_Authenticate=SCHEME)
 
     def _passes(self, headers: Mapping[str, str]) -> bool:
         given = headers.get("authorization", "").strip()

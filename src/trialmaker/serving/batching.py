@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.errors import HTTPError
 
 QUICK_SECONDS = 0.001  # a call that is expected to be shorter runs on the event loop: a thread would cost as much
 Asked = tuple[np.ndarray, "asyncio.Future[np.ndarray]"]
@@ -44,7 +44,7 @@ class Batcher:
             Refused: 503, too many wait already.
         """
         if self.images and self.images + len(images) > self.queue:
-            raise Refused(503, f"too many requests: {self.images} images wait; try again", Retry_After="1")
+            raise HTTPError(503, f"too many requests: {self.images} images wait; try again", Retry_After="1")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[np.ndarray] = loop.create_future()
         self.waiting.append((images, future))

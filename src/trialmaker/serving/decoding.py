@@ -10,7 +10,7 @@ import orjson
 
 from trialmaker.data import image_decoding
 from trialmaker.errors import UserError
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.errors import HTTPError
 
 Shape = tuple[int, int, int]
 DEEPEST = 4  # dimensions of a batch
@@ -26,9 +26,9 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body must be JSON (NaN and Infinity are not), but {error}") from None
+        raise HTTPError(400, f"the body must be JSON (NaN and Infinity are not), but {error}") from None
     if not isinstance(found, dict):
-        raise Refused(400, f'the body must be a JSON object such as {{"image": […]}}, but is {_kind(found)}')
+        raise HTTPError(400, f'the body must be a JSON object such as {{"image": […]}}, but is {_kind(found)}')
     return found
 
 
@@ -40,7 +40,7 @@ def platforms(body: bytes, shape: Shape) -> tuple[np.ndarray, bool]:
     """
     asked = parse(body)
     if "image" not in asked:
-        raise Refused(400, f'expected {{"image": […]}}, found {", ".join(asked) or "an empty object"}')
+        raise HTTPError(400, f'expected {{"image": […]}}, found {", ".join(asked) or "an empty object"}')
     found, is_batch = images(asked["image"], shape)
     return in_range(found), is_batch
 
@@ -61,11 +61,11 @@ def images(value: Any, shape: Shape, name: str = "image") -> tuple[np.ndarray, b
     forms = [(height * width * channels,), shape, *([(height, width)] if channels == 1 else [])]
     is_one = tuple(dimensions) in forms
     if not is_one and tuple(dimensions[1:]) not in forms:
-        raise Refused(400, f"{name}: {_expected(shape)}, but got {'x'.join(map(str, dimensions))}")
+        raise HTTPError(400, f"{name}: {_expected(shape)}, but got {'x'.join(map(str, dimensions))}")
     with np.errstate(over="ignore"):
         array = np.array(numbers, dtype=np.float32)
     if not np.isfinite(array).all():
-        raise Refused(400, f"{name}: every number must be finite and within 32-bit floats")
+        raise HTTPError(400, f"{name}: every number must be finite and within 32-bit floats")
     return array.reshape(-1, *shape), not is_one
 
 
@@ -79,7 +79,7 @@ def in_range(found: np.ndarray) -> np.ndarray:
     if low < -SLACK or high > 1 + SLACK:
         far = low if low < -SLACK else high
         hint = "; divide pixels of 0 to 255 by 255" if high > 2 else ""
-        raise Refused(400, f"image: every number must lie in 0 to 1, but got {far:g}{hint}")
+        raise HTTPError(400, f"image: every number must lie in 0 to 1, but got {far:g}{hint}")
     return found
 
 
@@ -99,7 +99,7 @@ def picture(raw: bytes, shape: Shape, *, most_pixels: int, light_on_dark: bool) 
     try:
         pixels = image_decoding.decode(raw, image_size=shape[:2], channels=shape[2])
     except UserError as error:
-        raise Refused(400, f"image: {error}") from None
+        raise HTTPError(400, f"image: {error}") from None
     if light_on_dark and _border(pixels).mean() > 127:
         pixels = 255 - pixels
     return (pixels.astype(np.float32) / 255)[np.newaxis]
@@ -114,7 +114,7 @@ def _check_pixels(raw: bytes, most: int) -> None:
     except Exception:  # what is wrong with it, decoding says
         return
     if width * height > most:
-        raise Refused(413, f"image: must have at most {most:,} pixels, but has {width}x{height}")
+        raise HTTPError(413, f"image: must have at most {most:,} pixels, but has {width}x{height}")
 
 
 def _border(pixels: np.ndarray) -> np.ndarray:
@@ -124,18 +124,18 @@ def _border(pixels: np.ndarray) -> np.ndarray:
 def _flattened(value: Any, name: str) -> tuple[list[int], Sequence[Any]]:
     """The lengths of nested lists, and their numbers."""
     if type(value) is not list:
-        raise Refused(400, f"{name}: must be a list of numbers, but is {_kind(value)}")
+        raise HTTPError(400, f"{name}: must be a list of numbers, but is {_kind(value)}")
     lengths, level = [len(value)], value
     while level and type(level[0]) is list:
         length = len(level[0])
         if len(lengths) == DEEPEST or any(type(row) is not list or len(row) != length for row in level):
             law = "lists must be nested at most 4 deep, those of one depth with the same length"
-            raise Refused(400, f"{name}: {law}")
+            raise HTTPError(400, f"{name}: {law}")
         level = list(chain.from_iterable(level))
         lengths.append(length)
     for kind in set(map(type, level)) - {float, int}:
         wrong = next(item for item in level if type(item) is kind)
-        raise Refused(400, f"{name}: must hold numbers only, but holds {_kind(wrong)}")
+        raise HTTPError(400, f"{name}: must hold numbers only, but holds {_kind(wrong)}")
     return lengths, level
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import orjson
 
 from trialmaker.serving import decoding
-from trialmaker.serving.model import Model
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.errors import HTTPError
+from trialmaker.serving.predictor import Model
 
 SIGNATURE = "serving_default"
 INPUT = "images"
@@ -23,15 +23,15 @@ def images(body: bytes, shape: decoding.Shape) -> tuple[np.ndarray, bool]:
     asked = decoding.parse(body)
     if (signature := asked.get("signature_name", SIGNATURE)) != SIGNATURE:
         name = signature if isinstance(signature, str) else "no text"
-        raise Refused(400, f'Serving signature name: "{name}" not found in signature def; there is {SIGNATURE}')
+        raise HTTPError(400, f'Serving signature name: "{name}" not found in signature def; there is {SIGNATURE}')
     by_rows = "instances" in asked
     if by_rows == ("inputs" in asked):
-        raise Refused(400, 'the request must have either "instances" or "inputs"')
+        raise HTTPError(400, 'the request must have either "instances" or "inputs"')
     name = "instances" if by_rows else "inputs"
     value = _rows(asked[name]) if by_rows else _named(asked[name], name)
     found, is_batch = decoding.images(value, shape, name)
     if not is_batch:
-        raise Refused(400, f"{name}: must be a list of images, but is one; put it into a list")
+        raise HTTPError(400, f"{name}: must be a list of images, but is one; put it into a list")
     return found, by_rows
 
 
@@ -82,5 +82,5 @@ def _named(value: Any, name: str) -> Any:
     if not isinstance(value, dict):
         return value
     if set(value) != {INPUT}:
-        raise Refused(400, f"{name}: the model's one input is {INPUT}, but got {', '.join(value) or 'none'}")
+        raise HTTPError(400, f"{name}: the model's one input is {INPUT}, but got {', '.join(value) or 'none'}")
     return value[INPUT]

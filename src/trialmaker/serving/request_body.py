@@ -7,15 +7,17 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.errors import HTTPError
 
-DISCARDED = 64_000_000  # bytes of a body that is too long, read so that its sender hears why; then the line is cut
-MOST_HELD = 512_000_000
-JSON = ("application/json", "text/json", "text/plain", "")  # clients that send JSON as text, or say nothing
+DISCARDED_BYTES = (
+    64_000_000  # bytes of a body that is too long, read so that its sender hears why; then the line is cut
+)
+HELD_BYTES = 512_000_000
+JSON_TYPES = ("application/json", "text/json", "text/plain", "")  # clients that send JSON as text, or say nothing
 
 
-class Reader:
-    """Reads bodies, of all requests together at most ``MOST_HELD`` bytes at a time.
+class BodyReader:
+    """Reads bodies, of all requests together at most ``HELD_BYTES`` bytes at a time.
 
     Args:
         most: bytes of one.
@@ -37,9 +39,9 @@ class Reader:
             async with asyncio.timeout(self.seconds):
                 return await self._read(request, parts)
         except TimeoutError:
-            raise Refused(408, f"the body must come within {self.seconds:g} seconds") from None
+            raise HTTPError(408, f"the body must come within {self.seconds:g} seconds") from None
         except ClientDisconnect:
-            raise Refused(400, "the connection ended within the body") from None
+            raise HTTPError(400, "the connection ended within the body") from None
         finally:
             self.held -= sum(map(len, parts))
 
@@ -50,12 +52,12 @@ class Reader:
             if size <= self.most:
                 parts.append(part)
                 self.held += len(part)
-            elif size > DISCARDED:
+            elif size > DISCARDED_BYTES:
                 break
-            if self.held > MOST_HELD:
-                raise Refused(503, "too many bodies at once; try again", Retry_After="1")
+            if self.held > HELD_BYTES:
+                raise HTTPError(503, "too many bodies at once; try again", Retry_After="1")
         if size > self.most:
-            raise Refused(413, f"the body must have at most {self.most:,} bytes")
+            raise HTTPError(413, f"the body must have at most {self.most:,} bytes")
         return b"".join(parts)
 
 
@@ -69,9 +71,9 @@ def kind(request: Request) -> str:
     media = said.partition(";")[0].strip().lower()
     if media == "multipart/form-data":
         return "multipart"
-    if media in JSON or media.endswith("+json"):
+    if media in JSON_TYPES or media.endswith("+json"):
         return "json"
-    raise Refused(415, f"Content-Type: must be application/json or multipart/form-data, but is {media}")
+    raise HTTPError(415, f"Content-Type: must be application/json or multipart/form-data, but is {media}")
 
 
 def part(content_type: str, body: bytes, name: str) -> bytes:
@@ -82,18 +84,18 @@ def part(content_type: str, body: bytes, name: str) -> bytes:
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
-        raise Refused(400, "Content-Type: multipart/form-data needs a boundary")
+        raise HTTPError(400, "Content-Type: multipart/form-data needs a boundary")
     parts = _Parts()
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError) as error:
-        raise Refused(400, f"the body is no valid multipart/form-data: {error}") from None
+        raise HTTPError(400, f"the body is no valid multipart/form-data: {error}") from None
     found = [content for own, content in parts.found if own == name]
     if len(found) != 1:
         names = ", ".join(own for own, _ in parts.found) or "none"
-        raise Refused(
+        raise HTTPError(
             400, f"expected one field {name} with a PNG or JPEG file, found {len(found)}; the fields are: {names}"
         )
     return bytes(found[0])

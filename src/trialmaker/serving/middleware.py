@@ -13,7 +13,7 @@ from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
 from trialmaker.serving.application import Application
-from trialmaker.serving.refusals import Refused
+from trialmaker.serving.errors import HTTPError
 
 log = logging.getLogger(__name__)
 OTHER_MODEL = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?")
@@ -21,7 +21,7 @@ BODIES = (b"content-length", b"transfer-encoding")
 OPEN = {"/", "/health/live", "/health/ready"}  # without a key: the page itself knows nothing, and asks for one
 
 
-class Gate:
+class Middleware:
     """The ASGI application.
 
     Attributes:
@@ -70,7 +70,7 @@ class Gate:
                 self.application.settings.keys.check(Request(scope).headers)
             scope["app"] = self  # so that the router raises what it does not find
             await self.router(scope, receive, send)
-        except Refused as refused:
+        except HTTPError as refused:
             await _refusal(scope, refused.status, refused.message, refused.headers)(scope, receive, send)
         except HTTPException as error:  # the router's
             status, message = self._no_such(scope, error.status_code)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trialmaker.errors import UserError
-from trialmaker.serving.versions import Version
+from trialmaker.model_store.versions import LITERT_FILE, Version
 
-LITERT = "assets.extra/model.tflite"  # of the same weights; ``saved_models.compile_for_litert`` writes it
-MOST = 128  # images in one call: larger ones are no faster, and hold more memory
+BATCH_IMAGES = 128  # images in one call: larger ones are no faster, and hold more memory
 Shape = tuple[int, int, int]
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -49,7 +48,7 @@ def load(version: Version) -> Model:
     Raises:
         UserError: its files are damaged, or are no classifier of images into its class names.
     """
-    if (version.directory / LITERT).is_file():
+    if (version.directory / LITERT_FILE).is_file():
         try:
             return _checked(version, "LiteRT", _litert)
         except UserError as error:
@@ -74,9 +73,9 @@ def _checked(version: Version, runtime: str, start: Callable[[Version], tuple[Sh
 
 def _in_parts(predict: Predict) -> Predict:
     def whole(images: np.ndarray) -> np.ndarray:
-        if len(images) <= MOST:
+        if len(images) <= BATCH_IMAGES:
             return predict(images)
-        return np.concatenate([predict(images[at : at + MOST]) for at in range(0, len(images), MOST)])
+        return np.concatenate([predict(images[at : at + BATCH_IMAGES]) for at in range(0, len(images), BATCH_IMAGES)])
 
     return whole
 
@@ -84,7 +83,7 @@ def _in_parts(predict: Predict) -> Predict:
 def _litert(version: Version) -> tuple[Shape, Predict]:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(version.directory / LITERT), num_threads=1)
+    interpreter = Interpreter(str(version.directory / LITERT_FILE), num_threads=1)
     run = interpreter.get_signature_runner("serving_default")
     _, height, width, channels = interpreter.get_input_details()[0]["shape_signature"]
     return (int(height), int(width), int(channels)), lambda images: run(images=images)["probabilities"]

@@ -1,4 +1,4 @@
-"""``python -m trialmaker request``: the platform's client of a deployed model."""
+"""The platform's client of a deployed model."""
 
 import http.client
 import json
@@ -14,28 +14,25 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from trialmaker.data import digits, mnist
 from trialmaker.data.files import read_file
-from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
 from trialmaker.serving import authorization
 from trialmaker.serving.authorization import Keys
 
-SHADES = " .:-=+*#%@"
-SECONDS = 30
+ANSWER_SECONDS = 30
 
 
-def ask(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
+def send_request(url: str, body: bytes, content_type: str, caller_keys: Keys) -> Any:
     """Send a request as the platform's clients do; the answer's JSON.
 
     Raises:
         UserError: nobody answers, or what is answered is a refusal.
     """
     headers = {"host": urlsplit(url).netloc, "content-type": content_type, "date": formatdate(usegmt=True)}
-    if keys.access:
-        headers["authorization"] = authorization.header(keys, headers)
+    if caller_keys.access:
+        headers["authorization"] = authorization.header(caller_keys, headers)
     try:
-        with _opener(url).open(urllib.request.Request(url, body, headers), timeout=SECONDS) as answer:
+        with _opener(url).open(urllib.request.Request(url, body, headers), timeout=ANSWER_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         text = error.read(2000).decode(errors="replace")
@@ -48,18 +45,6 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     """No proxy lies between this machine and itself."""
     is_here = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
     return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_here else []))
-
-
-def example(index: int, directory: Path) -> tuple[np.ndarray, str]:
-    """A test image, uint8 [H, W, C], and its class' name: of MNIST where it lies, else of scikit-learn's digits.
-
-    Raises:
-        UserError: there are fewer, or MNIST's files are broken.
-    """
-    dataset = _dataset(directory)
-    if not 0 <= index < len(dataset.test):
-        raise UserError(f"--index {index}: {dataset.name} has the test images 0 to {len(dataset.test) - 1}")
-    return dataset.test.images[index], dataset.class_names[int(dataset.test.labels[index])]
 
 
 def json_body(image: np.ndarray) -> bytes:
@@ -81,7 +66,7 @@ def file_body(path: Path) -> tuple[bytes, str]:
     return body, f"multipart/form-data; boundary={boundary}"
 
 
-def best(answer: Any) -> str:
+def likeliest_class(answer: Any) -> str:
     """The class that the answer holds for the likeliest.
 
     Raises:
@@ -94,15 +79,7 @@ def best(answer: Any) -> str:
         raise UserError(f"expected predictions with label and probability, got {json.dumps(answer)[:200]}") from error
 
 
-def drawing(image: np.ndarray) -> str:
-    """A picture in characters, a row for two rows of pixels; grey from uint8 [H, W, C]."""
-    grey = image.mean(axis=2)
-    rows = grey[: len(grey) // 2 * 2].reshape(-1, 2, grey.shape[1]).mean(axis=1)
-    lines = ("".join(SHADES[int(value * (len(SHADES) - 1) / 255 + 0.5)] for value in row) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def keys(access: str | None, secret: str | None) -> Keys:
+def caller_keys(access: str | None, secret: str | None) -> Keys:
     """The caller's: those given, else MODELMAKER_AK and MODELMAKER_SK.
 
     Raises:
@@ -112,15 +89,6 @@ def keys(access: str | None, secret: str | None) -> Keys:
     if found.secret and not found.access:
         raise UserError("--sk: is given without --ak; name both, or --ak alone")
     return found
-
-
-def _dataset(directory: Path) -> Dataset:
-    try:
-        return mnist.load(directory=directory, download=False, mirrors=(), validation_fraction=0.0, split_seed=0)
-    except UserError:
-        if directory.is_dir() and any(directory.rglob("*ubyte*")):
-            raise
-        return digits.load(validation_fraction=0.15, test_fraction=0.2, split_seed=0)
 
 
 def _reason(text: str) -> str:

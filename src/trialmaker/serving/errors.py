@@ -1,9 +1,9 @@
 """What the service answers to a request that it does not serve."""
 
-MOST = 1000  # characters of a message, which may repeat what was sent
+MESSAGE_CHARACTERS = 1000  # characters of a message, which may repeat what was sent
 
 
-class Refused(Exception):
+class HTTPError(Exception):
     """A request that cannot be served: the caller's mistake (4xx), or too much at once (503, 504).
 
     Args:
@@ -14,5 +14,5 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
         super().__init__(message)
-        self.status, self.message = status, message[:MOST]
+        self.status, self.message = status, message[:MESSAGE_CHARACTERS]
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
