@@ -22,7 +22,7 @@ import psutil
 from measure import PROJECT
 from peer import timed
 
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep.storage import open_storage
 
 WINDOW = 50  # trials whose median is printed
 

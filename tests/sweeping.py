@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from entry import PROJECT
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep.storage import open_storage
 
 APP = PROJECT / "tests" / "sweep_app" / "app.py"
 Done = subprocess.CompletedProcess[str]

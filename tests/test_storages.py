@@ -11,8 +11,8 @@ import pytest
 from optuna.trial import TrialState
 
 import servers
-from hydra_plugins.optuna_sweeper._storage import shown
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep.location import displayed
+from optuna_sweep.storage import open_storage
 from servers import PASSWORD, free_port, running
 from sweeping import APP, environment, states, study, sweep
 
@@ -52,7 +52,7 @@ def test_a_journal_of_many_blocks_is_read_from_its_end(tmp_path: Path) -> None:
     ],
 )
 def test_passwords_are_not_shown(place: str, seen: str) -> None:
-    assert shown(place) == seen
+    assert displayed(place) == seen
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_several_commands_share_a_study_in_a_database(tmp_path: Path, database: 
 
 def test_workers_share_a_study_behind_grpc(tmp_path: Path) -> None:
     port = free_port()
-    serve = "from optuna.storages import *; from hydra_plugins.optuna_sweeper.storage import open_storage; import sys;"
+    serve = "from optuna.storages import *; from optuna_sweep.storage import open_storage; import sys;"
     serve += "run_grpc_proxy_server(open_storage(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]))"
     with running(
         [sys.executable, "-c", serve, str(tmp_path / "study.log"), str(port)], tmp_path, environment(tmp_path)

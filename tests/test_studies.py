@@ -19,7 +19,7 @@ from optuna import load_study
 from optuna.trial import TrialState
 
 from entry import PROJECT, Result, Train
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep.storage import open_storage
 from trialmaker import commands
 from trialmaker.errors import UserError
 from trialmaker.model_store import saved_model

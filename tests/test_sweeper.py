@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from hydra_plugins.optuna_sweeper import _space
+from optuna_sweep import space
 from sweeping import APP, environment, states, study, sweep, trials, wait_until_running
 
 # ---- the search space
@@ -43,7 +43,7 @@ from sweeping import APP, environment, states, study, sweep, trials, wait_until_
     ],
 )
 def test_a_sweep_of_hydras_grammar_is_a_distribution(typed: str, expected: object) -> None:
-    assert _space.read({"x": typed}, []).drawn == {"x": expected}
+    assert space.read({"x": typed}, []).drawn == {"x": expected}
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_a_sweep_of_hydras_grammar_is_a_distribution(typed: str, expected: objec
 )
 def test_a_space_that_is_none_is_refused(typed: str, law: str) -> None:
     with pytest.raises(HydraException, match=law):
-        _space.read({"x": typed}, [])
+        space.read({"x": typed}, [])
 
 
 def test_the_command_line_wins_over_the_sweep_file() -> None:
-    space = _space.read({"x": "interval(0.0, 1.0)", "y": 3, "z": "choice(1, 2)"}, ["x=2", "y=choice(4, 5)", "+new=a"])
-    assert space.drawn == {"z": CategoricalDistribution([1, 2]), "y": CategoricalDistribution([4, 5])}
-    assert space.fixed == ("x=2", "+new=a")
-    assert space.overrides({"y": 4, "z": None}) == ["x=2", "+new=a", "y=4", "z=null"]
+    found = space.read({"x": "interval(0.0, 1.0)", "y": 3, "z": "choice(1, 2)"}, ["x=2", "y=choice(4, 5)", "+new=a"])
+    assert found.drawn == {"z": CategoricalDistribution([1, 2]), "y": CategoricalDistribution([4, 5])}
+    assert found.fixed == ("x=2", "+new=a")
+    assert found.overrides({"y": 4, "z": None}) == ["x=2", "+new=a", "y=4", "z=null"]
 
 
 # ---- trials

@@ -11,7 +11,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.optuna_sweeper._composing import Composer
+from optuna_sweep.composition import Composer
 from sweeping import sweep
 from trialmaker.config import resolvers
 from trialmaker.platform import paths

@@ -8,16 +8,16 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from hydra_plugins.optuna_sweeper import _study
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep import study as studies
+from optuna_sweep.storage import open_storage
 
-HERE = _study._machine()
+HERE = studies._machine()
 
 
-def claimed(tmp_path: Path) -> tuple[_study.Study, int]:
+def claimed(tmp_path: Path) -> tuple[studies.Study, int]:
     """A study, and its one trial, which this process has claimed."""
     pruner = optuna.pruners.NopPruner()
-    study = _study.Study(open_storage(str(tmp_path / "study.log")), "study", [StudyDirection.MINIMIZE], 1, 3, pruner)
+    study = studies.Study(open_storage(str(tmp_path / "study.log")), "study", [StudyDirection.MINIMIZE], 1, 3, pruner)
     study.prepare()
     trial = study.claim(optuna.samplers.RandomSampler(seed=0))
     assert trial
@@ -38,16 +38,16 @@ def test_a_worker_elsewhere_lives_while_it_gives_signs(
 ) -> None:
     study, trial = claimed(tmp_path)
     owner = {"host": host, "pid": pid, "began": 0.0, "seen": time.time() - silent_seconds, "attempt": 0}
-    study.storage.set_trial_system_attr(trial, _study.OWNER, owner)
+    study.storage.set_trial_system_attr(trial, studies.OWNER, owner)
     study.recover()
     assert study.storage.get_trial(trial).state == (TrialState.RUNNING if lives else TrialState.WAITING)
 
 
 def test_a_trial_that_nobody_works_on_waits_again_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study, trial = claimed(tmp_path)
-    study.storage.set_trial_system_attr(trial, _study.OWNER, {})
+    study.storage.set_trial_system_attr(trial, studies.OWNER, {})
     assert study.is_unclear() and not study.recover()
-    monkeypatch.setattr(_study, "CLAIM_SECONDS", 0.01)
+    monkeypatch.setattr(studies, "CLAIM_SECONDS", 0.01)
     time.sleep(0.02)
     assert not study.is_unclear() and study.recover()
     assert study.storage.get_trial(trial).state == TrialState.WAITING

@@ -11,8 +11,8 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from hydra_plugins.optuna_sweeper._study import Study
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep.storage import open_storage
+from optuna_sweep.study import Study
 from sweeping import APP, environment, states, sweep, trials, wait_until_running
 
 

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from hydra_plugins.optuna_sweeper.trial import current_trial, is_worker
+from optuna_sweep.trial import current_trial, is_worker
 from trialmaker.config import user_files, validation
 from trialmaker.config.arguments import translation
 from trialmaker.config.resolvers import register

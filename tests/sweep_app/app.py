@@ -9,7 +9,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hydra_plugins.optuna_sweeper.trial import current_trial
+from optuna_sweep.trial import current_trial
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

@@ -1,1 +1,4 @@
-"""An Optuna sweeper for Hydra: pruning, resume, parallel workers, budgets. It knows nothing of the application."""
+"""What Hydra must find: the sweeper and its config. What it does lies in ``optuna_sweep``.
+
+Hydra imports every module of this namespace whose last name part has no underscore, whenever it starts.
+"""

@@ -30,6 +30,6 @@ class OptunaSweeper(Sweeper):
         Returns:
             its best value, or the list of best values of several objectives; None where no trial completed.
         """
-        from hydra_plugins.optuna_sweeper._sweep import Sweep
+        from optuna_sweep.sweep import Sweep
 
         return Sweep(self.context, self.task, self.composed, self.fields, arguments).run()

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from optuna import Study, load_study
 from optuna.trial import FrozenTrial
 
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep.storage import open_storage
 from trialmaker.analysis.recipe import SINGLE_RUN
 from trialmaker.errors import UserError
 from trialmaker.platform import paths

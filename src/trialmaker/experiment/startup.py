@@ -11,7 +11,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from hydra_plugins.optuna_sweeper.trial import current_trial
+from optuna_sweep.trial import current_trial
 from trialmaker.config.fields import flat
 from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading

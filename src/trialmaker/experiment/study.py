@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.optuna_sweeper.storage import name_and_place, open_storage
-from hydra_plugins.optuna_sweeper.trial import is_worker
+from optuna_sweep.location import name_and_place
+from optuna_sweep.trial import is_worker
 from trialmaker.config import validation
 from trialmaker.config.arguments import translation
 from trialmaker.config.schema import Config
@@ -112,6 +112,8 @@ def _test(config: Config, study: str, storage: str, directory: Path) -> dict[str
 def _reached(value: float, study: str, storage: str) -> bool:
     """Whether a trial of the study had this value of the objective, to the last bit."""
     from optuna import load_study
+
+    from optuna_sweep.storage import open_storage
 
     trials = load_study(study_name=study, storage=open_storage(storage)).get_trials(deepcopy=False)
     return any(value in (*(trial.values or ()), *trial.intermediate_values.values()) for trial in trials)

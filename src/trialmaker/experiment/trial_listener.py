@@ -2,7 +2,7 @@
 
 import logging
 
-from hydra_plugins.optuna_sweeper.trial import current_trial
+from optuna_sweep.trial import current_trial
 from trialmaker.training.events import EarlyValidation, EpochDone, Event
 
 

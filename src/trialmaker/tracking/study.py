@@ -11,7 +11,7 @@ import optuna
 from mlflow.entities import ViewType
 from optuna.trial import TrialState
 
-from hydra_plugins.optuna_sweeper.storage import open_storage
+from optuna_sweep.storage import open_storage
 from trialmaker.tracking.messages import Start, StudyDone
 
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "trialmaker.study", "trialmaker.trial", "trialmaker.trial_state"

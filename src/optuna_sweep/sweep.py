@@ -21,18 +21,21 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
-from hydra_plugins.optuna_sweeper import _fields, _report, _space, _workers
-from hydra_plugins.optuna_sweeper._ends import Ends
-from hydra_plugins.optuna_sweeper._jobs import TRACEBACK, Jobs
-from hydra_plugins.optuna_sweeper._sampling import Sampling, fitting
-from hydra_plugins.optuna_sweeper._storage import open_storage, shown
-from hydra_plugins.optuna_sweeper._study import HEARTBEAT_SECONDS, OVERRIDES, Study
-from hydra_plugins.optuna_sweeper._workers import POLL_SECONDS
-from hydra_plugins.optuna_sweeper.storage import name_and_place
-from hydra_plugins.optuna_sweeper.trial import PRUNED, LiveTrial, is_worker, set_current
+from optuna_sweep import space, validation, workers
+from optuna_sweep.launcher import TRACEBACK, InProcessLauncher
+from optuna_sweep.limits import Limits
+from optuna_sweep.live_trial import PRUNED, LiveTrial
+from optuna_sweep.location import displayed, name_and_place
+from optuna_sweep.progress import start_progress
+from optuna_sweep.sampling import Sampling, fitting
+from optuna_sweep.storage import open_storage
+from optuna_sweep.study import HEARTBEAT_SECONDS, OVERRIDES, Study
+from optuna_sweep.summary import write_summary
+from optuna_sweep.trial import is_worker, set_current
+from optuna_sweep.workers import POLL_SECONDS
 
 log = logging.getLogger(__name__)
-ANOTHER = "take another hydra.sweeper.study_name"
+OTHER_NAME_HINT = "take another hydra.sweeper.study_name"
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -53,18 +56,18 @@ class Sweep:
         arguments: Sequence[str],
     ) -> None:
         self.config, self.fields = config, fields
-        _fields.check(fields)
-        self.directions = _fields.directions(fields)
-        self.custom = _fields.custom_search_space(fields)
+        validation.check(fields)
+        self.directions = validation.directions(fields)
+        self.custom = validation.custom_search_space(fields)
         self.name, self.place = name_and_place(config.hydra)
-        self.ends = Ends(fields)
-        self.space = _space.read(fields["params"] or {}, arguments)
+        self.ends = Limits(fields)
+        self.space = space.read(fields["params"] or {}, arguments)
         if not self.space.drawn and not self.custom:
             raise HydraException("hydra.sweeper.params: there is nothing to search; for example x: interval(0.0, 1.0)")
         self.sampling = Sampling(fields["sampler"], self.space.drawn)
         self.is_basic = config.hydra.launcher._target_ == BASIC
         self.launcher: Any = (
-            Jobs(context, task, config)
+            InProcessLauncher(context, task, config)
             if self.is_basic
             else Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
         )
@@ -75,16 +78,14 @@ class Sweep:
             return self._dry_run()
         self.study = self._open()
         if is_worker():
-            _workers.end_with_supervisor()
-            with _workers.terminable():
+            workers.end_with_supervisor()
+            with workers.terminable():
                 self._work()
             return None
         self.study.prepare()
-        with _report.progress(self.study, self.name, shown(self.place)) as progress, _workers.terminable():
+        with start_progress(self.study, self.name, displayed(self.place)) as progress, workers.terminable():
             if self.fields["n_jobs"] > 1 and self.is_basic:
-                _workers.supervise(
-                    self.study, self.fields["n_jobs"], Path(self.config.hydra.sweep.dir), progress.update
-                )
+                workers.supervise(self.study, self.fields["n_jobs"], Path(self.config.hydra.sweep.dir), progress.update)
             else:
                 self._work(progress.update)
         return self._finish()
@@ -102,10 +103,10 @@ class Sweep:
         )
         held = [direction.name.lower() for direction in study.study.directions]
         if held != self.directions:
-            place = f"study {self.name} in {shown(self.place)}"
-            raise HydraException(f"{place} has direction {held}, not {self.directions}; {ANOTHER}")
+            place = f"study {self.name} in {displayed(self.place)}"
+            raise HydraException(f"{place} has direction {held}, not {self.directions}; {OTHER_NAME_HINT}")
         for name, old, new in study.differences(self.space.drawn):
-            raise HydraException(f"{name}: study {self.name} has {old} for it, not {new}; {ANOTHER}")
+            raise HydraException(f"{name}: study {self.name} has {old} for it, not {new}; {OTHER_NAME_HINT}")
         return study
 
     # ---- trials
@@ -173,14 +174,14 @@ class Sweep:
             trial.set_user_attr(PRUNED, False)  # what its first attempt was told is void
             overrides.append(f"hydra.sweep.subdir={trial.number}_retry_{again}")
         if not self.is_basic:
-            place = "" if "://" in self.place else f",storage:{_space.quoted(self.place)}"  # an URL may hold a password
-            overrides.append(f"hydra.sweeper.trial={{study:{_space.quoted(self.name)},number:{trial.number}{place}}}")
+            place = "" if "://" in self.place else f",storage:{space.quoted(self.place)}"  # an URL may hold a password
+            overrides.append(f"hydra.sweeper.trial={{study:{space.quoted(self.name)},number:{trial.number}{place}}}")
         return overrides
 
     def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
         pruned = self.study.storage.get_trial(trial._trial_id).user_attrs.get(PRUNED, False)
         if returned.status == JobStatus.COMPLETED and not pruned:
-            values, error = _fields.values(returned.return_value, len(self.directions))
+            values, error = validation.returned_values(returned.return_value, len(self.directions))
             self.study.tell(trial, TrialState.FAIL if error else TrialState.COMPLETE, values, error)
             self._warn_of_silence(live)
             return
@@ -202,7 +203,7 @@ class Sweep:
         if silent and not isinstance(self.study.study.pruner, optuna.pruners.NopPruner):
             log.warning(
                 "the task reports no values, so that nothing can be pruned:"
-                " hydra_plugins.optuna_sweeper.trial.current_trial().report(value, step)"
+                " optuna_sweep.trial.current_trial().report(value, step)"
             )
 
     @contextmanager
@@ -226,7 +227,7 @@ class Sweep:
     # ---- the end
 
     def _finish(self) -> Any:
-        _report.write(self.study, self.name, Path(self.config.hydra.sweep.dir))
+        write_summary(self.study, self.name, Path(self.config.hydra.sweep.dir))
         reason = self.ends.failures(self.study)
         best = self.study.best()
         if reason or not (best or self.study.trials(TrialState.PRUNED)):
@@ -248,15 +249,16 @@ class Sweep:
         """What the config holds, where the space has it."""
         groups = self.config.hydra.runtime.choices
         held = {name: groups.get(name, OmegaConf.select(self.config, name)) for name in self.space.drawn}
-        stored = {name: _space.stored(value) for name, value in held.items()}
-        return {name: value for name, value in stored.items() if _space.contains(self.space.drawn[name], value)}
+        stored = {name: space.stored(value) for name, value in held.items()}
+        return {name: value for name, value in stored.items() if space.contains(self.space.drawn[name], value)}
 
     def _known(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        stored = {str(name): _space.stored(value) for name, value in point.items()}
+        stored = {str(name): space.stored(value) for name, value in point.items()}
         for name, value in stored.items():
-            if name not in self.space.drawn or not _space.contains(self.space.drawn[name], value):
-                space = self.space.drawn.get(name)
-                raise HydraException(f"hydra.sweeper.enqueue: {name}={value} lies outside of {space}")
+            if name not in self.space.drawn or not space.contains(self.space.drawn[name], value):
+                raise HydraException(
+                    f"hydra.sweeper.enqueue: {name}={value} lies outside of {self.space.drawn.get(name)}"
+                )
         return stored
 
     def _dry_run(self) -> None:
@@ -264,7 +266,7 @@ class Sweep:
         nothing = optuna.pruners.NopPruner()
         self.study = Study(optuna.storages.InMemoryStorage(), self.name, directions, 5, 0, nothing, self.first_points)
         self.study.prepare()
-        print(f"study {self.name} in {shown(self.place)}: {self.fields['n_trials']} trials")
+        print(f"study {self.name} in {displayed(self.place)}: {self.fields['n_trials']} trials")
         for name, drawn in self.space.drawn.items():
             print(f"    {name}: {drawn}")
         while trial := self.study.claim(self.sampling.first):

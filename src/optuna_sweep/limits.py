@@ -8,11 +8,11 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from hydra_plugins.optuna_sweeper import _workers
-from hydra_plugins.optuna_sweeper._study import Study
+from optuna_sweep import workers
+from optuna_sweep.study import Study
 
 
-class Ends:
+class Limits:
     """The limits of a sweep, asked before each trial.
 
     Args:
@@ -21,7 +21,7 @@ class Ends:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = fields
-        self.began = _workers.began()  # a worker that replaces a dead one has no time of its own
+        self.began = workers.began()  # a worker that replaces a dead one has no time of its own
         self.moment = datetime.fromtimestamp(self.began)
 
     def reason(self, study: Study) -> str:

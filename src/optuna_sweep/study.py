@@ -27,7 +27,7 @@ ERROR, OVERRIDES = "error", "overrides"  # user attributes: why it failed, what 
 HEARTBEAT_SECONDS = 30.0  # between two signs of life of a worker
 CLAIM_SECONDS = 10.0  # between a claim and its first sign of life
 SETTLED_SECONDS = 0.5  # rows that another process makes follow one another faster
-SILENT_SECONDS = 4 * HEARTBEAT_SECONDS  # a worker on another machine that is silent for so long is dead
+LEASE_SECONDS = 4 * HEARTBEAT_SECONDS  # a worker on another machine that is silent for so long is dead
 
 
 class Study:
@@ -172,7 +172,7 @@ class Study:
             since = self.first_seen.setdefault((trial._trial_id, trial.datetime_start), time.monotonic())
             return time.monotonic() - since < CLAIM_SECONDS
         if owner["host"] != _machine():
-            return time.time() - float(owner["seen"]) < SILENT_SECONDS
+            return time.time() - float(owner["seen"]) < LEASE_SECONDS
         try:
             process = psutil.Process(owner["pid"])
             return abs(process.create_time() - owner["began"]) < 1 and process.status() != psutil.STATUS_ZOMBIE

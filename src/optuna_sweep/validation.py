@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-AT_LEAST = {"n_trials": 1, "n_jobs": 1, "max_retries": 0, "max_consecutive_failures": 1}
+MINIMUMS = {"n_trials": 1, "n_jobs": 1, "max_retries": 0, "max_consecutive_failures": 1}
 
 
 def check(fields: Mapping[str, Any]) -> None:
@@ -17,7 +17,7 @@ def check(fields: Mapping[str, Any]) -> None:
     if not found or (illegal := [one for one in found if one not in ("minimize", "maximize")]):
         shown = illegal[0] if found else fields["direction"]
         raise HydraException(f"hydra.sweeper.direction={shown}: must be minimize or maximize, or a list of them")
-    for field, least in AT_LEAST.items():
+    for field, least in MINIMUMS.items():
         if fields[field] is not None and fields[field] < least:
             raise HydraException(f"hydra.sweeper.{field}={fields[field]}: must be at least {least}")
     rate, seconds, target = (fields[field] for field in ("max_failure_rate", "timeout_seconds", "target"))
@@ -52,7 +52,7 @@ def custom_search_space(fields: Mapping[str, Any]) -> Callable[..., Any] | None:
         raise HydraException(f"hydra.sweeper.custom_search_space={name}: {reason}") from error
 
 
-def values(returned: Any, count: int) -> tuple[list[float] | None, str]:
+def returned_values(returned: Any, count: int) -> tuple[list[float] | None, str]:
     """A task's values, and what is wrong with them."""
     found = list(returned) if isinstance(returned, Sequence) and not isinstance(returned, str) else [returned]
     try:

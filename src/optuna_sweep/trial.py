@@ -1,18 +1,12 @@
-"""What a task says to the sweep that runs it: ``current_trial()`` reports values, and learns whether to go on.
-
-Outside of a sweep there is a trial too, which nobody listens to, so that a task need not ask.
-"""
+"""What a task says to the sweep that runs it: ``current_trial()`` reports values, and learns whether to go on."""
 
 import os
-from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hydra.core.hydra_config import HydraConfig
 
 if TYPE_CHECKING:
-    from optuna.trial import Trial as OptunaTrial
-
-PRUNED = "pruned"
+    pass
 WORKER = "HYDRA_OPTUNA_WORKER"  # marks a worker process; the process that started it
 
 
@@ -48,39 +42,6 @@ class NoTrial:
         return False
 
 
-class LiveTrial:
-    """Of a study.
-
-    Attributes:
-        reports: how many values were told.
-        is_pruned: whether the task was told to stop.
-    """
-
-    def __init__(self, trial: "OptunaTrial") -> None:
-        self.trial = trial
-        self.number: int | None = trial.number
-        self.study: str | None = trial.study.study_name
-        self.is_single = len(trial.study.directions) == 1
-        self.told: dict[int, float] = {}  # an attempt that was stopped may have left others in the storage
-        self.reports = 0
-        self.is_pruned = False
-
-    def report(self, value: float, step: int) -> None:
-        self.reports += 1
-        if self.is_single:
-            self.told[step] = float(value)
-            self.trial.storage.set_trial_intermediate_value(self.trial._trial_id, step, float(value))
-
-    def should_prune(self) -> bool:
-        if not self.is_pruned and self.is_single:
-            frozen = copy(self.trial.storage.get_trial(self.trial._trial_id))
-            frozen.intermediate_values = self.told
-            self.is_pruned = self.trial.study.pruner.prune(self.trial.study, frozen)
-            if self.is_pruned:
-                self.trial.set_user_attr(PRUNED, True)  # for the sweeper, which may be another process
-        return self.is_pruned
-
-
 def is_worker() -> bool:
     """Whether this process is one of several that the sweep started; the first one reports for all."""
     return WORKER in os.environ
@@ -110,6 +71,6 @@ def _from_storage() -> CurrentTrial | None:
     found = config.sweeper.get("trial") if config.get("sweeper") else None
     if not found:
         return None
-    from hydra_plugins.optuna_sweeper._remote import connect
+    from optuna_sweep.remote import connect
 
     return connect(found)

@@ -14,9 +14,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from optuna_sweep.location import displayed
+
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-SECONDS = 20  # to wait for a proxy before the sweep is refused
-ATTEMPTS = 5  # to make a database's tables
+PROXY_SECONDS = 20  # to wait for a proxy before the sweep is refused
+TABLE_ATTEMPTS = 5  # to make a database's tables
 JOURNAL = b'{"op_code":'  # how each of its lines begins
 
 
@@ -36,26 +38,18 @@ def open_storage(place: str) -> BaseStorage:
         return _proxy(rest) if scheme == "grpc" else _database(scheme, place)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise HydraException(f"hydra.sweeper.storage={shown(place)}: {_without(place, reason)}") from error
+        raise HydraException(f"hydra.sweeper.storage={displayed(place)}: {_redacted_reason(place, reason)}") from error
 
 
-def shown(place: str) -> str:
-    """A place as people may see it: without its password."""
-    scheme, separator, rest = place.partition("://")
-    access, at, host = rest.rpartition("@")
-    hidden = f"{scheme}{separator}{access.partition(':')[0]}{':***' if ':' in access else ''}{at}{host}"
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", hidden) if separator else place
-
-
-def _without(place: str, text: str) -> str:
+def _redacted_reason(place: str, text: str) -> str:
     """A message of a driver's, which may repeat the address."""
-    return text.replace(place, shown(place)).replace(place.rpartition("@")[0].rpartition(":")[2] or "\0", "***")
+    return text.replace(place, displayed(place)).replace(place.rpartition("@")[0].rpartition(":")[2] or "\0", "***")
 
 
 def _proxy(address: str) -> BaseStorage:
     host, _, port = address.partition(":")
     storage = GrpcStorageProxy(host=host, port=int(port or 13000))
-    storage.wait_server_ready(timeout=SECONDS)
+    storage.wait_server_ready(timeout=PROXY_SECONDS)
     return storage
 
 
@@ -63,12 +57,12 @@ def _database(scheme: str, place: str) -> BaseStorage:
     url = make_url(place).set(drivername=DRIVERS.get(scheme, scheme))
     is_sqlite = scheme.startswith("sqlite")
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
-    for attempt in range(ATTEMPTS):
+    for attempt in range(TABLE_ATTEMPTS):
         try:
             storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
             break
         except SQLAlchemyError as error:  # another process makes the same tables at this moment
-            if attempt == ATTEMPTS - 1 or not re.search("exist|duplicate", str(error), re.IGNORECASE):
+            if attempt == TABLE_ATTEMPTS - 1 or not re.search("exist|duplicate", str(error), re.IGNORECASE):
                 raise
             time.sleep(1.0)
     if is_sqlite:

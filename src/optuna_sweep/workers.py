@@ -14,8 +14,8 @@ import psutil
 from hydra.errors import HydraException
 from optuna.trial import TrialState
 
-from hydra_plugins.optuna_sweeper._study import Study
-from hydra_plugins.optuna_sweeper.trial import WORKER, is_worker
+from optuna_sweep.study import Study
+from optuna_sweep.trial import WORKER, is_worker
 
 STOP_SECONDS = 12.0  # for a worker to end its trial in order
 POLL_SECONDS = 0.25
@@ -40,7 +40,7 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
             for number in range(1, count + 1):
                 if number in workers and (code := workers[number].poll()):
                     del workers[number]
-                    deaths = 0 if _bury(study, number, code, directory) else deaths + 1
+                    deaths = 0 if _recover_trials_of(study, number, code, directory) else deaths + 1
                     if deaths > study.max_retries:
                         raise HydraException(f"worker {number} was killed by signal {-code} before it began a trial")
                 if number not in workers and (study.trials(TrialState.WAITING) or study.is_unclear()):
@@ -55,7 +55,7 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
         update()
 
 
-def _bury(study: Study, number: int, code: int, directory: Path) -> bool:
+def _recover_trials_of(study: Study, number: int, code: int, directory: Path) -> bool:
     """Have the trial of a dead worker wait again. Whether it had one."""
     if code > 0:
         raise HydraException(f"worker {number} ended with exit code {code}: see {_log(number, directory)}")

@@ -1,4 +1,4 @@
-"""Jobs in this process: what Hydra's basic launcher does for each, in a few milliseconds instead of a hundred."""
+"""Jobs in this process: what Hydra's basic launcher does, in a few milliseconds a job instead of a hundred."""
 
 import logging
 import os
@@ -17,12 +17,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
-from hydra_plugins.optuna_sweeper._composing import Composer
+from optuna_sweep.composition import Composer
 
 TRACEBACK = "traceback.txt"  # in the directory of a job that failed
 
 
-class Jobs:
+class InProcessLauncher:
     """Runs the jobs of a sweep, one after another. It stands in for a launcher.
 
     Args:

@@ -9,9 +9,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from optuna.trial import Trial
 
-from hydra_plugins.optuna_sweeper._sampling import fitting
-from hydra_plugins.optuna_sweeper._storage import open_storage
-from hydra_plugins.optuna_sweeper.trial import LiveTrial
+from optuna_sweep.live_trial import LiveTrial
+from optuna_sweep.sampling import fitting
+from optuna_sweep.storage import open_storage
 
 
 def connect(found: Mapping[str, object]) -> LiveTrial:

@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution
 from optuna.search_space import IntersectionSearchSpace
 
-from hydra_plugins.optuna_sweeper._space import grid
+from optuna_sweep.space import grid
 
-OF_THE_WHOLE = ("GridSampler", "QMCSampler", "BruteForceSampler")  # their order is one for the whole study
+WHOLE_STUDY_SAMPLERS = ("GridSampler", "QMCSampler", "BruteForceSampler")  # their order is one for the whole study
 RENAMED = {"optuna.samplers.MOTPESampler": "optuna.samplers.TPESampler", "n_ehvi_candidates": "n_ei_candidates"}
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Sampling:
     def __call__(self, number: int) -> optuna.samplers.BaseSampler:
         """One for each trial, seeded by its number: a study that is resumed does not draw again what it drew."""
         seed = self.config.get("seed")
-        if seed is None or self.kind in OF_THE_WHOLE:
+        if seed is None or self.kind in WHOLE_STUDY_SAMPLERS:
             return self.first
         sampler = self.make(seed=(int(seed) * 1_000_003 + number) % 2**32)
         known = getattr(self.first, "_search_space", None)
