@@ -13,7 +13,7 @@ if __name__ == "__main__":
     with Signals() as signals:
         signals.defer()  # while it imports
 
-        from trialmaker.cli import train
+        from trialmaker.cli.train import train
 
         code = train(started, signals)
     sys.exit(code)

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 import outputs
 from entry import PROJECT, Result, Train
-from trialmaker import cli
+from trialmaker.cli.train import train as train_entry
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,7 +38,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         GlobalHydra.instance().clear()
         try:
-            code = cli.train()
+            code = train_entry()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         captured = capsys.readouterr()

@@ -69,7 +69,7 @@ def test_bash_completion(line: str, offered: set[str], tmp_path: Path) -> None:
 
 def test_importing_the_package_does_nothing_and_the_light_layers_stay_light() -> None:
     light = "errors platform.paths config.validation config.help config.arguments.translation training.events"
-    light += " training.console_listener experiment.startup cli data.loading tracking.client tracking.messages"
+    light += " training.console_listener experiment.startup cli.train data.loading tracking.client tracking.messages"
     light += " tracking.process"
     code = f"""
 import os, sys, threading

@@ -15,9 +15,9 @@ from scipy import stats
 
 from entry import PROJECT
 from outputs import store_in
-from trialmaker import commands
 from trialmaker.analysis import run_table, seed_statistics
 from trialmaker.analysis.store.runs import Run
+from trialmaker.cli import main
 
 CONFIG = {
     "objective": "val_accuracy",
@@ -70,7 +70,7 @@ class Compared:
         self.place, self.store, self.capsys = place, store, capsys
 
     def __call__(self, *words: str) -> str:
-        code = commands.main(["compare", str(self.place), "--store", str(self.store), *words])
+        code = main.main(["compare", str(self.place), "--store", str(self.store), *words])
         captured = self.capsys.readouterr()
         self.err = captured.err
         assert code == (2 if "error:" in captured.err else 0), captured.err

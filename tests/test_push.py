@@ -19,7 +19,7 @@ from mlflow.entities import Metric
 from entry import PROJECT
 from outputs import moved, store_in
 from servers import free_port, postgresql, running
-from trialmaker import commands
+from trialmaker.cli import main
 
 SERVED = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -44,7 +44,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def push(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     def run(places: list[Path], to: str) -> str:
-        code = commands.main(["push", *map(str, places), "--to", to, "--store", str(tmp_path / "merged")])
+        code = main.main(["push", *map(str, places), "--to", to, "--store", str(tmp_path / "merged")])
         captured = capsys.readouterr()
         assert code == (2 if "error:" in captured.err else 0), captured.err
         return (captured.err or captured.out).strip()

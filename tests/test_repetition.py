@@ -11,10 +11,10 @@ import pytest
 from mlflow import MlflowClient
 
 from outputs import merged, moved, tree
-from trialmaker import commands
 from trialmaker.analysis import pruning, reproduction
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.runs import Run
+from trialmaker.cli import main
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -29,7 +29,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     monkeypatch.setenv("AI_ROOT", str(tmp_path / "here"))
 
     def run(*words: str) -> tuple[int, str, str]:
-        code = commands.main([words[0], *words[1:], "--store", str(tmp_path / "merged")])
+        code = main.main([words[0], *words[1:], "--store", str(tmp_path / "merged")])
         captured = capfd.readouterr()
         return code, captured.out, captured.err
 

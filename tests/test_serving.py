@@ -21,7 +21,7 @@ import pytest
 
 from servers import free_port
 from serving import JSON, Service, command, serving
-from trialmaker import commands
+from trialmaker.cli import main
 from trialmaker.data import digits
 from trialmaker.model_store import saved_model
 from trialmaker.serving import client
@@ -302,7 +302,7 @@ def test_with_keys_set_callers_need_them(published: Path, capsys: pytest.Capture
         url = f"http://127.0.0.1:{service.port}{PREDICT}"
         body = json.dumps(IMAGE).encode()
         assert client.send_request(url, body, "application/json", Keys("me", "s3cret"))["success"] is True
-        assert commands.main(["request", "--url", url, "--ak", "me", "--sk", "wrong"]) == 2
+        assert main.main(["request", "--url", url, "--ak", "me", "--sk", "wrong"]) == 2
         assert f"{url}: answered 401 Unauthorized: Authorization: missing or not valid" in capsys.readouterr().err
 
 
@@ -437,7 +437,7 @@ def test_the_platforms_client_shows_the_digit_and_the_answer(
     service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str], examples: tuple[np.ndarray, np.ndarray]
 ) -> None:
     url = ["--url", f"http://127.0.0.1:{service.port}{PREDICT}", "--data", str(tmp_path)]
-    assert commands.main(["request", "--index", "3", *url]) == 0
+    assert main.main(["request", "--index", "3", *url]) == 0
     lines = capsys.readouterr().out.splitlines()
     truth = str(examples[1][3])
     assert f"ground truth: {truth}" in lines and lines[-1].startswith(f"prediction: {truth} (")
@@ -447,17 +447,17 @@ def test_the_platforms_client_shows_the_digit_and_the_answer(
     from PIL import Image
 
     Image.fromarray(255 - (examples[0][3, :, :, 0] * 255).astype(np.uint8)).resize((300, 300)).save(tmp_path / "p.png")
-    assert commands.main(["request", "--image", str(tmp_path / "p.png"), *url]) == 0
+    assert main.main(["request", "--image", str(tmp_path / "p.png"), *url]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"prediction: {truth} (")
     for words, law in [
         (["--index", "9999"], "--index 9999: digits has the test images 0 to 358"),
         (["--image", "/nothing.png"], "/nothing.png: expected a readable file"),
         (["--sk", "x"], "--sk: is given without --ak"),
     ]:
-        assert commands.main(["request", *words, *url]) == 2
+        assert main.main(["request", *words, *url]) == 2
         assert law in capsys.readouterr().err
     nobody = f"http://127.0.0.1:{free_port()}/ModelMaker/predict"
-    assert commands.main(["request", "--url", nobody]) == 2
+    assert main.main(["request", "--url", nobody]) == 2
     assert f"{nobody}: does not answer" in capsys.readouterr().err
 
 

@@ -18,7 +18,7 @@ pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Locator, Page, expect
 
 from browsing import browser, kept
-from trialmaker import commands
+from trialmaker.cli import main
 
 
 class Ui:
@@ -174,7 +174,7 @@ def test_watching_shows_a_run_that_joins(places: list[Path], page: Page, tmp_pat
 def test_the_page_of_compare(places: list[Path], page: Page, tmp_path: Path) -> None:
     """One file: curves, parallel coordinates, links to artifacts; no network."""
     words = [*map(str, places), "--store", str(tmp_path / "store"), "--trials", "--html", str(tmp_path / "page.html")]
-    assert commands.main(["compare", *words]) == 0
+    assert main.main(["compare", *words]) == 0
     page.goto((tmp_path / "page.html").as_uri())
     expect(page.locator("tbody tr")).to_have_count(6)
     expect(page.locator(".js-plotly-plot")).to_have_count(5)
@@ -197,12 +197,12 @@ def test_the_page_of_compare(places: list[Path], page: Page, tmp_path: Path) -> 
 def test_a_mistake_is_one_line(words: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none").mkdir()
     words = [word.replace("EMPTY", str(tmp_path / "none")) for word in words]
-    assert commands.main(["ui", *words]) == 2
+    assert main.main(["ui", *words]) == 2
     assert capsys.readouterr().err == f"trialmaker: error: {line.replace('EMPTY', str(tmp_path / 'none'))}\n"
 
 
 def test_a_port_that_is_taken(ui: Ui, capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.main(["ui", "--port", str(ui.port)]) == 2
+    assert main.main(["ui", "--port", str(ui.port)]) == 2
     assert capsys.readouterr().err.startswith(
         f"trialmaker: error: --port {ui.port}: cannot be listened on: address already"
     )

@@ -1,0 +1,1 @@
+"""Train image classifiers on a ModelMaker-style platform or a laptop, track them, compare them, deploy the best."""

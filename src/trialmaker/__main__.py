@@ -2,6 +2,6 @@
 
 import sys
 
-from trialmaker.commands import main
+from trialmaker.cli.main import main
 
 sys.exit(main())

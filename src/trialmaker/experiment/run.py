@@ -54,13 +54,25 @@ def run(
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))
     dataset = replace(dataset, train=subsample(dataset.train, config.training.max_examples, config.data.split_seed))
-    twin = program_cache.initialized_model(config, dataset)
+    architecture: Any = {
+        "model": asdict(config.model),
+        "input_shape": dataset.input_shape,
+        "num_classes": dataset.num_classes,
+    }
+    twin = program_cache.initialized_model(seed=config.seed, **architecture)
     trial = TrialReporter(config.objective)
     parameters = f"{config.model.name}: {twin.count_params():,} parameters"
     log.log(trial.level, f"{parameters}; {_sizes(dataset)}; output: {output}")
     if config.init_model:
         log.info(f"starts from the weights of {initial_weights.load(twin, Path(config.init_model))}")
-    program = program_cache.prepare_program(config, dataset, twin.get_weights())
+    program = program_cache.prepare_program(
+        weights=twin.get_weights(),
+        optimizer=asdict(config.optimizer),
+        augment=asdict(config.augment),
+        label_smoothing=config.training.label_smoothing,
+        jit_compile=config.training.jit_compile,
+        **architecture,
+    )
     publisher = Publisher(
         twin, dataset.class_names, _CardWriter(config, digest), lambda: tracker.run_id, output / "model"
     )

@@ -1,74 +1,95 @@
 """Models and compiled programs, kept for the next run of this process."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import keras
 import numpy as np
 
-from trialmaker.config import schema
-from trialmaker.data.splits import Dataset
 from trialmaker.models import registry
 from trialmaker.training import augmentation, optimizers
 from trialmaker.training.program import Program
 
-PLACEHOLDER = 0.5  # of what is set when a program begins
+Fields = Mapping[str, Any]  # of a group's choice, its name among them; every value can be hashed
+Key = tuple[tuple[str, Any], ...]
+PLACEHOLDER = 0.5  # for values that a program is given when it begins
 
 
-def initialized_model(config: schema.Config, dataset: Dataset) -> keras.Model:
-    """A model whose weights are drawn by the seed: that of an earlier run of this process, where they have the same."""
-    drawn, weights = _initialized_model(config.seed, _graph_key(config.model), dataset.input_shape, dataset.num_classes)
-    drawn.set_weights(weights)
-    return drawn
+def initialized_model(*, model: Fields, seed: int, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    """Return a model whose weights are drawn by the seed.
 
+    It is that of an earlier run of this process, where both are built and drawn alike: one run at a time may use it.
 
-def prepare_program(config: schema.Config, dataset: Dataset, weights: Sequence[np.ndarray]) -> Program:
-    """The program that trains such a model, begun: that of an earlier run of this process, where both are compiled to
-    the same.
-
-    They are where they differ in nothing but seeds, learning rate, dropout rate, weight decay, label smoothing, epochs
-    or data, as the trials of a study often do. Momentum is compiled in: Keras asks it, as a number, whether it is 0.
+    Args:
+        model: fields of ``conf/model/<name>.yaml``.
+        input_shape: (H, W, C) of an image.
     """
-    asked = config.training.jit_compile
-    optimizer, smoothing = config.optimizer, config.training.label_smoothing
+    initialized, weights = _initialized_model(seed, _graph_key(model), input_shape, num_classes)
+    initialized.set_weights(weights)
+    return initialized
+
+
+def prepare_program(
+    *,
+    weights: Sequence[np.ndarray],
+    model: Fields,
+    optimizer: Fields,
+    augment: Fields,
+    label_smoothing: float,
+    jit_compile: bool | None,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+) -> Program:
+    """Return the compiled program that trains such a model, begun with these weights.
+
+    It is that of an earlier run of this process, where both are compiled to the same: where they differ in nothing but
+    seeds, learning rate, dropout rate, weight decay, label smoothing, epochs or data, as a study's trials often do.
+    Momentum is compiled in: Keras asks it, as a number, whether it is 0.
+
+    Args:
+        weights: in the model's order.
+        model, optimizer, augment: fields of ``conf/<group>/<name>.yaml``.
+        label_smoothing: in [0, 1).
+        jit_compile: whether to compile with XLA; None for where it is known to be faster.
+        input_shape: (H, W, C) of an image.
+    """
+    fixed = {"learning_rate": PLACEHOLDER, "weight_decay": None if optimizer["weight_decay"] is None else PLACEHOLDER}
     program = _program(
-        _graph_key(config.model),
-        replace(
-            optimizer, learning_rate=PLACEHOLDER, weight_decay=None if optimizer.weight_decay is None else PLACEHOLDER
-        ),
-        config.augment,
-        smoothing > 0,
-        registry.compiles_faster(config.model.name) if asked is None else asked,
-        dataset.input_shape,
-        dataset.num_classes,
+        _graph_key(model),
+        tuple({**optimizer, **fixed}.items()),
+        tuple(augment.items()),
+        label_smoothing > 0,
+        registry.compiles_faster(model["name"]) if jit_compile is None else jit_compile,
+        input_shape,
+        num_classes,
     )
     program.begin(
         weights,
-        dropout_rate=config.model.dropout_rate,
-        weight_decay=optimizer.weight_decay or 0.0,
-        label_smoothing=smoothing,
+        dropout_rate=model["dropout_rate"],
+        weight_decay=optimizer["weight_decay"] or 0.0,
+        label_smoothing=label_smoothing,
     )
     return program
 
 
 @lru_cache(maxsize=8)  # a study meets few shapes often
 def _program(
-    wanted: schema.Mlp | schema.Cnn,
-    optimizer: schema.Optimizer,
-    change: schema.NoAugment | schema.Shift | schema.Affine,
+    model: Key,
+    optimizer: Key,
+    augment: Key,
     smooths_labels: bool,
     jit_compile: bool,
     input_shape: tuple[int, ...],
     num_classes: int,
 ) -> Program:
-    built = _model(wanted, input_shape, num_classes)
-    fields = asdict(optimizer)
+    built = _build(model, input_shape, num_classes)
+    fields = dict(optimizer)
     del fields["learning_rate"]
     return Program(
         model=built,
         optimizer=optimizers.build(**fields, variables=built.trainable_variables),
-        augment=augmentation.build(**asdict(change)),
+        augment=augmentation.build(**dict(augment)),
         smooths_labels=smooths_labels,
         jit_compile=jit_compile,
     )
@@ -76,19 +97,18 @@ def _program(
 
 @lru_cache(maxsize=8)
 def _initialized_model(
-    seed: int, wanted: schema.Mlp | schema.Cnn, input_shape: tuple[int, ...], num_classes: int
+    seed: int, model: Key, input_shape: tuple[int, ...], num_classes: int
 ) -> tuple[keras.Model, list[np.ndarray]]:
     keras.utils.set_random_seed(seed)
-    built = _model(wanted, input_shape, num_classes)
+    built = _build(model, input_shape, num_classes)
     return built, built.get_weights()
 
 
-def _graph_key(wanted: schema.Mlp | schema.Cnn) -> schema.Mlp | schema.Cnn:
-    """What is the same for all dropout rates but none."""
-    return replace(wanted, dropout_rate=PLACEHOLDER if wanted.dropout_rate else 0.0)
+def _graph_key(model: Fields) -> Key:
+    """Return the part of the model's config that decides what is compiled: the program cache's key."""
+    return tuple({**model, "dropout_rate": PLACEHOLDER if model["dropout_rate"] else 0.0}.items())
 
 
-def _model(wanted: schema.Mlp | schema.Cnn, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
-    fields = asdict(wanted)
-    build = registry.builder(fields.pop("name"))
-    return build(input_shape=input_shape, num_classes=num_classes, **fields)
+def _build(model: Key, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    fields = dict(model)
+    return registry.builder(fields.pop("name"))(input_shape=input_shape, num_classes=num_classes, **fields)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trialmaker.platform import git, monitored_metrics
 from trialmaker.platform.emulator import workspace
-from trialmaker.platform.emulator.process import JobProcess, StopRequests, print_state
+from trialmaker.platform.emulator.process import JobProcess, StopRequests
 from trialmaker.platform.emulator.workspace import discard, next_version, save_outputs
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
@@ -58,14 +58,17 @@ def run(job: Job) -> int:
     with StopRequests() as requests:
         try:
             python = _prepare(job, roots, requests)
-        except workspace.PreparationError as error:
+        except workspace.EmulationError as error:
             print_state(f"STARTING_FAIL: {error}")
             return discard(scratch, version, 1)
         if requests.count:
             print_state("stopped before TRAINING, as requested")
             return discard(scratch, version, 130)
         processes = _train(job, python, roots, requests)
-    if not save_outputs([root / "output" for root in roots], version, scratch):
+    try:
+        save_outputs([root / "output" for root in roots], version)
+    except workspace.EmulationError as error:
+        print_state(f"TRAINING_FAIL: the output could not be copied to {version}: {error}; see {scratch}")
         return 1
     shutil.rmtree(scratch, ignore_errors=True)
     return _finish(processes, version)
@@ -150,3 +153,9 @@ def _cause(output: Path, code: int) -> str:
         lines = (output / "failure").read_text(encoding="utf-8").splitlines()
         found += f", {lines[0]}" if lines else ""
     return found
+
+
+def print_state(state: str) -> None:
+    """Print a state as the platform's page shows it; the job goes on when nobody reads it any more."""
+    with suppress(OSError):
+        print(f"[{time.strftime('%H:%M:%S')}] {state}", flush=True)

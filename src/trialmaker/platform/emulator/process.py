@@ -91,8 +91,3 @@ class StopRequests:
 
     def _add(self, *_: object) -> None:
         self.count += 1
-
-
-def print_state(state: str) -> None:
-    with suppress(OSError):
-        print(f"[{time.strftime('%H:%M:%S')}] {state}", flush=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from trialmaker.errors import UserError
 from trialmaker.platform import git
-from trialmaker.platform.emulator.process import print_state
 
 
 def next_version(output: Path) -> Path:
@@ -40,23 +39,23 @@ def discard(scratch: Path, version: Path, code: int) -> int:
     return code
 
 
-def save_outputs(outputs: Sequence[Path], version: Path, scratch: Path) -> bool:
-    """Copy the output; those of other instances than the first into folders of their own."""
-    try:
+def save_outputs(outputs: Sequence[Path], version: Path) -> None:
+    """Copy the outputs to the version's folder, those of other instances than the first into folders of their own.
+
+    Raises:
+        EmulationError: a file can't be copied.
+    """
+    with _failing():
         for instance, output in enumerate(outputs, start=1):
             target = version if instance == 1 else version / f"instance-{instance}"
             shutil.copytree(output, target, dirs_exist_ok=True, symlinks=True)
-    except (OSError, shutil.Error) as error:
-        print_state(f"TRAINING_FAIL: the output could not be copied to {version}: {reason(error)}; see {scratch}")
-        return False
-    return True
 
 
 FIRST_PORT = 10100
 
 
-class PreparationError(Exception):
-    """The platform could not prepare the job; the message says why."""
+class EmulationError(Exception):
+    """The platform could not prepare a job, or keep its output; the message says why, in a line."""
 
 
 def check(code: Path) -> None:
@@ -73,7 +72,7 @@ def copy_code(code: Path, targets: Sequence[Path]) -> Iterator[str]:
     """Copy the files that git tracks, as they are now; tell, a text each, what a person might miss.
 
     Raises:
-        PreparationError: a file can't be read.
+        EmulationError: a file can't be read.
     """
     tracked = git.files(code)
     with _failing():
@@ -93,7 +92,7 @@ def copy_inputs(inputs: Mapping[str, Path], root: Path) -> None:
     """Copy each folder to ``input/<name>/``, a single file into it; make the other directories of a job.
 
     Raises:
-        PreparationError: a file can't be read.
+        EmulationError: a file can't be read.
     """
     with _failing():
         for name, source in inputs.items():
@@ -121,7 +120,7 @@ def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) ->
         its Python.
 
     Raises:
-        PreparationError: pip did, or the person stopped it.
+        EmulationError: pip did, or the person stopped it.
     """
     python = target / "bin" / "python"
     _run([sys.executable, "-m", "venv", str(target)], is_stopped)
@@ -135,7 +134,7 @@ def environment(root: Path) -> dict[str, str]:
     return {"PATH": os.defpath, "HOME": str(root), "LANG": "C.UTF-8", "AI_ROOT": str(root)}
 
 
-def reason(error: OSError | shutil.Error) -> str:
+def _reason(error: OSError | shutil.Error) -> str:
     """In a line."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return "; ".join(f"{source}: {why}" for source, _, why in error.args[0][:3])
@@ -147,7 +146,7 @@ def _failing() -> Iterator[None]:
     try:
         yield
     except (OSError, shutil.Error) as error:
-        raise PreparationError(reason(error)) from error
+        raise EmulationError(_reason(error)) from error
 
 
 def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
@@ -157,11 +156,11 @@ def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
             if is_stopped():
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                raise PreparationError("stopped, as requested")
+                raise EmulationError("stopped, as requested")
             time.sleep(0.05)
         if process.returncode:
             printed.seek(0)
-            raise PreparationError(f"could not install {Path(command[-1]).name}:\n{printed.read().rstrip()}")
+            raise EmulationError(f"could not install {Path(command[-1]).name}:\n{printed.read().rstrip()}")
 
 
 def _printable(name: str) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from trialmaker.analysis import mlflow_ui
 from trialmaker.analysis.store import runs
-from trialmaker.commands import places
+from trialmaker.cli import output_arguments
 from trialmaker.errors import UserError
 
-ATTEMPTS = 5  # of another command that is started meanwhile to take the port
+PORT_ATTEMPTS = 5  # of another command that is started meanwhile to take the port
 HELP = "MLflow's UI over the outputs of many jobs"
 DESCRIPTION = """\
 Show all runs of some outputs, wherever they were made, in one MLflow UI on this machine: parameters, curves, pictures,
@@ -24,7 +24,7 @@ models, studies. Prints the address of the page that compares the best of them. 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What may follow the command."""
-    places.add_arguments(parser)
+    output_arguments.add_arguments(parser)
     add = parser.add_argument
     add("--port", type=int, metavar="N", help="(default: 5000, or the next that is free)")
     add("--watch", nargs="?", type=float, const=5.0, metavar="S", help="look for news every S seconds (default: 5)")
@@ -37,13 +37,15 @@ def run(asked: Namespace) -> int:
     mlflow_ui.free_port(asked.port)  # before the work of merging
     with mlflow_ui.leaving():
         told: set[str] = set()
-        store = places.merged(asked, told).store
-        for _ in range(ATTEMPTS):
+        store = output_arguments.merged(asked, told).store
+        for _ in range(PORT_ATTEMPTS):
             with suppress(mlflow_ui.PortTakenError), mlflow_ui.Server(store, mlflow_ui.free_port(asked.port)) as server:
                 server.wait_until_ready()
                 _tell(store, server.port)
                 return _serve(server, asked, told)
-    raise UserError(f"--port: {ATTEMPTS} times another program was faster to take the free port; --port N names one")
+    raise UserError(
+        f"--port: {PORT_ATTEMPTS} times another program was faster to take the free port; --port N names one"
+    )
 
 
 def _serve(server: mlflow_ui.Server, asked: Namespace, told: set[str]) -> int:
@@ -75,7 +77,7 @@ def _refresh(asked: Namespace, store: Path, told: set[str]) -> None:
     """Into the same store, though outputs may have joined; what fails now may work the next time."""
     asked.store = store
     try:
-        places.merged(asked, told, forget=False)
+        output_arguments.merged(asked, told, forget=False)
     except UserError as error:
         if (line := f"not refreshed: {error}") not in told:
             print(line, file=sys.stderr, flush=True)

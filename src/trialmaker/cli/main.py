@@ -1,8 +1,4 @@
-"""The ``trialmaker`` command: ``python -m trialmaker COMMAND``, each a module of this package.
-
-Such a module has ``HELP`` (a line), ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(asked)``, which returns the
-exit code. What takes long to import, it imports when it is run.
-"""
+"""``python -m trialmaker COMMAND``."""
 
 import argparse
 import os
@@ -10,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from trialmaker.commands import best, compare, job, prune, push, request, rerun, ui
+from trialmaker.cli import best, compare, job, prune, push, request, rerun, ui
 from trialmaker.errors import UserError
 
 COMMANDS = {

@@ -9,7 +9,7 @@ from typing import Any
 from trialmaker.analysis import query, run_table
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.runs import Run
-from trialmaker.commands import places
+from trialmaker.cli import output_arguments
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import write_text
 
@@ -28,7 +28,7 @@ CURVES = ("val_loss", "loss", "val_accuracy", "accuracy")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What may follow the command."""
-    places.add_arguments(parser)
+    output_arguments.add_arguments(parser)
     add = parser.add_argument
     condition = "NAME=VALUE, also != < <= > >= and ~ (contains); NAME is a column, metric, parameter or tag"
     add("--where", action="append", default=[], metavar="COND", help=condition)
@@ -49,7 +49,7 @@ def run(asked: Namespace) -> int:
     """Run it."""
     if asked.seeds and (asked.html or asked.sort):
         raise UserError("--seeds: makes a table of its own, sorted by the mean: leave out --html and --sort")
-    store = places.merged(asked).store
+    store = output_arguments.merged(asked).store
     digests = runs.data_digests(store)
     everything = [run for run in runs.load(store) if asked.trials or not run.is_trial]
     shown = query.select(everything, asked.where, digests)

@@ -1,28 +1,24 @@
-"""The training entry: command line in, exit code out."""
+"""What a command of ``train.py`` runs, and how that ended."""
 
 import errno
 import logging
-import os
 import sys
 import time
 import traceback
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from optuna_sweep.trial import current_trial, is_worker
-from trialmaker.config import user_files, validation
+from trialmaker.config import validation
 from trialmaker.config.arguments import translation
-from trialmaker.config.resolvers import register
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
-from trialmaker.experiment import run_header, study
+from trialmaker.experiment import run_header
 from trialmaker.platform import instances, paths, redaction, result_files
 from trialmaker.platform.signals import Signals, Stopped
 
@@ -30,47 +26,19 @@ log = logging.getLogger(__name__)
 
 # What goes wrong when a person names an output that cannot be one. ENOENT is not among them: that may be a bug.
 OUTPUT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOSPC}
-LOOKS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "-i", "--shell-completion", "-sc"}  # flags: nothing is run
+INSPECTION_FLAGS = {
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--cfg",
+    "-c",
+    "-i",
+    "--shell-completion",
+    "-sc",
+}  # flags: nothing is run
 
 
-def train(started: float | None = None, signals: Signals | None = None) -> int:
-    """Run what ``sys.argv`` asks for, and leave ``success`` or ``failure`` in the output.
-
-    Args:
-        started: ``time.monotonic()`` when the process began; None for now.
-        signals: entered by the caller; None for new ones.
-
-    Returns:
-        0 done; 2 the person's mistake, on standard error, a line each; 1 a bug, with its traceback; 143 stopped by
-        SIGTERM, 130 by Ctrl-C.
-    """
-    typed = sys.argv[1:]
-    with nullcontext(signals) if signals else Signals() as signals:
-        job = _Job(started or time.monotonic(), signals, typed)
-        try:
-            _run(job)
-        except Stopped as stopped:
-            job.fail(stopped.exit_code, str(stopped))
-        except Exception as error:
-            job.explain(error, sys.argv[1:])
-        finally:
-            sys.argv[1:] = typed
-        job.leave_result()
-    return job.code
-
-
-def _run(job: "_Job") -> None:
-    job.signals.reset()
-    register()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
-    folders = user_files.folders()
-    sys.argv[1:] = translation.translate(sys.argv[1:], [paths.CONF, *folders])
-    sys.argv += map(user_files.search_path, folders)
-    hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(job.run)()
-    job.outputs |= study.finish()
-
-
-class _Job:
+class TrainOutcome:
     """What one command runs, a run or those of a multirun, and how that ended.
 
     Attributes:
@@ -144,7 +112,7 @@ class _Job:
 
     def leave_result(self) -> None:
         """``success`` or ``failure``, for whoever looks at the output alone."""
-        if {word.partition("=")[0] for word in self.typed} & LOOKS or is_worker():
+        if {word.partition("=")[0] for word in self.typed} & INSPECTION_FLAGS or is_worker():
             return
         nothing_ran = not self.outputs and not self.code  # a dry run
         for output in self.outputs or ({} if nothing_ran else {self._meant_output()}):

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from trialmaker.analysis import pruning
 from trialmaker.analysis.run_table import Table
 from trialmaker.analysis.store import runs
-from trialmaker.commands import places
+from trialmaker.cli import output_arguments
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import superseded_versions
 
@@ -21,7 +21,7 @@ metrics and logs stay, and the model that output/model/best.json names. Without 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What may follow the command."""
-    places.add_arguments(parser)
+    output_arguments.add_arguments(parser)
     parser.add_argument("--keep", type=int, default=5, metavar="K", help="how many, the best first (default: 5)")
     parser.add_argument("--yes", action="store_true", help="remove them, and not only say so")
 
@@ -30,7 +30,7 @@ def run(asked: Namespace) -> int:
     """Run it."""
     if asked.keep < 0:
         raise UserError(f"--keep {asked.keep}: must be at least 0")
-    merged = places.merged(asked)
+    merged = output_arguments.merged(asked)
     everything = runs.load(merged.store)
     superfluous = pruning.superfluous(everything, asked.keep)
     found = list(pruning.leftovers(merged.store, superfluous, everything, merged.outputs, superseded_versions))

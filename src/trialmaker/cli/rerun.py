@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trialmaker.analysis import reproduction
 from trialmaker.analysis.store import merging, outputs, runs
-from trialmaker.commands import places
+from trialmaker.cli import output_arguments
 from trialmaker.platform import paths
 
 HELP = "train again exactly what a run was"
@@ -26,7 +26,7 @@ DIFFERENT = 3
 def add_arguments(parser: ArgumentParser) -> None:
     """What may follow the command."""
     parser.add_argument("run", metavar="RUN", help="its id, the first letters of it, or its name")
-    places.add_arguments(parser)
+    output_arguments.add_arguments(parser)
     add = parser.add_argument
     add("--data", type=Path, metavar="DIR", help="where its data lies here (default: where it lay then, or input/data)")
     add("--init-model", type=Path, metavar="PATH", help="what it started from, if that lies elsewhere here")
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(asked: Namespace) -> int:
     """Run it."""
-    store = places.merged(asked).store
+    store = output_arguments.merged(asked).store
     everything = runs.load(store)
     old = reproduction.find(everything, asked.run)
     parent = next((run for run in everything if run.run_id == old.tags.get("mlflow.parentRunId")), None)
@@ -64,7 +64,7 @@ def _train(words: list[str]) -> str | int:
 def _compare(store: Path, old: runs.Run, new: str) -> int:
     database = paths.root() / "output" / outputs.STORE
     own = outputs.Output(database, "own")
-    merged = merging.merge([own], places.default_store([own])).store
+    merged = merging.merge([own], output_arguments.default_store([own])).store
     (again,) = [run for run in runs.load(merged) if run.run_id == new]
     digests = runs.data_digests(store).get(old.run_id), runs.data_digests(merged).get(new)
     if None not in digests and digests[0] != digests[1]:

@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from trialmaker.analysis.store.outputs import STORE
-from trialmaker.commands import places
+from trialmaker.cli import output_arguments
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.settings import ENVIRONMENT
@@ -22,13 +22,13 @@ the tag trialmaker.source_run_id. Names and passwords come from MLFLOW_TRACKING_
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What may follow the command."""
-    places.add_arguments(parser)
+    output_arguments.add_arguments(parser)
     parser.add_argument("--to", required=True, metavar="URL", help="the server's address, http://… or https://…")
 
 
 def run(asked: Namespace) -> int:
     """Run it."""
-    store = places.merged(asked).store
+    store = output_arguments.merged(asked).store
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from trialmaker.analysis.store.push import Pusher  # MLflow takes a while to import

@@ -1,0 +1,1 @@
+"""The commands: ``train.py``'s entry, and ``python -m trialmaker COMMAND``, a file each."""

@@ -1,0 +1,89 @@
+"""The rooms of the house, and which way imports go between them."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src"
+# What a room may import beside itself and errors.py: rooms, or single modules of a room.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "cli": (
+        *("serving", "experiment", "analysis", "model_store", "tracking", "training", "data", "config", "models"),
+        *("platform", "optuna_sweep"),
+    ),
+    "serving": ("model_store", "data.image_decoding", "data.files", "platform"),
+    "experiment": (
+        *("analysis", "model_store", "tracking", "training", "data", "config", "models", "platform", "optuna_sweep"),
+    ),
+    "analysis": ("tracking.sqlite_store", "training.objective", "config", "platform", "optuna_sweep"),
+    "model_store": ("training.events", "training.objective", "platform"),
+    "tracking": ("training.events", "platform", "optuna_sweep"),
+    "training": ("models", "data", "platform"),
+    "data": ("platform",),
+    "config": ("platform",),
+    "models": (),
+    "platform": (),
+    "optuna_sweep": (),
+    "hydra_plugins": ("optuna_sweep",),
+}
+BESIDE_ROOMS: dict[str, tuple[str, ...]] = {"trialmaker": (), "errors": (), "__main__": ("cli.main",)}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of ``src/``, by its name without ``trialmaker.``."""
+    paths = {path: path.relative_to(SOURCE).with_suffix("").parts for path in sorted(SOURCE.rglob("*.py"))}
+    return {".".join(parts).removeprefix("trialmaker.").removesuffix(".__init__"): p for p, parts in paths.items()}
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> Iterator[str]:
+    """The modules of ``src/`` that a module imports, inside of functions and for type checkers too."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        full = []
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name}: a relative import"
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            full = [alias.name for alias in node.names]
+        for inner in (one.removeprefix("trialmaker.") for one in full):
+            if found := next((one for one in (inner, inner.rpartition(".")[0]) if one in MODULES), None):
+                yield found
+
+
+def room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def test_a_room_imports_what_stands_in_its_row() -> None:
+    wrong = []
+    for name in MODULES:
+        allowed = (room(name), "errors", *{**ROOMS, **BESIDE_ROOMS}[room(name)])
+        wrong += [
+            f"{name} imports {other}"
+            for other in imports(name)
+            if not any(f"{other}.".startswith(f"{prefix}.") for prefix in allowed)
+        ]
+    assert not wrong
+
+
+def test_a_package_holds_a_docstring_only() -> None:
+    for path in SOURCE.rglob("__init__.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree) and len(tree.body) == 1, path
+
+
+def test_no_import_leads_back_to_where_it_began() -> None:
+    done: set[str] = set()
+
+    def follow(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in done:
+            for other in imports(name):
+                if other != name:
+                    follow(other, (*path, name))
+            done.add(name)
+
+    for name in MODULES:
+        follow(name, ())
