@@ -32,7 +32,7 @@ BESIDE_ROOMS: dict[str, tuple[str, ...]] = {"trialmaker": (), "errors": (), "__m
 def modules() -> dict[str, Path]:
     """Every module of ``src/``, by its name without ``trialmaker.``."""
     paths = {path: path.relative_to(SOURCE).with_suffix("").parts for path in sorted(SOURCE.rglob("*.py"))}
-    return {".".join(parts).removeprefix("trialmaker.").removesuffix(".__init__"): p for p, parts in paths.items()}
+    return {".".join(parts).removesuffix(".__init__").removeprefix("trialmaker."): p for p, parts in paths.items()}
 
 
 MODULES = modules()
