@@ -65,7 +65,7 @@ def watched(command: list[str], root: Path) -> list[float]:
 
 def nothing(root: Path, trials: int) -> None:
     """Two processes, a task that returns at once."""
-    app = PROJECT / "tests" / "sweep_app"
+    app = PROJECT / "tests" / "support" / "sweep_app"
     path = os.pathsep.join([str(PROJECT / "src"), str(app)])
     words = ["-m", f"hydra.sweeper.n_trials={trials}", "hydra.sweeper.n_jobs=2"]
     began = time.monotonic()

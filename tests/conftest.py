@@ -12,8 +12,8 @@ import absl.logging
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-import outputs
-from entry import PROJECT, Result, Train
+from support import outputs
+from support.entry import PROJECT, Result, Train
 from trialmaker.cli.train import train as train_entry
 
 
@@ -99,9 +99,23 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
 
 
 # The files that take longest come first, so that no process is left with one of them at the end.
-LONG = ("sweeper", "studies", "runs", "readme", "tracking", "platform_job", "push", "storages", "sweeper_mistakes")
+LONG = (
+    "optuna_sweep/test_sweep",
+    "experiment/test_study",
+    "experiment/test_run",
+    "test_readme",
+    "tracking/test_tracking",
+    "cli/test_outcome",
+    "analysis/store/test_push",
+    "optuna_sweep/test_storage",
+    "optuna_sweep/test_mistakes",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {f"test_{name}": number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    tests = PROJECT / "tests"
+    items.sort(key=lambda item: _place(item.path.relative_to(tests).with_suffix("").as_posix()))
+
+
+def _place(name: str) -> int:
+    return LONG.index(name) if name in LONG else len(LONG)

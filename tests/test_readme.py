@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from entry import PROJECT, Train
-from servers import free_port, running
+from support.entry import PROJECT, Train
+from support.servers import free_port, running
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]

@@ -1,0 +1,208 @@
+"""``trialmaker ui`` in a real browser: outputs that were made elsewhere, compared by a person."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.entry import PROJECT
+from support.outputs import moved
+from support.servers import free_port
+
+pytest.importorskip("playwright.sync_api", reason="needs playwright")
+from playwright.sync_api import Locator, Page, expect
+
+from support.browser import browser, kept
+from trialmaker.cli import main
+
+
+class Ui:
+    """``python -m trialmaker ui``, and what it prints."""
+
+    def __init__(self, *words: str) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "trialmaker", "ui", *words, "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        killer = threading.Timer(120, self.process.kill)
+        killer.start()
+        self.lines: list[str] = []
+        for line in self.process.stdout or ():
+            self.lines.append(line.rstrip("\n"))
+            if "Ctrl-C" in line:
+                break
+        killer.cancel()
+
+    def address(self, beginning: str) -> str:
+        (line,) = (line for line in self.lines if line.startswith(beginning))
+        return line.partition(": ")[2]
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(how)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture(scope="module")
+def places(jobs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The outputs elsewhere; where they were made is nothing any more."""
+    return moved(jobs, tmp_path_factory.mktemp("down loads"))
+
+
+@pytest.fixture(scope="module")
+def ui(places: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    started = Ui(*map(str, places), "--store", str(tmp_path_factory.mktemp("merged") / "store"))
+    yield started
+    assert started.end() == 0
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with browser(1500, 1000) as opened:
+        opened.set_default_timeout(20_000)
+        expect.set_options(timeout=20_000)
+        yield opened
+        expect.set_options(timeout=5_000)
+
+
+def runs(page: Page) -> Locator:
+    return page.get_by_role("link", name=re.compile(r"^\d{4}-\d\d-\d\d_\S+_mlp_\d+$"))
+
+
+def quiet(page: Page) -> None:
+    """Without the assistant, which takes a third of the window."""
+    if (close := page.get_by_role("button", name="Close")).count():
+        close.last.click()
+
+
+def test_it_says_where_to_look(ui: Ui) -> None:
+    assert ui.lines[0] == f"MLflow's UI: http://127.0.0.1:{ui.port}/"
+    assert ui.address("digits, 6 runs") == f"http://127.0.0.1:{ui.port}/#/experiments/1/runs"
+    assert "/#/compare-runs?runs=" in ui.address("digits, the best 3 compared")
+    assert ui.lines[-1] == "Ctrl-C ends it"
+
+
+def test_a_person_selects_two_runs_and_compares_them(ui: Ui, page: Page) -> None:
+    page.goto(ui.address("digits, 6 runs"))
+    expect(runs(page)).to_have_count(2)
+    for link in runs(page).all():
+        row = page.get_by_role("row").filter(has_text=link.inner_text())
+        row.get_by_role("checkbox", name=re.compile("toggle row selection")).click()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_text("Comparing 2 Runs from 1 Experiment")).to_be_visible()
+    page.get_by_role("switch", name="Parameters - Show diff only").click()
+    expect(page.get_by_text("model.hidden_units").last).to_be_visible()
+    for value in ("0.001", "0.01"):
+        expect(page.get_by_role("cell", name=value, exact=True).first).to_be_visible()
+    expect(page.get_by_text("optimizer.beta_1")).to_have_count(0)
+    page.get_by_role("link", name="accuracy", exact=True).click()
+    expect(page.get_by_text(re.compile(r"_mlp_\d+ \(accuracy\)$"))).to_have_count(2)
+    drawn = page.locator(".js-plotly-plot").evaluate("plot => plot.data.map(line => line.y.length)")
+    assert {3, 4} <= set(drawn)  # a point an epoch
+    kept(page, "curves")
+
+
+def test_the_comparison_that_is_printed(ui: Ui, page: Page) -> None:
+    page.goto(ui.address("digits, the best 3 compared"))
+    expect(page.get_by_text("Comparing 3 Runs from 1 Experiment")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_be_visible()
+    quiet(page)
+    kept(page, "comparison")
+
+
+def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
+    page.goto(ui.address("digits, 6 runs"))
+    runs(page).first.click()
+    expect(page.get_by_text(re.compile(r"digits \([0-9a-f]{8}")).first).to_be_visible()
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("pictures", exact=True).click()
+    page.get_by_text("confusion_matrix.png").click()
+    picture = page.locator("img[src^=blob]").first
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 300
+    quiet(page)
+    kept(page, "picture")
+    page.get_by_role("tab", name="Overview").click()
+    address = page.get_by_role("link", name="model", exact=True).last.get_attribute("href")
+    page.goto(f"http://127.0.0.1:{ui.port}/{address}/artifacts")
+    page.get_by_text("MLmodel", exact=True).click()
+    expect(page.get_by_text("tf2-module")).to_be_visible()
+    page.get_by_text("saved_model", exact=True).first.click()
+    expect(page.get_by_text("saved_model.pb")).to_be_visible()
+    kept(page, "model")
+
+
+def test_a_study_has_its_trials_and_its_plots(ui: Ui, page: Page) -> None:
+    page.goto(ui.address("digits, 6 runs"))
+    study = page.get_by_role("row").filter(has=page.get_by_role("link", name="mlp", exact=True))
+    study.last.get_by_role("button").first.click()
+    expect(page.get_by_role("link", name=re.compile("^study_mlp.20"))).to_have_count(3)
+    kept(page, "study")
+    page.get_by_role("link", name="mlp", exact=True).click()
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("study", exact=True).last.click()
+    page.get_by_text("optimization_history.png").click()
+    expect(page.locator("img[src^=blob]").first).to_be_visible()
+
+
+def test_watching_shows_a_run_that_joins(places: list[Path], page: Page, tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "V0001").symlink_to(places[0])
+    ui = Ui(str(tmp_path / "all"), "--watch", "0.5", "--store", str(tmp_path / "store"))
+    try:
+        page.goto(ui.address("digits, 1 runs"))
+        expect(runs(page)).to_have_count(1)
+        (tmp_path / "all" / "V0002").symlink_to(places[1])
+        for _ in range(20):
+            page.wait_for_timeout(500)
+            page.reload()
+            expect(runs(page).first).to_be_visible()
+            if runs(page).count() == 2:
+                break
+        expect(runs(page)).to_have_count(2)
+    finally:
+        code = ui.end(signal.SIGTERM)
+    assert code == 143
+
+
+def test_the_page_of_compare(places: list[Path], page: Page, tmp_path: Path) -> None:
+    """One file: curves, parallel coordinates, links to artifacts; no network."""
+    words = [*map(str, places), "--store", str(tmp_path / "store"), "--trials", "--html", str(tmp_path / "page.html")]
+    assert main.main(["compare", *words]) == 0
+    page.goto((tmp_path / "page.html").as_uri())
+    expect(page.locator("tbody tr")).to_have_count(6)
+    expect(page.locator(".js-plotly-plot")).to_have_count(5)
+    expect(page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace")).to_have_count(5)
+    expect(page.locator(".parcoords")).not_to_have_count(0)
+    kept(page, "page")
+    page.locator("tbody a").first.click()
+    expect(page.get_by_text("pictures/")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["/nowhere"], "/nowhere: there is no such directory"),
+        (["--port", "70000"], "--port 70000: must be 1 to 65535"),
+        (["--watch", "0"], "--watch 0: must be more than 0 seconds"),
+        (["EMPTY"], "skipped EMPTY: holds no mlflow.db, so no job's output"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "none").mkdir()
+    words = [word.replace("EMPTY", str(tmp_path / "none")) for word in words]
+    assert main.main(["ui", *words]) == 2
+    assert capsys.readouterr().err == f"trialmaker: error: {line.replace('EMPTY', str(tmp_path / 'none'))}\n"
+
+
+def test_a_port_that_is_taken(ui: Ui, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["ui", "--port", str(ui.port)]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"trialmaker: error: --port {ui.port}: cannot be listened on: address already"
+    )

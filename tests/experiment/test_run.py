@@ -1,0 +1,189 @@
+"""Whole runs: every kind of choice to its end, what is printed, and the same bytes from the same seed."""
+
+import gc
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.entry import PROJECT, SMALL, Result, Train
+
+STEP = re.compile(r"step \d+, loss \d+\.\d{4}, training accuracy [01]\.\d{4}")
+EPOCH = re.compile(
+    r"epoch=\d+ loss=\d+\.\d{4} accuracy=[01]\.\d{4} val_loss=\d+\.\d{4} val_accuracy=[01]\.\d{4}"
+    r" learning_rate=[\de.+-]+ seconds=\d+\.\d{2}"
+)
+BEST = re.compile(r"best epoch=\d+ val_accuracy=[01]\.\d{4} test_loss=\d+\.\d{4} test_accuracy=[01]\.\d{4}")
+PLATFORM = re.compile(r".*?accuracy\s(.*)")
+
+
+def best(result: Result) -> dict:
+    return json.loads((result.output / "model" / "best.json").read_text())
+
+
+def test_standard_output_is_what_the_platforms_expressions_expect(train: Train) -> None:
+    result = train(*SMALL, "training.epochs=2")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert len([line for line in lines if STEP.fullmatch(line)]) == 4
+    assert len([line for line in lines if EPOCH.fullmatch(line)]) == 2
+    assert len([line for line in lines if BEST.fullmatch(line)]) == 1
+    captured = [match[1] for line in lines if (match := PLATFORM.match(line))]
+    assert len(captured) == 4 and all(0 <= float(value) <= 1 for value in captured)
+    assert result.err == ""
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=cnn", "model.filters=[4]", "model.dense_units=[8]", "optimizer=adamw", "schedule=cosine"],
+        ["model.batch_norm=true", "optimizer=nesterov", "schedule=one_cycle", "augment=shift"],
+        ["objective=val_loss", "direction=minimize", "augment=affine", "training.label_smoothing=0.1"],
+    ],
+)
+def test_choices_train_to_the_end(train: Train, overrides: list[str]) -> None:
+    result = train("debug=smoke", "training.epochs=2", *overrides)
+    assert result.code == 0, result.err
+    assert {"val_loss", "test_accuracy"} <= set(best(result)["metrics"])
+
+
+def test_overfitting_one_batch_reaches_an_accuracy_of_1(train: Train) -> None:
+    result = train("debug=overfit", "data=digits", "training.patience=null", "optimizer.learning_rate=0.01")
+    assert result.code == 0, result.err
+    assert " accuracy=1.0000 " in next(line for line in result.out.splitlines() if line.startswith("epoch=100 "))
+
+
+def test_a_run_leaves_its_garbage_to_be_collected(train: Train) -> None:
+    train(*SMALL)
+    frozen = gc.get_freeze_count()
+    train(*SMALL)
+    assert gc.get_freeze_count() <= frozen
+
+
+def test_a_time_limit_ends_in_order_with_a_published_model(train: Train) -> None:
+    result = train(*SMALL, "training.epochs=1000000", "training.max_seconds=0.5", "training.margin_seconds=0")
+    assert result.code == 0, result.err
+    assert re.search(r"^ended in epoch \d+ of 1000000 by training.max_seconds=0.5$", result.out, re.MULTILINE)
+    assert best(result)["metrics"]["test_accuracy"] >= 0
+    assert [run.info.status for run in result.runs()] == ["FINISHED"]
+
+
+def test_a_multirun_makes_a_run_for_each_value_and_keeps_the_best_model(train: Train) -> None:
+    result = train("-m", *SMALL, "seed=1,2", "training.epochs=2")
+    assert result.code == 0, result.err
+    runs = result.runs()
+    assert [run.data.params["seed"] for run in runs] == ["1", "2"]
+    value = max(run.data.metrics["best_val_accuracy"] for run in runs)
+    assert best(result)["metrics"]["val_accuracy"] == pytest.approx(value)
+    assert len(list((result.output / "logs").glob("*_multirun_*/[01]/train.log"))) == 2
+
+
+def test_a_second_run_that_is_no_better_is_not_published(train: Train) -> None:
+    train(*SMALL, "training.epochs=6")
+    first = train(*SMALL, "training.epochs=3", "optimizer.learning_rate=0.01")
+    before = best(first)
+    second = train(*SMALL, "training.epochs=1", "optimizer.learning_rate=1e-9")
+    assert best(second) == before
+    line = f"not published: {second.output / 'model' / str(before['version'])} is no worse with val_accuracy="
+    assert line in second.out
+
+
+def test_a_smoke_run_does_not_take_the_place_of_a_good_model(train: Train) -> None:
+    good = best(train("data=digits", "training.epochs=3"))
+    smoke = train("debug=smoke")
+    assert smoke.code == 0 and best(smoke) == good
+
+
+def test_a_multirun_goes_on_after_a_mistake(train: Train) -> None:
+    result = train("-m", "training.max_seconds=-1,60", *SMALL)
+    assert result.code == 2
+    assert result.err.splitlines() == ["train.py: error: training.max_seconds=-1: must be more than 0"]
+    assert best(result)["run_id"]
+
+
+@pytest.mark.parametrize("name", ["", "model", "tensorboard", "logs", "mlartifacts"])
+def test_an_output_that_cannot_be_written_is_one_line(train: Train, tmp_path: Path, name: str) -> None:
+    place = tmp_path / "output" / name
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("a file, where a folder should be")
+    result = train(*SMALL)
+    assert result.code == 2
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"train.py: error: {place}") or f"tracking at sqlite:///{tmp_path}" in line
+
+
+def test_a_training_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
+    command = f"{sys.executable} train.py {' '.join(SMALL)} | head -1"
+    environment = os.environ | {"AI_ROOT": str(tmp_path)}
+    done = subprocess.run(command, shell=True, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+    assert (tmp_path / "output" / "model" / "best.json").exists()
+
+
+def digest(output: Path) -> str:
+    """Of the published weights of a run."""
+    (weights,) = (output / "model").glob("*/variables/variables.data-00000-of-00001")
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+RANDOM = ("model.dropout_rate=0.3", "model.batch_norm=true", "augment=affine")
+CNN = ("model=cnn", "model.filters=[4]", "model.dense_units=[8]")
+
+
+@pytest.mark.parametrize("model", [("model=mlp",), CNN])
+def test_the_same_seed_gives_the_same_bytes_in_another_process(
+    train: Train, tmp_path: Path, model: tuple[str, ...]
+) -> None:
+    words = ("debug=smoke", "training.epochs=2", *model, *RANDOM, "seed=5")
+    here = train(*words)
+    environment = os.environ | {"AI_ROOT": str(tmp_path / "there"), "PYTHONHASHSEED": "random"}
+    command = [sys.executable, "train.py", *words]
+    subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=120)
+    assert digest(here.output) == digest(tmp_path / "there" / "output")
+
+
+def test_another_seed_gives_other_bytes(train: Train, tmp_path: Path) -> None:
+    digests = set()
+    for seed in (5, 6):
+        result = train("debug=smoke", "training.epochs=2", *RANDOM, f"seed={seed}", f"output={tmp_path / str(seed)}")
+        assert result.code == 0, result.err
+        digests.add(digest(tmp_path / str(seed)))
+    assert len(digests) == 2
+
+
+def test_real_mnist_is_learned(train: Train, real_mnist: Path) -> None:
+    result = train(f"data.directory={real_mnist}", "training.epochs=2")
+    assert result.code == 0, result.err
+    assert best(result)["metrics"]["test_accuracy"] > 0.95
+    assert "54,000 training, 6,000 validation, 10,000 test images of 28x28x1 in 10 classes" in result.out
+
+
+def test_missing_mnist_shows_the_three_ways_on(train: Train, tmp_path: Path) -> None:
+    result = train()
+    assert result.code == 2
+    for way in (str(tmp_path / "input" / "data"), "data.download=true", "data=digits"):
+        assert way in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_persons_own_pictures(train: Train, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    for name, colour in (("rot", (200, 40, 40)), ("grün", (40, 200, 40))):
+        folder = tmp_path / "pictures" / "train" / name
+        folder.mkdir(parents=True)
+        for number in range(20):
+            noise = draw.integers(0, 50, (20, 30, 3))
+            Image.fromarray((noise + np.array(colour)).astype(np.uint8)).save(folder / f"{number}.png")
+    result = train(
+        "data=images", f"data.directory={tmp_path / 'pictures'}", "training.epochs=20", "training.batch_size=8"
+    )
+    assert result.code == 0, result.err
+    assert best(result)["metrics"]["test_accuracy"] == 1.0

@@ -1,0 +1,245 @@
+"""Studies as their person runs them: ``sweeps=mlp`` on a small part of the embedded digits."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+from mlflow.entities import Run
+from optuna import load_study
+from optuna.trial import TrialState
+
+from optuna_sweep.storage import open_storage
+from support.entry import PROJECT, Result, Train
+from trialmaker.cli import main
+from trialmaker.errors import UserError
+from trialmaker.model_store import saved_model
+from trialmaker.platform import paths
+from trialmaker.training import program_cache
+
+QUICK = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=3")
+SHAPES = "model.hidden_units=choice([8],[16])"
+
+
+def runs(result: Result) -> tuple[list[Run], list[Run]]:
+    """The study's runs, and its trials' in the order of their numbers."""
+    found = result.runs()
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    children.sort(key=lambda run: int(run.data.tags["trialmaker.trial"]))
+    return [run for run in found if run not in children], children
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    root = tmp_path_factory.mktemp("study")
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=14"]
+    finished = subprocess.run(
+        command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(root)}, capture_output=True, text=True, timeout=200
+    )
+    assert finished.returncode == 0, finished.stderr
+    return Result(0, finished.stdout, finished.stderr, root / "output")
+
+
+def test_a_study_is_a_run_with_its_trials_as_children(done: Result) -> None:
+    parents, children = runs(done)
+    (parent,) = parents
+    assert parent.info.status == "FINISHED"
+    assert len(children) == 14
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    for run in children:
+        state, status = run.data.tags["trialmaker.trial_state"], run.info.status
+        assert (state, status) in {("COMPLETE", "FINISHED"), ("PRUNED", "KILLED")}
+        assert run.data.metrics["val_accuracy"] > 0 and "model.hidden_units" in run.data.params
+    best = next(run for run in children if run.info.run_id == parent.data.tags["trialmaker.best_run_id"])
+    assert best.data.tags["trialmaker.trial"] == parent.data.tags["trialmaker.best_trial"]
+    values = [run.data.metrics["best_val_accuracy"] for run in children if run.info.status == "FINISHED"]
+    assert best.data.metrics["best_val_accuracy"] == parent.data.metrics["best_val_accuracy"] == max(values)
+
+
+def test_its_pictures_lie_on_the_parent(done: Result) -> None:
+    ((parent,), _) = runs(done)
+    client = mlflow.MlflowClient(f"sqlite:///{done.output / 'mlflow.db'}")
+    found = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "study")}
+    names = ("optimization_history", "parallel_coordinate", "slice", "intermediate_values", "param_importances")
+    assert {f"study/{name}.{kind}" for name in names for kind in ("html", "png")} <= found
+
+
+def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
+    best = json.loads((done.output / "model" / "best.json").read_text())
+    assert done.out.count("test_accuracy=") == 1
+    assert f"test_accuracy={best['metrics']['test_accuracy']:.4f}" in done.out
+    ((parent,), _) = runs(done)
+    assert parent.data.metrics["test_accuracy"] == best["metrics"]["test_accuracy"]
+    loaded = saved_model.load(done.output / "model" / str(best["version"]))
+    assert len(loaded.class_names) == 10
+
+
+def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["best", "mlp", "--output", str(done.output)]) == 0
+    command = capsys.readouterr().out.strip()
+    assert command.startswith("python train.py sweeps=mlp data=digits ") and command.endswith(" hydra.mode=RUN")
+    assert f"to repeat it: {command}" in done.out
+    recipe = paths.CONF / "experiment" / "of_a_test.yaml"
+    try:
+        assert main.main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
+        shown = subprocess.run(
+            [sys.executable, "train.py", "experiment=of_a_test", "--cfg", "job"],
+            cwd=PROJECT, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        recipe.unlink()
+        recipe.write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
+        assert "seed: 3" in recipe.read_text() and "secret" not in recipe.read_text()
+    finally:
+        recipe.unlink(missing_ok=True)
+    rate = re.search(r"optimizer.learning_rate=(\S+)", command)
+    assert rate and f"learning_rate: {rate[1]}" in shown and "name: digits" in shown and "epochs: 3" in shown
+    assert main.main(["best", "nothing", "--output", str(done.output)]) == 2
+    assert "there are: mlp" in capsys.readouterr().err
+    assert main.main(["best", "mlp", "--output", str(done.output), "--trial", "3"]) == 0
+    storage = open_storage(str(done.output / "studies" / "mlp.log"))
+    third = load_study(study_name="mlp", storage=storage).trials[3]
+    assert f" optimizer.learning_rate={third.params['optimizer.learning_rate']} " in capsys.readouterr().out
+    assert main.main(["best", "mlp", "--output", str(done.output), "--trial", "99"]) == 2
+    assert "--trial 99: has not been run; the study has trials 0 to 13" in capsys.readouterr().err
+
+
+def test_a_trial_that_diverges_is_marked_as_failed_everywhere(train: Train) -> None:
+    result = train(*QUICK, "optimizer.learning_rate=choice(0.001,1e25)", "hydra/sweeper/sampler=grid",
+                   "model.hidden_units=[8]", "model.dropout_rate=0", "hydra.sweeper.enqueue=[]",
+                   "hydra.sweeper.max_failure_rate=0.5")  # fmt: skip
+    assert result.code == 0, result.err
+    ((parent,), children) = runs(result)
+    found = {run.data.params["optimizer.learning_rate"]: run for run in children}
+    assert found["1e+25"].info.status == "FAILED" and found["1e+25"].data.tags["trialmaker.trial_state"] == "FAIL"
+    assert "trialmaker.end" in found["1e+25"].data.tags
+    assert found["0.001"].info.status == "FINISHED"
+    assert parent.data.tags["trialmaker.trials.FAIL"] == "1"
+    assert re.search(r"trial \d FAIL UserError: (val_)?loss became (nan|inf)", result.out)
+
+
+def test_a_study_does_not_adorn_itself_with_another_runs_model(train: Train) -> None:
+    good = train("data=digits", "training.epochs=5", "model.hidden_units=[64]")
+    best = (good.output / "model" / "best.json").read_text()
+    result = train(
+        *QUICK[:3], "training.epochs=1", "schedule=constant", "model.hidden_units=[8]", "hydra.sweeper.n_trials=2"
+    )
+    assert result.code == 0, result.err
+    assert "not published: " in result.out and "test_accuracy=" not in result.out
+    parents, _ = runs(result)
+    assert "test_accuracy" not in next(run for run in parents if run.info.run_name == "mlp").data.metrics
+    assert (result.output / "model" / "best.json").read_text() == best
+
+
+def test_trials_of_one_shape_share_compilation(train: Train) -> None:
+    program_cache._program.cache_clear()
+    result = train(*QUICK, SHAPES, "hydra.sweeper.n_trials=8", "model.dropout_rate=interval(0.1,0.5)",
+                   "optimizer.weight_decay=interval(1e-5,1e-2)", "training.label_smoothing=interval(0.01,0.1)",
+                   "hydra.sweeper.enqueue=[]")  # fmt: skip
+    assert result.code == 0, result.err
+    assert program_cache._program.cache_info().misses == 2
+
+
+def test_a_study_that_was_killed_is_completed_by_the_same_command(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=8"]
+    environment = os.environ | {"AI_ROOT": str(tmp_path)}
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if " trial 3 " in line:
+                process.kill()
+    result = Result(0, "", "", tmp_path / "output")
+    deadline = time.monotonic() + 60
+    while any(run.info.status == "RUNNING" for run in runs(result)[1]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    again = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=200)
+    assert again.returncode == 0, again.stderr
+    parents, children = runs(result)
+    assert len(parents) == 1
+    tags = [run.data.tags for run in children if run.data.tags["trialmaker.trial_state"] != "WAITING"]
+    assert [tag["trialmaker.trial"] for tag in tags] == [str(number) for number in range(8)]
+
+
+def test_a_signal_stops_a_study_in_order(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", *QUICK, "training.epochs=100000", "hydra.sweeper.n_trials=3"]
+    command.remove("training.epochs=3")
+    environment = os.environ | {"AI_ROOT": str(tmp_path)}
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.startswith("epoch=3 "):
+                process.send_signal(signal.SIGTERM)
+                began = time.monotonic()
+        assert process.wait() == 143
+    assert time.monotonic() - began < 20
+    assert (tmp_path / "output" / "failure").read_text().startswith("stopped by SIGTERM at epoch ")
+    _, (child,) = runs(Result(143, "", "", tmp_path / "output"))
+    assert (child.info.status, child.data.tags["trialmaker.trial_state"]) == ("KILLED", "WAITING")
+    assert (tmp_path / "output" / "model" / "best.json").exists()
+
+
+def test_several_objectives_come_from_a_trial(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    result = train("sweeps=tradeoff", "data=digits", "training.epochs=1", "hydra.sweeper.n_trials=3")
+    assert result.code == 0, result.err
+    assert re.search(r"trial 2 COMPLETE [\d.]+ \d+ ", result.out)
+    ((parent,), _) = runs(result)
+    assert parent.data.tags["trialmaker.trials.COMPLETE"] == "3"
+    assert main.main(["best", "tradeoff", "--output", str(result.output)]) == 2
+    assert "choose with --trial from its Pareto front: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "optimizers", "tradeoff"])
+def test_every_study_can_be_looked_at_without_training(train: Train, name: str) -> None:
+    result = train(f"sweeps={name}", "data=digits", "hydra.sweeper.dry_run=true")
+    assert result.code == 0, result.err
+    assert "trial 4: sweeps=" in result.out and not (result.output / "studies").exists()
+    result = train(f"sweeps={name}", "data=digits", "--cfg", "all")
+    assert result.code == 0 and f"study_name: {name}" in result.out and "name: digits" in result.out
+    assert not (result.output / "studies").exists()
+
+
+def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_path: Path) -> None:
+    """Two workers and their supervisor, killed at random, until the same command says that it is done."""
+    draw = random.Random(0)
+    models = tmp_path / "output" / "model"
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=2"]
+    command += ["hydra.sweeper.max_retries=9"]
+    looks = 0
+    for moment in (10, None):
+        with subprocess.Popen(
+            command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(tmp_path)},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            deadline = time.monotonic() + (moment or 200)
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.2)
+                looks += can_load_best(models)
+                if moment and draw.random() < 0.05:
+                    os.kill(draw.choice(psutil.Process(process.pid).children() or [process]).pid, signal.SIGKILL)
+            process.send_signal(signal.SIGKILL if moment else 0)
+            said = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 0, said
+    assert looks > 3 and can_load_best(models)
+    study = load_study(study_name="mlp", storage=open_storage(str(tmp_path / "output" / "studies" / "mlp.log")))
+    assert [trial.number for trial in study.trials] == list(range(12))
+    lost = [trial for trial in study.trials if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert not lost, [(trial.state, trial.user_attrs.get("error"), trial.system_attrs) for trial in lost]
+    assert (tmp_path / "output" / "success").exists()
+
+
+def can_load_best(models: Path) -> bool:
+    """Load what ``best.json`` names; once more where it named another one meanwhile. False before there is any."""
+    if not (models / "best.json").exists():
+        return False
+    best = None
+    while best != (best := json.loads((models / "best.json").read_text())):
+        with suppress(OSError, UserError):
+            return len(saved_model.load(models / str(best["version"])).class_names) == 10
+    raise AssertionError(f"version {best['version']} cannot be loaded")

@@ -1,0 +1,80 @@
+"""Every architecture builds, and does what its name says."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.choices import values
+from trialmaker.errors import UserError
+from trialmaker.models import registry
+from trialmaker.models.dropout import Dropout
+
+
+def build_model(name, shape=(28, 28, 1), **changes):
+    fields = values("model", name) | changes
+    return registry.builder(fields.pop("name"))(input_shape=shape, num_classes=10, **fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "parameters"),
+    [
+        ("mlp", {}, 118_282),
+        ("mlp", {"hidden_units": []}, 7_850),
+        ("mlp", {"hidden_units": [4, 5, 6], "dropout_rate": 0.5}, 3_140 + 25 + 36 + 70),
+        ("mlp", {"hidden_units": [4], "batch_norm": True}, 784 * 4 + 4 * 4 + 50),
+        ("cnn", {"filters": [4], "dense_units": [], "batch_norm": False}, 40 + 14 * 14 * 4 * 10 + 10),
+        ("cnn", {"filters": [4], "convolutions": 2, "dense_units": [], "batch_norm": False}, 40 + 148 + 7_850),
+        ("cnn", {"filters": [4, 8], "padding": "valid", "pooling": "average", "activation": "gelu"}, 27_774),
+    ],
+)
+def test_a_model_has_the_parameters_of_its_architecture(name, changes, parameters):
+    model = build_model(name, **changes)
+    assert model.count_params() == parameters
+    assert model(np.zeros((3, 28, 28, 1), np.float32)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_models_take_colour_and_any_size(name):
+    assert build_model(name, shape=(17, 40, 3))(np.zeros((2, 17, 40, 3), np.float32)).shape == (2, 10)
+
+
+def test_too_many_blocks_for_the_picture_are_refused():
+    with pytest.raises(UserError) as caught:
+        build_model("cnn", filters=[1] * 5)
+    assert str(caught.value) == (
+        "model.filters: after block 5 of 5 nothing is left of pictures of 28x28 pixels:"
+        " use fewer blocks or a smaller model.pool_size"
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    blocks=st.integers(1, 5),
+    convolutions=st.integers(1, 3),
+    kernel=st.integers(1, 6),
+    pool=st.integers(1, 4),
+    side=st.integers(4, 30),
+    padding=st.sampled_from(["same", "valid"]),
+)
+def test_any_cnn_is_built_or_refused(blocks, convolutions, kernel, pool, side, padding):
+    fields = {"filters": [1] * blocks, "convolutions": convolutions, "kernel_size": kernel, "pool_size": pool}
+    try:
+        model = build_model("cnn", shape=(side, side, 1), padding=padding, dense_units=[], batch_norm=False, **fields)
+    except UserError:
+        return
+    assert min(size for layer in model.layers for size in layer.output.shape[1:]) >= 1
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
+    layer = Dropout(rate, seed=1)
+    dropped = np.asarray(layer(np.ones((127, 333), np.float32), training=True))
+    assert set(np.unique(dropped)) == {0.0, np.float32(1 / (1 - rate))}
+    spread = (rate * (1 - rate) / dropped.size) ** 0.5
+    assert abs((dropped == 0).mean() - rate) < 5 * spread
+    assert abs((dropped == 0).mean(axis=0) - rate).max() < 0.25  # no column apart
+    again = np.asarray(layer(np.ones((127, 333), np.float32), training=True))
+    both = ((dropped == 0) & (again == 0)).mean()
+    assert abs(both - rate**2) < 5 * (rate**2 * (1 - rate**2) / dropped.size) ** 0.5  # independent from step to step
+    np.testing.assert_array_equal(layer(np.ones((2, 3), np.float32)), 1)

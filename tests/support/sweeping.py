@@ -1,0 +1,50 @@
+"""The sweeper as tests run it: an application with a task of no weight, and what its study holds."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_sweep.storage import open_storage
+from support.entry import PROJECT
+
+APP = PROJECT / "tests" / "support" / "sweep_app" / "app.py"
+Done = subprocess.CompletedProcess[str]
+
+
+def environment(root: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(PROJECT / "src"), str(APP.parent)])
+    return os.environ | {"SWEEP_ROOT": str(root), "PYTHONPATH": path}
+
+
+def sweep(root: Path, *arguments: str) -> Done:
+    command = [sys.executable, str(APP), "-m", *arguments]
+    return subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, timeout=120)
+
+
+def study(root: Path) -> optuna.Study:
+    return optuna.load_study(study_name="study", storage=open_storage(str(root / "study.log")))
+
+
+def trials(root: Path) -> list[FrozenTrial]:
+    return study(root).get_trials(deepcopy=False)
+
+
+def states(root: Path) -> list[TrialState]:
+    return [trial.state for trial in trials(root)]
+
+
+def wait_until_running(root: Path, count: int) -> None:
+    """Until so many trials run."""
+    deadline = time.monotonic() + 30
+    while True:
+        with suppress(KeyError):  # the study is not there yet
+            if (root / "study.log").exists() and states(root).count(TrialState.RUNNING) >= count:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
