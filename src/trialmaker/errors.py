@@ -1,14 +1,14 @@
-"""The one exception that means "the person's mistake", as opposed to a bug."""
+"""The one exception that means "the person's mistake", as opposed to a bug, and the text of messages."""
 
 
 class UserError(Exception):
     """Input that cannot be used: a parameter, a file, a directory.
 
-    The message is one line a mistake; each names the broken law, the value and the way on. The entry prints it
-    without a traceback and exits with 2. Anything that is not a ``UserError`` is a bug, and keeps its traceback.
+    The message has one line for each mistake: the broken law, the value and the way on. The entry prints it without a
+    traceback and exits with 2. An exception of any other type is a bug, and keeps its traceback.
 
     Args:
-        mistakes: one or more such lines, at least one.
+        mistakes: one or more such lines.
     """
 
     exit_code = 2
@@ -16,3 +16,24 @@ class UserError(Exception):
     def __init__(self, *mistakes: str) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+def one_line(error: object, limit: int | None = None) -> str:
+    """Return a message on one line, each run of white space in it as one blank.
+
+    Args:
+        error: an exception, or any other object with a text.
+        limit: the greatest number of characters to return; None for all.
+
+    Returns:
+        the message; for an exception with an empty message, the name of its type.
+    """
+    text = " ".join(str(error).split())
+    if not text and isinstance(error, BaseException):
+        text = type(error).__name__
+    return text[:limit]
+
+
+def printable(text: str) -> str:
+    r"""Return a text with each unprintable character as a Python escape, such as ``\n`` or ``\x1b``."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
