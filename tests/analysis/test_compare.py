@@ -215,7 +215,7 @@ def test_verdicts(a: list[float], b: list[float], maximize: bool, said: str) -> 
     pair = [
         group(letter, {str(at): value for at, value in enumerate(values)}) for letter, values in (("A", a), ("B", b))
     ]
-    (comparison,) = seed_statistics.with_best(pair, maximize=maximize)
+    (comparison,) = seed_statistics.compare_with_best(pair, maximize=maximize)
     assert str(comparison).startswith(said)
 
 
@@ -230,7 +230,7 @@ def test_chance_is_called_better_than_chance_no_more_often_than_it_says() -> Non
             group(name, {str(seed): value for seed, value in enumerate(random.normal(0.9, 0.01, 5))}) for name in "ABCD"
         ]
         found.sort(key=lambda one: -one.mean)
-        wrong += any(one.p < seed_statistics.LEVEL for one in seed_statistics.with_best(found, maximize=True))
+        wrong += any(one.p < seed_statistics.LEVEL for one in seed_statistics.compare_with_best(found, maximize=True))
     assert wrong / 400 < 0.08
 
 
@@ -265,6 +265,6 @@ def test_whoever_reads_only_the_beginning_breaks_nothing(place: Path, tmp_path: 
 
 
 def test_values_for_people() -> None:
-    assert list(map(run_table.shown, (0.5, 0.001, 1e-7, 128, None, "x", 0.0, 12.0))) == [
+    assert list(map(run_table.format_value, (0.5, 0.001, 1e-7, 128, None, "x", 0.0, 12.0))) == [
         *("0.5000", "0.001", "1e-07", "128", "", "x", "0.0000", "12.0000")
     ]

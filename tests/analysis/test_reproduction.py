@@ -149,7 +149,7 @@ def ended(status: str, **tags: str) -> Run:
     ],
 )
 def test_verdicts(run: Run, then: dict, now: dict, same: bool, line: str) -> None:
-    found, lines = reproduction.verdict(run, then, now)
+    found, lines = reproduction.compare_metrics(run, then, now)
     assert found == same and lines[0].startswith(line)
 
 
@@ -183,7 +183,7 @@ def best_version(place: Path) -> Path:
 def left(places: list[Path], tmp_path: Path, keep: int = 0) -> dict[Path, list[str]]:
     done = merged(places, tmp_path / "look")
     everything = runs.load(done.store)
-    found = pruning.leftovers(done.store, pruning.superfluous(everything, keep), everything, done.outputs)
+    found = pruning.leftovers(done.store, pruning.prunable_runs(everything, keep), everything, done.outputs)
     return {one.output.directory: sorted(str(p.relative_to(one.output.directory)) for p in one.paths) for one in found}
 
 
@@ -237,7 +237,7 @@ def test_each_objective_keeps_its_best_and_running_runs_stay() -> None:
 
     all_runs = [run("a", 0.9), run("b", 0.8), run("c", 0.7, status="RUNNING"), run("d", 0.01, "val_loss")]
     all_runs.append(run("e", 0.5, "val_loss"))
-    assert [one.name for one in pruning.superfluous(all_runs, 1)] == ["b", "e"]
+    assert [one.name for one in pruning.prunable_runs(all_runs, 1)] == ["b", "e"]
 
 
 def test_prune_mistakes(command: Command, places: list[Path]) -> None:

@@ -22,7 +22,7 @@ from mlflow.entities import ViewType
 
 from support.entry import PROJECT
 from trialmaker.analysis.store import outputs
-from trialmaker.analysis.store.merging import Merged, merge
+from trialmaker.analysis.store.merging import MergeResult, merge
 from trialmaker.tracking import sqlite_store
 
 OURS = {"trialmaker.output"}  # tags that a merge adds
@@ -124,14 +124,14 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
 
 
-def merged(places: list[Path], store: Path) -> Merged:
+def merged(places: list[Path], store: Path) -> MergeResult:
     """As the commands do it, in a store that was made already: MLflow takes seconds to make one."""
     if not store.exists():
         empty(store)
-        (store / outputs.MARK).write_text(importlib.metadata.version("mlflow"))
+        (store / outputs.MARKER_FILE).write_text(importlib.metadata.version("mlflow"))
     found, skipped = outputs.find(places)
     done = merge(found, store)
-    return Merged(done.store, done.outputs, done.runs, [*skipped, *done.skipped])
+    return MergeResult(done.store, done.outputs, done.runs, [*skipped, *done.skipped])
 
 
 def union(places: list[Path]) -> dict:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import plotly.io
 
 from trialmaker.analysis.query import Value, value_of
-from trialmaker.analysis.run_table import Table, differing, shown
+from trialmaker.analysis.run_table import Table, differing, format_value
 from trialmaker.analysis.store.merge_sql import is_there
 from trialmaker.analysis.store.runs import Run
 
@@ -33,7 +33,7 @@ $figures
 """)
 
 
-def page(
+def render_page(
     title: str,
     runs: Sequence[Run],
     table: Table,
@@ -48,8 +48,8 @@ def page(
     """
     curved = [run for run in runs if histories.get(run.run_id)][:MOST_CURVES]
     names = dict.fromkeys(name for run in curved for name in histories[run.run_id])
-    figures = [curves(name, curved, histories) for name in names]
-    if (parallel := coordinates(runs, digests)) is not None:
+    figures = [plot_curves(name, curved, histories) for name in names]
+    if (parallel := plot_parallel_coordinates(runs, digests)) is not None:
         figures.append(parallel)
     parts = [
         plotly.io.to_html(figure, full_html=False, include_plotlyjs=at == 0, config={"displaylogo": False})
@@ -58,7 +58,7 @@ def page(
     return PAGE.substitute(title=html.escape(title), table=_table(table, runs), figures="\n".join(parts))
 
 
-def curves(
+def plot_curves(
     name: str, runs: Sequence[Run], histories: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
 ) -> go.Figure:
     """One metric by epoch, a line a run."""
@@ -73,7 +73,7 @@ def curves(
     return figure
 
 
-def coordinates(runs: Sequence[Run], digests: Mapping[str, str]) -> go.Figure | None:
+def plot_parallel_coordinates(runs: Sequence[Run], digests: Mapping[str, str]) -> go.Figure | None:
     """An axis for each parameter that differs, and the best value; None where nothing differs."""
     ranked = [run for run in runs if run.best is not None and run.params]
     names = differing(ranked, digests)
@@ -94,8 +94,8 @@ def _axis(name: str, values: Sequence[Value]) -> dict[str, object]:
     label = html.escape(name.rpartition(".")[2] if len(name) > 20 else name)
     if all(isinstance(value, float | int) for value in values):
         return {"label": label, "values": values}
-    texts = [shown(value) for value in values]
-    numbers = {shown(value): value for value in values if isinstance(value, float | int)}
+    texts = [format_value(value) for value in values]
+    numbers = {format_value(value): value for value in values if isinstance(value, float | int)}
     ordered = sorted(set(texts), key=lambda text: (text not in numbers, numbers.get(text, 0.0), text))
     places = {text: at for at, text in enumerate(ordered)}
     ticks = {"tickvals": list(places.values()), "ticktext": [html.escape(text[:24]) for text in places]}
@@ -106,11 +106,11 @@ def _table(table: Table, runs: Sequence[Run]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
     rows = []
     for row, run in zip(table.rows, runs, strict=True):
-        name, link = html.escape(shown(row[0])), _link(run.artifacts)
+        name, link = html.escape(format_value(row[0])), _link(run.artifacts)
         cells = [f'<td><a href="{html.escape(link)}">{name}</a></td>' if link else f"<td>{name}</td>"]
         for value in row[1:]:
             kind = ' class="number"' if isinstance(value, float | int) else ""
-            cells.append(f"<td{kind}>{html.escape(shown(value))}</td>")
+            cells.append(f"<td{kind}>{html.escape(format_value(value))}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import psutil
 
-from trialmaker.analysis.store.outputs import STORE
+from trialmaker.analysis.store.outputs import STORE_FILE
 from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
 
@@ -34,7 +34,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # to this machine no proxy leads
 
 
-def compared(runs: Sequence[Run]) -> list[Run]:
+def select_for_comparison(runs: Sequence[Run]) -> list[Run]:
     """The runs worth a first look: the best of each output; of one output alone, its best. At most ten, best first.
 
     Args:
@@ -46,14 +46,14 @@ def compared(runs: Sequence[Run]) -> list[Run]:
     return sorted(chosen, key=lambda run: run.rank)[:MOST_COMPARED]
 
 
-def comparison(port: int, runs: Sequence[Run]) -> str:
+def comparison_url(port: int, runs: Sequence[Run]) -> str:
     """The address of the page that compares them."""
     ids = json.dumps([run.run_id for run in runs])
     experiments = json.dumps(sorted({str(run.experiment_id) for run in runs}))
     return f"http://{HOST}:{port}/#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}"
 
 
-def experiment(port: int, run: Run) -> str:
+def experiment_url(port: int, run: Run) -> str:
     """The address of the page of all runs of its experiment."""
     return f"http://{HOST}:{port}/#/experiments/{run.experiment_id}/runs"
 
@@ -84,7 +84,7 @@ class PortTakenError(Exception):
 
 
 @contextmanager
-def leaving() -> Iterator[None]:
+def exit_on_signals() -> Iterator[None]:
     """Inside, signals end the process in order: Ctrl-C with 0, as the way to end a server, others with 128 and more."""
     before = {number: signal.signal(number, _leave) for number in SIGNALS}
     try:
@@ -103,7 +103,7 @@ class Server:
 
     def __init__(self, store: Path, port: int) -> None:
         self.store, self.log, self.port = store, store / "server.log", port
-        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store / STORE}"]
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store / STORE_FILE}"]
         command += ["--artifacts-destination", str(store / "mlartifacts"), "--host", HOST, "--port", str(port)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         with self.log.open("wb") as log:
@@ -144,7 +144,7 @@ class Server:
                 if self._listens():
                     return
             time.sleep(0.1)
-        words = self.last_words("does not answer")
+        words = self.failure_message("does not answer")
         raise PortTakenError if "address already in use" in words else RuntimeError(words)
 
     def _listens(self) -> bool:
@@ -157,6 +157,6 @@ class Server:
                     return True
         return False
 
-    def last_words(self, what: str) -> str:
+    def failure_message(self, what: str) -> str:
         """What happened, and the end of its log."""
         return f"MLflow's server {what}; {self.log} ends with:\n{self.log.read_text(errors='replace')[-2000:]}"

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialmaker.analysis.store.outputs import STORE, Output
+from trialmaker.analysis.store.outputs import STORE_FILE, Output
 from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
 
@@ -45,7 +45,7 @@ class Leftover:
                     path.parent.rmdir()
 
 
-def superfluous(runs: Sequence[Run], keep: int) -> list[Run]:
+def prunable_runs(runs: Sequence[Run], keep: int) -> list[Run]:
     """All but the best ``keep`` runs of each experiment and objective, worst last.
 
     Kept in any case: runs that still run, studies, whose pictures are small, and trials, which left no files.
@@ -75,7 +75,7 @@ def leftovers(
     """
     names = Counter(run.name for run in everything)
     by_database = {str(output.database): output for output in outputs.values()}
-    with closing(sqlite3.connect(f"file:{store / STORE}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{store / STORE_FILE}?mode=ro", uri=True)) as connection:
         for run in runs:
             models = dict(connection.execute(MODELS, (run.run_id,)).fetchall())
             recorded = _recorded_folders(run, models)

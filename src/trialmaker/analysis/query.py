@@ -36,7 +36,7 @@ def value_of(run: Run, name: str, digests: Mapping[str, str]) -> Value:
     return parse_number(next(recorded, None))
 
 
-def name_of(typed: str, runs: Sequence[Run]) -> str:
+def resolve_name(typed: str, runs: Sequence[Run]) -> str:
     """The column, metric, parameter or tag that a person means: in full, or its last part where only one ends so.
 
     Raises:
@@ -50,7 +50,7 @@ def name_of(typed: str, runs: Sequence[Run]) -> str:
     if found := exact or (ending if len(ending) == 1 else measured):
         return found[0]
     if typed in SYNONYMS and not ending:
-        return name_of(SYNONYMS[typed], runs)
+        return resolve_name(SYNONYMS[typed], runs)
     hint = f"; it could be {' or '.join(ending)}" if ending else nearest(typed, [*params, *others])
     raise UserError(f"{typed}: no run has such a column, metric or parameter{hint}")
 
@@ -74,7 +74,7 @@ def _condition(condition: str, runs: Sequence[Run]) -> tuple[str, str, str]:
         raise UserError(
             f"--where {condition}: expected NAME, one of {' '.join(OPERATORS)} ~ and a value, such as {example}"
         )
-    return name_of(parted[1], runs), parted[2].replace("==", "="), parted[3]
+    return resolve_name(parted[1], runs), parted[2].replace("==", "="), parted[3]
 
 
 def _is_same(name: str, typed: str) -> bool:

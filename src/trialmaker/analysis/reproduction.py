@@ -23,7 +23,7 @@ SUMMARY_METRICS = re.compile(r"best_|test_")
 Points = Mapping[str, Sequence[tuple[int, float]]]
 
 
-def find(runs: Sequence[Run], wanted: str) -> Run:
+def find_run(runs: Sequence[Run], wanted: str) -> Run:
     """The run of an id, the beginning of one, or a name.
 
     Raises:
@@ -95,7 +95,7 @@ def _config(run: Run) -> dict[str, Any]:
     return config
 
 
-def surroundings(run: Run, parent: Run | None) -> Iterator[str]:
+def environment_differences(run: Run, parent: Run | None) -> Iterator[str]:
     """What else differs between then and now, a line each: the code, the versions of packages."""
     recorded = [path for one in (run, parent) if one and (path := _artifact(one, "requirements.txt"))]
     if recorded:
@@ -120,7 +120,7 @@ def _versions(recorded: str) -> Iterator[str]:
             yield f"{name}: {then.get(name, 'not installed')} then, {now} now"
 
 
-def verdict(run: Run, then: Points, now: Points) -> tuple[bool, list[str]]:
+def compare_metrics(run: Run, then: Points, now: Points) -> tuple[bool, list[str]]:
     """Whether all metrics came out the same, and the lines that say so; times, which never do, are left out.
 
     Of a run that was ended early, only the epochs that it had count, and not what it was best at until then.

@@ -27,7 +27,7 @@ class Table:
         return {"text": self._text, "csv": self._csv, "json": self._json, "markdown": self._markdown}[name]()
 
     def _text(self) -> str:
-        cells = [list(self.columns), *([_clipped(shown(value)) for value in row] for row in self.rows)]
+        cells = [list(self.columns), *([_clipped(format_value(value)) for value in row] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         numbers = [all(isinstance(row[at], float | int | None) for row in self.rows) for at in range(len(self.columns))]
         lines = (
@@ -52,7 +52,7 @@ class Table:
         cells = [
             list(self.columns),
             ["---"] * len(self.columns),
-            *([shown(value) for value in row] for row in self.rows),
+            *([format_value(value) for value in row] for row in self.rows),
         ]
         return "\n".join(
             "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line) + " |" for line in cells
@@ -65,14 +65,14 @@ def _clipped(text: str) -> str:
     return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
-def shown(value: Value) -> str:
+def format_value(value: Value) -> str:
     """A value for people: four digits after the point of what is small, none of what is large."""
     if isinstance(value, float):
         return f"{value:.6g}" if not value.is_integer() and abs(value) < 0.01 else f"{value:.4f}"
     return "" if value is None else str(value)
 
 
-def of_runs(runs: Sequence[Run], digests: Mapping[str, str], *, extra: Sequence[str] = ()) -> Table:
+def build_table(runs: Sequence[Run], digests: Mapping[str, str], *, extra: Sequence[str] = ()) -> Table:
     """One row a run, in their order.
 
     Args:

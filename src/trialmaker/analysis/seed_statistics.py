@@ -74,12 +74,12 @@ class Comparison:
         return f"{order[0].letter} is ahead of {order[1].letter} {size}: {verdict} ({certainty})"
 
 
-def comparable(runs: Sequence[Run]) -> list[Run]:
+def comparable_runs(runs: Sequence[Run]) -> list[Run]:
     """Those that are finished and say with which seed; a study and other programs' runs don't."""
     return [run for run in runs if run.status == "FINISHED" and "seed" in run.params]
 
 
-def metric_of(runs: Sequence[Run]) -> str:
+def default_metric(runs: Sequence[Run]) -> str:
     """What comparable runs are compared by, unless a person says otherwise: the test metric where all have it."""
     return TEST_METRIC if all(TEST_METRIC in run.metrics for run in runs) else "best"
 
@@ -101,7 +101,7 @@ def is_maximized(metric: str, runs: Sequence[Run]) -> bool:
     return all(direction == "maximize" for _, direction in objectives)
 
 
-def groups(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping[str, str]) -> list[Group]:
+def group_runs(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping[str, str]) -> list[Group]:
     """Comparable runs by all that their results depend on except the seed; the best mean first.
 
     Raises:
@@ -123,7 +123,7 @@ def groups(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping
     return [replace(group, letter=_letter(at)) for at, group in enumerate(found)]
 
 
-def with_best(found: Sequence[Group], *, maximize: bool) -> list[Comparison]:
+def compare_with_best(found: Sequence[Group], *, maximize: bool) -> list[Comparison]:
     """Each other group beside the best.
 
     A paired t test over common seeds, since one seed gives one split of the work and one order of the data to both
@@ -157,7 +157,7 @@ def _paired(a: Group, b: Group, sign: int) -> Comparison:
     return Comparison(a, b, len(seeds), mean, float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def table(found: Sequence[Group], metric: str, comparisons: Sequence[Comparison] = ()) -> Table:
+def build_table(found: Sequence[Group], metric: str, comparisons: Sequence[Comparison] = ()) -> Table:
     """One row a group, with how it compares to the best where ``comparisons`` are given."""
     columns = ["group", "configuration", "seeds", f"mean {metric}", "spread", "lowest", "highest"]
     columns += ["behind best", "interval low", "interval high", "p"] if comparisons else []

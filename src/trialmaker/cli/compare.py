@@ -57,9 +57,9 @@ def run(asked: Namespace) -> int:
         raise UserError(f"--where: no run is left of {len(everything)}")
     if asked.seeds:
         return _seeds(asked, shown, digests)
-    sort = query.name_of(asked.sort, everything) if asked.sort else None
+    sort = query.resolve_name(asked.sort, everything) if asked.sort else None
     shown = _sorted(shown, sort, asked.descending, digests)
-    made = run_table.of_runs(shown, digests, extra=[sort] if sort else [])
+    made = run_table.build_table(shown, digests, extra=[sort] if sort else [])
     if asked.html:
         _write_page(asked.html, store, shown, made, digests)
     else:
@@ -81,15 +81,15 @@ def _sorted(shown: Sequence[Run], name: str | None, descending: bool, digests: d
 def _seeds(asked: Namespace, shown: Sequence[Run], digests: dict[str, str]) -> int:
     from trialmaker.analysis import seed_statistics  # SciPy takes a while to import
 
-    compared = seed_statistics.comparable(shown)
+    compared = seed_statistics.comparable_runs(shown)
     if left_out := len(shown) - len(compared):
         print(f"left out: {left_out} runs that are not finished, or have no seed, such as studies", file=sys.stderr)
-    metric = query.name_of(asked.metric, shown) if asked.metric else seed_statistics.metric_of(compared)
+    metric = query.resolve_name(asked.metric, shown) if asked.metric else seed_statistics.default_metric(compared)
     maximize = seed_statistics.is_maximized(metric, compared)
-    found = seed_statistics.groups(compared, metric, maximize=maximize, digests=digests)
-    comparisons = seed_statistics.with_best(found, maximize=maximize)
+    found = seed_statistics.group_runs(compared, metric, maximize=maximize, digests=digests)
+    comparisons = seed_statistics.compare_with_best(found, maximize=maximize)
     for_people = asked.format in ("text", "markdown")
-    print(seed_statistics.table(found, metric, () if for_people else comparisons).as_format(asked.format))
+    print(seed_statistics.build_table(found, metric, () if for_people else comparisons).as_format(asked.format))
     for comparison in comparisons if for_people else ():
         print(f"\n{comparison}")
     return 0
@@ -102,7 +102,7 @@ def _write_page(path: Path, store: Path, shown: Sequence[Run], made: run_table.T
         raise UserError(f"--html {path}: is a directory: name a file in it")
     histories = runs.histories(store, [run.run_id for run in shown], CURVES)
     try:
-        write_text(path, html_report.page("Comparison of runs", shown, made, histories, digests))
+        write_text(path, html_report.render_page("Comparison of runs", shown, made, histories, digests))
     except OSError as error:
         raise UserError(f"--html {path}: cannot be written: {error.strerror}") from error
     print(f"wrote {path}: {len(shown)} runs", file=sys.stderr)

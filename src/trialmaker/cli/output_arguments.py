@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trialmaker.analysis.store import outputs
-from trialmaker.analysis.store.merging import Merged, merge
-from trialmaker.analysis.store.outputs import Output, Skipped
+from trialmaker.analysis.store.merging import MergeResult, merge
+from trialmaker.analysis.store.outputs import Output, SkippedOutput
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--store", type=lambda text: Path(text).absolute(), metavar="DIR", help=store)
 
 
-def merged(asked: Namespace, told: set[str] | None = None, *, forget: bool = True) -> Merged:
+def merged(asked: Namespace, told: set[str] | None = None, *, forget: bool = True) -> MergeResult:
     """The outputs that were named, as one store; a line on standard error for each that can't be shown.
 
     Args:
@@ -50,7 +50,7 @@ def default_store(found: Sequence[Output]) -> Path:
     return paths.PROJECT / "workspace" / "comparisons" / hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
-def _find(asked: Namespace) -> tuple[list[Output], list[Skipped]]:
+def _find(asked: Namespace) -> tuple[list[Output], list[SkippedOutput]]:
     own = paths.root() / "output"
     if not asked.places and not own.exists():
         raise UserError(f"{own}: there is no output yet: train first, or name outputs of jobs")

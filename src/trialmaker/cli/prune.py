@@ -32,7 +32,7 @@ def run(asked: Namespace) -> int:
         raise UserError(f"--keep {asked.keep}: must be at least 0")
     merged = output_arguments.merged(asked)
     everything = runs.load(merged.store)
-    superfluous = pruning.superfluous(everything, asked.keep)
+    superfluous = pruning.prunable_runs(everything, asked.keep)
     found = list(pruning.leftovers(merged.store, superfluous, everything, merged.outputs, superseded_versions))
     if not found:
         print(f"nothing to remove: {len(superfluous)} runs are not among the best {asked.keep}, and left nothing large")

@@ -4,7 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from trialmaker.analysis.store.outputs import STORE
+from trialmaker.analysis.store.outputs import STORE_FILE
 from trialmaker.cli import output_arguments
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
@@ -40,9 +40,9 @@ def run(asked: Namespace) -> int:
             bar.set_postfix_str(name, refresh=False)
             bar.update(at - bar.n)
 
-        pusher = Pusher(store / STORE, asked.to)
+        pusher = Pusher(store / STORE_FILE, asked.to)
         brought, there = pusher.push(tell)
-    for path in pusher.left_out:
+    for path in pusher.unsendable_files:
         print(f"skipped {path}: MLflow's client can't send a name with %, # or ?", file=sys.stderr)
     print(f"{without_password(asked.to)}: {brought} runs brought, {there} were there")
     return 0

@@ -37,10 +37,10 @@ def run(asked: Namespace) -> int:
     """Run it."""
     store = output_arguments.merged(asked).store
     everything = runs.load(store)
-    old = reproduction.find(everything, asked.run)
+    old = reproduction.find_run(everything, asked.run)
     parent = next((run for run in everything if run.run_id == old.tags.get("mlflow.parentRunId")), None)
     words = reproduction.overrides(old, {"data.directory": asked.data, "init_model": asked.init_model})
-    for line in reproduction.surroundings(old, parent):
+    for line in reproduction.environment_differences(old, parent):
         print(f"differs: {line}", flush=True)
     if asked.dry_run:
         print(shlex.join(["python", "train.py", *words]))
@@ -62,7 +62,7 @@ def _train(words: list[str]) -> str | int:
 
 
 def _compare(store: Path, old: runs.Run, new: str) -> int:
-    database = paths.root() / "output" / outputs.STORE
+    database = paths.root() / "output" / outputs.STORE_FILE
     own = outputs.Output(database, "own")
     merged = merging.merge([own], output_arguments.default_store([own])).store
     (again,) = [run for run in runs.load(merged) if run.run_id == new]
@@ -71,7 +71,7 @@ def _compare(store: Path, old: runs.Run, new: str) -> int:
         print(f"differs: data: digest {str(digests[0])[:8]} then, {str(digests[1])[:8]} now")
     names = sorted(old.metrics)
     then = runs.histories(store, [old.run_id], names)[old.run_id]
-    same, lines = reproduction.verdict(old, then, runs.histories(merged, [new], names)[new])
+    same, lines = reproduction.compare_metrics(old, then, runs.histories(merged, [new], names)[new])
     print(f"{old.run_id} then, {again.run_id} now:")
     for line in lines:
         print(f"  {line}")

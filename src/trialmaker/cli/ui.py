@@ -35,7 +35,7 @@ def run(asked: Namespace) -> int:
     if asked.watch is not None and not asked.watch > 0:
         raise UserError(f"--watch {asked.watch:g}: must be more than 0 seconds")
     mlflow_ui.free_port(asked.port)  # before the work of merging
-    with mlflow_ui.leaving():
+    with mlflow_ui.exit_on_signals():
         told: set[str] = set()
         store = output_arguments.merged(asked, told).store
         for _ in range(PORT_ATTEMPTS):
@@ -52,7 +52,7 @@ def _serve(server: mlflow_ui.Server, asked: Namespace, told: set[str]) -> int:
     while True:
         try:
             code = server.process.wait(timeout=asked.watch)
-            print(f"trialmaker: error: {server.last_words(f'ended with exit code {code}')}", file=sys.stderr)
+            print(f"trialmaker: error: {server.failure_message(f'ended with exit code {code}')}", file=sys.stderr)
             return 1
         except subprocess.TimeoutExpired:
             _refresh(asked, server.store, told)
@@ -63,13 +63,13 @@ def _tell(store: Path, port: int) -> None:
     print(f"MLflow's UI: http://{mlflow_ui.HOST}:{port}/")
     for name in dict.fromkeys(run.experiment for run in found):
         of_one = [run for run in found if run.experiment == name]
-        print(f"{name}, {len(of_one)} runs: {mlflow_ui.experiment(port, of_one[0])}")
+        print(f"{name}, {len(of_one)} runs: {mlflow_ui.experiment_url(port, of_one[0])}")
         objectives = dict.fromkeys(run.peers for run in of_one if run.best is not None and not run.is_study)
         for peers in objectives:
-            best = mlflow_ui.compared([run for run in of_one if run.peers == peers])
+            best = mlflow_ui.select_for_comparison([run for run in of_one if run.peers == peers])
             by = f" by {peers[1]}" if len(objectives) > 1 else ""
             if len(best) > 1:
-                print(f"{name}, the best {len(best)}{by} compared: {mlflow_ui.comparison(port, best)}")
+                print(f"{name}, the best {len(best)}{by} compared: {mlflow_ui.comparison_url(port, best)}")
     print("Ctrl-C ends it", flush=True)
 
 

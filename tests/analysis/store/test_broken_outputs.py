@@ -243,7 +243,7 @@ def test_a_merged_store_of_another_mlflow_is_brought_up_to_date(tmp_path: Path) 
     with revision(tmp_path / "older" / "mlflow.db", "0584bdc529eb") as connection:
         connection.execute("INSERT INTO experiments VALUES (0, 'Default', '/x', 'active', 1, 1)")
     (tmp_path / "older" / "mlflow.db").rename(tmp_path / "store" / "mlflow.db")
-    (tmp_path / "store" / outputs.MARK).write_text("3.0.0")
+    (tmp_path / "store" / outputs.MARKER_FILE).write_text("3.0.0")
     merged([tmp_path / "place"], tmp_path / "store")
     assert list(told(tmp_path / "store" / "mlflow.db")) == [run]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trialmaker.analysis.store import merge_sql
-from trialmaker.analysis.store.outputs import MARK, STORE, Output, Skipped
+from trialmaker.analysis.store.outputs import MARKER_FILE, STORE_FILE, Output, SkippedOutput
 from trialmaker.analysis.store.relocation import ROOTS, Relocation
 from trialmaker.analysis.store.snapshots import UnreadableError, opened
 from trialmaker.errors import UserError
@@ -26,7 +26,7 @@ GROUP BY run_uuid ON CONFLICT DO UPDATE SET value = excluded.value WHERE value I
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeResult:
     """What a merge did.
 
     Args:
@@ -39,10 +39,10 @@ class Merged:
     store: Path
     outputs: dict[str, Output]
     runs: dict[str, int]
-    skipped: list[Skipped]
+    skipped: list[SkippedOutput]
 
 
-def merge(outputs: Sequence[Output], store: Path, *, forget: bool = True) -> Merged:
+def merge(outputs: Sequence[Output], store: Path, *, forget: bool = True) -> MergeResult:
     """Bring a folder's MLflow store up to date with outputs.
 
     Runs keep their ids; experiments of one name become one. What people do in the merged store (names, tags, notes,
@@ -59,10 +59,10 @@ def merge(outputs: Sequence[Output], store: Path, *, forget: bool = True) -> Mer
     _check(outputs, store)
     try:
         store.mkdir(parents=True, exist_ok=True)
-        with (store / MARK).open("a+") as lock:
+        with (store / MARKER_FILE).open("a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            _make(store / STORE)
-            with closing(sqlite3.connect(store / STORE, timeout=60, isolation_level=None, uri=True)) as connection:
+            _make(store / STORE_FILE)
+            with closing(sqlite3.connect(store / STORE_FILE, timeout=60, isolation_level=None, uri=True)) as connection:
                 return _Merge(connection, store).run(outputs, forget)
     except OSError as error:
         raise _unusable(store, error.strerror) from error
@@ -71,8 +71,8 @@ def merge(outputs: Sequence[Output], store: Path, *, forget: bool = True) -> Mer
 
 
 def _check(outputs: Sequence[Output], store: Path) -> None:
-    mine = (store / MARK).exists()
-    if ((store / STORE).exists() and not mine) or store.resolve() in [output.directory for output in outputs]:
+    mine = (store / MARKER_FILE).exists()
+    if ((store / STORE_FILE).exists() and not mine) or store.resolve() in [output.directory for output in outputs]:
         raise UserError(f"--store {store}: holds a store that is not a merged one: name a new folder")
     if odd := [char for char in "?#%" if char in str(store)]:
         raise UserError(f"--store {store}: must be a path without {odd[0]}, which MLflow's addresses can't hold")
@@ -84,7 +84,7 @@ def _unusable(store: Path, why: object) -> UserError:
 
 def _make(file: Path) -> None:
     """Make it, or bring it to the schema of another MLflow, which was installed since."""
-    version, mark = importlib.metadata.version("mlflow"), file.with_name(MARK)
+    version, mark = importlib.metadata.version("mlflow"), file.with_name(MARKER_FILE)
     if file.exists() and mark.read_text() == version:
         return
     from trialmaker.tracking import sqlite_store  # MLflow takes a while to import
@@ -106,7 +106,7 @@ class _Merge:
         self.revision = str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
         connection.create_function("is_there", 1, merge_sql.is_there)
 
-    def run(self, outputs: Sequence[Output], forget: bool) -> Merged:
+    def run(self, outputs: Sequence[Output], forget: bool) -> MergeResult:
         skipped = []
         if forget:
             self._forget([f"{output.database}" for output in outputs])
@@ -115,7 +115,7 @@ class _Merge:
                 try:
                     self._bring(output)
                 except UnreadableError as error:
-                    skipped.append(Skipped(output.database, str(error)))
+                    skipped.append(SkippedOutput(output.database, str(error)))
                 bar.update()
         self._label(outputs)
         if self.is_changed:  # without it, SQLite looks for a run's metric among all runs' metrics of that name
@@ -124,7 +124,7 @@ class _Merge:
         counts: dict[str, int] = dict(self._rows(query))
         labels = {output.label: output for output in outputs}
         runs = {label: counts.get(str(output.database), 0) for label, output in labels.items()}
-        return Merged(self.store, labels, runs, skipped)
+        return MergeResult(self.store, labels, runs, skipped)
 
     def _bring(self, output: Output) -> None:
         """All of an output that is not there yet."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from trialmaker.errors import UserError
 
-STORE = "mlflow.db"
-MARK = ".comparison"  # a file beside a merged store, which is no output
+STORE_FILE = "mlflow.db"
+MARKER_FILE = ".comparison"  # a file beside a merged store, which is no output
 MOST_LEVELS = 6  # below a folder that is named
 NOT_ENTERED = {"mlartifacts", "mlruns", "node_modules"}
 FILE_STORE = "an MLflow file store: to make one of it: mlflow migrate-filestore --source {0} --target sqlite:///{1}"
@@ -34,7 +34,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class SkippedOutput:
     """What is named, or found, and can't be shown. ``reason``: why, and the way on."""
 
     place: Path
@@ -44,7 +44,7 @@ class Skipped:
         return f"skipped {self.place}: {self.reason}"
 
 
-def find(places: Sequence[Path]) -> tuple[list[Output], list[Skipped]]:
+def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
     """The stores in folders, or in folders below them, each once, and the folders that hold none.
 
     Args:
@@ -60,21 +60,21 @@ def find(places: Sequence[Path]) -> tuple[list[Output], list[Skipped]]:
     for place in places:
         found = list(_below(place.absolute(), MOST_LEVELS)) if not place.is_file() else [place]
         databases |= dict.fromkeys(path.resolve() for path in found if isinstance(path, Path))
-        skipped += [one for one in found if isinstance(one, Skipped)]
+        skipped += [one for one in found if isinstance(one, SkippedOutput)]
         if not found:
-            skipped.append(Skipped(place, f"holds no {STORE}, so no job's output"))
+            skipped.append(SkippedOutput(place, f"holds no {STORE_FILE}, so no job's output"))
     return [Output(path, label) for path, label in zip(databases, _labels(list(databases)), strict=True)], skipped
 
 
-def _below(folder: Path, levels: int) -> Iterator[Path | Skipped]:
+def _below(folder: Path, levels: int) -> Iterator[Path | SkippedOutput]:
     """Stores, the old kind of store, and folders that can't be entered; those that vanish meanwhile are none."""
     try:
         with os.scandir(folder) as entries:
             names = {entry.name: entry.is_dir() for entry in entries}
-        if STORE in names:
-            yield from [] if MARK in names else [folder / STORE]
+        if STORE_FILE in names:
+            yield from [] if MARKER_FILE in names else [folder / STORE_FILE]
         elif "mlruns" in names and any((folder / "mlruns").glob("*/meta.yaml")):
-            yield Skipped(folder / "mlruns", FILE_STORE.format(folder / "mlruns", folder / STORE))
+            yield SkippedOutput(folder / "mlruns", FILE_STORE.format(folder / "mlruns", folder / STORE_FILE))
         elif levels:
             for name in sorted(name for name, is_folder in names.items() if is_folder and name not in NOT_ENTERED):
                 if not name.startswith("."):
@@ -82,7 +82,7 @@ def _below(folder: Path, levels: int) -> Iterator[Path | Skipped]:
     except FileNotFoundError:
         return
     except OSError as error:
-        yield Skipped(folder, f"cannot be looked into: {error.strerror}")
+        yield SkippedOutput(folder, f"cannot be looked into: {error.strerror}")
 
 
 def _labels(databases: Sequence[Path]) -> list[str]:

@@ -67,7 +67,7 @@ class Pusher:
         self.source, self.target = MlflowClient(f"sqlite:///{store}"), MlflowClient(server)
         self.ids: dict[str, str] = {}  # of runs and models: there, by here
         self.done: dict[str, str] = {}  # what their push left, by a run's id there
-        self.left_out: list[str] = []  # files that the server can't take
+        self.unsendable_files: list[str] = []  # files that the server can't take
 
     def push(self, tell: Callable[[str, int, int], None]) -> tuple[int, int]:
         """Bring all runs that are not there yet, or have changed.
@@ -175,7 +175,7 @@ class Pusher:
         there = {} if self.done.get(run_id) else dict(self._listed(run_id, ""))
         for name, path in files.items():
             if set(name) & set(UNSPEAKABLE):
-                self.left_out.append(str(path))
+                self.unsendable_files.append(str(path))
             elif there.get(name) != path.stat().st_size:
                 self.target.log_artifact(run_id, str(path), str(Path(name).parent) if "/" in name else None)
 

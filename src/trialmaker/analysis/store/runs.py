@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trialmaker.analysis.store.merging import OUTPUT_TAG
-from trialmaker.analysis.store.outputs import STORE
+from trialmaker.analysis.store.outputs import STORE_FILE
 from trialmaker.training.objective import Objective
 
 TEST_METRIC = "test_accuracy"
@@ -145,7 +145,7 @@ def _best(connection: sqlite3.Connection, run: str, metric: str, direction: str)
 
 
 def _opened(store: Path) -> closing[sqlite3.Connection]:
-    return closing(sqlite3.connect(f"file:{quote(str(store / STORE))}?mode=ro", uri=True, timeout=60))
+    return closing(sqlite3.connect(f"file:{quote(str(store / STORE_FILE))}?mode=ro", uri=True, timeout=60))
 
 
 def _by_run(rows: Iterable[tuple[str, str, object]]) -> defaultdict[str, dict]:  # type: ignore[type-arg]
