@@ -1,1 +1,1 @@
-"""The platform's contract (directories, result files, instances, metrics) and the process that runs under it."""
+"""The contract of the platform (directories, result files, instances, metrics) and the process that runs under it."""

@@ -1,4 +1,4 @@
-"""Files that are replaced whole, and locks on files."""
+"""Atomic replacement of files, and locks between processes."""
 
 import fcntl
 import os
@@ -7,21 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+FILE_MODE = 0o644  # tempfile makes files that only their owner may read
+
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file's text, so that a reader, or a crash, sees the old text or the new, nothing between."""
+    """Replace a file atomically with UTF-8 text; see ``write_bytes``."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same for bytes."""
+    """Replace a file atomically: after a crash, and to a concurrent reader, it has the old content or the new one.
+
+    The content is written to a temporary file beside it, flushed to the disk, then renamed. Everyone may read it.
+
+    Raises:
+        OSError: the folder does not exist, or the file can't be written; the old content stays.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(handle)
-        Path(name).chmod(0o644)
+        Path(name).chmod(FILE_MODE)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -30,7 +38,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the kernel's lock on a file, which is made if it is missing. A process that dies releases it."""
+    """Hold an exclusive lock between processes (``flock``) on a file, which is created if it does not exist.
+
+    The kernel releases the lock of a process that dies.
+    """
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -7,32 +7,43 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Checkout:
-    """``commit``: its hash, "" outside of git; ``changes``: what ``git status`` says differs from it."""
+    """The commit of a checkout and its uncommitted changes.
+
+    Args:
+        commit: the full hash; "" outside a checkout of the project.
+        changes: the lines of ``git status --porcelain``.
+    """
 
     commit: str
     changes: str
 
 
 def state(project: Path) -> Checkout:
-    """The commit, and the files that differ from it. A repository that only happens to lie around is none of ours."""
+    """Return the commit and the uncommitted changes of a folder with ``train.py``.
+
+    A repository that does not track ``train.py``, such as one around the project's folder, does not count.
+    """
     commit = output_of(project, "rev-parse", "HEAD").strip() if output_of(project, "ls-files", "train.py") else ""
     return Checkout(commit, output_of(project, "status", "--porcelain").strip("\n") if commit else "")
 
 
 def files(project: Path) -> list[str]:
-    """Those that git tracks, relative to the folder."""
+    """Return the files that git tracks, relative to the folder."""
     return output_of(project, "ls-files", "-z", "--cached", "--", ".").split("\0")[:-1]
 
 
 def untracked(project: Path) -> list[str]:
-    """Those that git neither tracks nor ignores."""
+    """Return the files that git neither tracks nor ignores, relative to the folder."""
     return output_of(project, "ls-files", "-z", "--others", "--exclude-standard", "--", ".").split("\0")[:-1]
 
 
 def output_of(project: Path, *arguments: str) -> str:
-    """What a git command prints, file names as Python has them; "" where it fails, or there is no git."""
+    """Return the standard output of a git command, or "" where it fails, takes over 10 s, or git is not installed.
+
+    Bytes that are not UTF-8 become surrogates, as in Python's file names.
+    """
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(project), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -42,4 +53,4 @@ def output_of(project: Path, *arguments: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    return process.stdout if process.returncode == 0 else ""

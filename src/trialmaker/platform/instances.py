@@ -1,4 +1,4 @@
-"""The instances that ``config/resource.json`` names."""
+"""The instances that ``config/resource.json`` names, and jobs that this version cannot run."""
 
 import json
 import re
@@ -13,10 +13,10 @@ IP_WITH_PORT = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+)?")
 
 
 def check_supported() -> None:
-    """Refuse what a job asks for and this version can't do.
+    """Refuse a job that this version cannot run.
 
     Raises:
-        UserError: several instances, or an earlier job to resume.
+        UserError: the job has several instances, or an earlier job to resume.
     """
     resource = root() / "config" / "resource.json"
     if (count := count_instances(resource)) > 1:
@@ -27,21 +27,22 @@ def check_supported() -> None:
 
 
 def count_instances(resource: Path) -> int:
-    """How many instances a ``resource.json`` names. Its form is not documented.
+    """Return the number of instances that a ``resource.json`` names, at least 1.
 
-    Each object with an address is one, and each IP address; in doubt the higher number counts.
+    The platform does not document the file's form. Both the objects with an address and the distinct IP addresses
+    (with their ports) are counted; the higher count is returned. A file that cannot be read counts as 1.
     """
     try:
         text = resource.read_text(encoding="utf-8")
-        objects = sum(1 for _ in _addresses(json.loads(text)))
+        objects = sum(1 for _ in _objects_with_address(json.loads(text)))
     except (OSError, ValueError, RecursionError):
         return 1
     return max(1, objects, len(set(IP_WITH_PORT.findall(text))))
 
 
-def _addresses(part: Any) -> Iterator[Any]:
+def _objects_with_address(part: Any) -> Iterator[Any]:
     if isinstance(part, dict) and any(key.lower().endswith(("ip", "host", "address")) for key in part):
         yield part
     elif isinstance(part, dict | list):
         for inner in part.values() if isinstance(part, dict) else part:
-            yield from _addresses(inner)
+            yield from _objects_with_address(inner)

@@ -7,13 +7,13 @@ if TYPE_CHECKING:
 
 
 def progress_bar(*, text: str, total: int | None, unit: str, delay_seconds: float = 0) -> "tqdm[Any]":
-    """A bar on standard error, if that is a terminal; elsewhere it is silent, since a log file would keep every frame.
+    """Return a progress bar on standard error, which prints nothing unless that is a terminal.
 
     Args:
-        text: what is going on.
-        total: how many units there are; None: not known.
+        text: the label before the bar.
+        total: the number of units; None if it is not known.
         unit: ``B`` for bytes, else a word with a blank before it.
-        delay_seconds: nothing shows before; for work that is mostly quick.
+        delay_seconds: time before the bar appears, seconds; for work that is mostly quick.
     """
     from tqdm import tqdm  # here, since most runs show no bar
 

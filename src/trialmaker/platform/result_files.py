@@ -1,4 +1,4 @@
-"""``success`` and ``failure``: the files by which an output says how its job ended."""
+"""``success`` and ``failure``: the files by which an output directory tells how its job ended."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,23 +7,24 @@ from trialmaker.platform.atomic_files import write_text
 
 
 def clear_result(output: Path) -> None:
-    """Take away what an earlier job in the same output said of its end."""
+    """Remove the result files of an earlier job in the same output directory."""
     for name in ("success", "failure"):
         (output / name).unlink(missing_ok=True)
 
 
 def write_success(output: Path) -> None:
-    """Leave ``success``."""
+    """Write an empty ``success``, and remove ``failure``."""
     clear_result(output)
     write_text(output / "success", "")
 
 
 def write_failure(output: Path, cause: str, details: str = "") -> None:
-    """Leave ``failure``: the cause, then the details. An output that can't be written to has no such file.
+    """Write ``failure`` and remove ``success``; do nothing where the output directory can't be written to.
 
     Args:
-        cause: a line for each mistake.
-        details: a traceback.
+        output: the output directory; created if it does not exist.
+        cause: one line for each mistake; the first lines of the file.
+        details: a traceback, after the cause.
     """
     with suppress(OSError):
         output.mkdir(parents=True, exist_ok=True)

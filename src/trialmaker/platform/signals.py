@@ -1,4 +1,4 @@
-"""Ordered ends: what SIGTERM, or Ctrl-C, does to a run."""
+"""Orderly ends of a run on SIGTERM, or on Ctrl-C."""
 
 import os
 import signal
@@ -8,15 +8,15 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-LIMIT_SECONDS = 17.0  # from a signal to the end of the process, whatever hangs
+SHUTDOWN_SECONDS = 17.0  # from a signal to the end of the process, whatever hangs
 
 
 class Stopped(BaseException):
-    """A signal ended the run. Like KeyboardInterrupt no ``Exception``: nobody may take it for a failure and go on.
+    """The end of a run by a signal. Like KeyboardInterrupt it is no ``Exception``, so that no handler swallows it.
 
     Args:
-        number: of the signal.
-        where: how far the run had come.
+        number: the signal's number.
+        where: how far the run has come, such as "before the first step".
     """
 
     def __init__(self, number: int, where: str) -> None:
@@ -25,13 +25,14 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """While entered, SIGTERM and SIGINT raise ``Stopped`` in the main thread; a second one ends the process at once,
-    and so does the first one when something hangs.
+    """A context in which SIGTERM and SIGINT raise ``Stopped`` in the main thread.
+
+    A second signal ends the process at once, and so does a watchdog ``SHUTDOWN_SECONDS`` after the first one.
 
     Attributes:
         received: the signal's number, or None.
-        where: for the message: how far the run has come.
-        fail_now: called with the message when the process ends at once.
+        where: how far the run has come, for the message.
+        fail_now: called with the message before the process ends at once.
     """
 
     def __init__(self) -> None:
@@ -43,7 +44,7 @@ class Signals:
         self.reset()
 
     def reset(self) -> None:
-        """Another run begins."""
+        """Prepare for the next run; raise ``Stopped`` if a signal has been received."""
         self.where = "before the first step"
         self.are_deferred = False
         self.raise_if_received()
@@ -62,7 +63,7 @@ class Signals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, a signal is only noted, for code that asks ``received`` and must not be torn; then it counts."""
+        """Defer ``Stopped`` to the end of the block, for code that reads ``received`` and must not be interrupted."""
         self.are_deferred = True
         try:
             yield
@@ -74,11 +75,11 @@ class Signals:
         self.raise_if_received()
 
     def defer(self) -> None:
-        """From here on the run is as good as done: a signal is for the next one."""
+        """Defer signals until the next run starts."""
         self.are_deferred = True
 
     def raise_if_received(self) -> None:
-        """Raise ``Stopped`` if a signal has come."""
+        """Raise ``Stopped`` if a signal has been received."""
         if self.received is not None:
             raise Stopped(self.received, self.where)
 
@@ -86,14 +87,14 @@ class Signals:
         if self.received is not None:
             self._end_at_once()
         self.received = number
-        self.watchdog = threading.Timer(LIMIT_SECONDS, self._end_at_once)
+        self.watchdog = threading.Timer(SHUTDOWN_SECONDS, self._end_at_once)
         self.watchdog.daemon = True
         self.watchdog.start()
         if not self.are_deferred:
             self.raise_if_received()
 
     def _end_at_once(self) -> None:
-        stopped = Stopped(self.received or signal.SIGTERM, self.where)
+        stop = Stopped(self.received or signal.SIGTERM, self.where)
         with suppress(Exception):
-            self.fail_now(str(stopped))
-        os._exit(stopped.exit_code)
+            self.fail_now(str(stop))
+        os._exit(stop.exit_code)

@@ -1,4 +1,4 @@
-"""A rehearsed job, from the copied code to the kept output."""
+"""A rehearsal of a job, from the copy of its code to the copy of its output."""
 
 import shutil
 import signal
@@ -20,14 +20,15 @@ GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 
 @dataclass(frozen=True)
 class Job:
-    """What the platform's form holds.
+    """The entries of the platform's form.
 
     Args:
-        code: a git checkout, with ``train.py`` at its root.
-        arguments: the runtime parameters, as words.
-        inputs: folders (or files) by name; ``data`` is the data set.
-        max_seconds: the longest training time; None for no limit.
-        output: gets a folder ``V0001``, ``V0002``, … a job.
+        code: a git checkout with ``train.py`` at its root.
+        arguments: the runtime parameters, as words of a command line.
+        inputs: folders or files by name; ``data`` is the data set.
+        instances: the number of instances, at least 1.
+        max_seconds: the longest training time, seconds; None for no limit.
+        output: the folder that gets a new folder ``V0001``, ``V0002``, … for each job.
         install: whether to install ``requirements.txt`` into a new environment; else this Python runs the job.
     """
 
@@ -41,10 +42,11 @@ class Job:
 
 
 def run(job: Job) -> int:
-    """Do what the platform does, and print what its page shows: the states, the log, the curves.
+    """Run a job as the platform does, and print what its page shows: states, log and monitored metrics.
 
     Returns:
-        0 for FINISH, else the exit code of the first training process that failed, or 1; 130 when stopped before it.
+        0 for FINISH, else the exit code of the first training process that failed, or 1 if there is none; 130 for a
+        job that was stopped before TRAINING.
 
     Raises:
         UserError: the code directory holds no job, or the output can't be written to.
@@ -74,14 +76,13 @@ def run(job: Job) -> int:
     return _finish(processes, version)
 
 
-def _prepare(job: Job, roots: Sequence[Path], requests: "StopRequests") -> Path:
-    """Everything before TRAINING; the Python that will run it."""
-    found = git.state(job.code)
-    print_state(
-        f"STARTING: {job.code}, commit {found.commit[:10]}{' with uncommitted changes' if found.changes else ''}"
-    )
-    for text in workspace.copy_code(job.code, [root / "src" for root in roots]):
-        print(text, flush=True)
+def _prepare(job: Job, roots: Sequence[Path], requests: StopRequests) -> Path:
+    """Prepare the instances' directories for TRAINING; return the Python that will run it."""
+    checkout = git.state(job.code)
+    changes = " with uncommitted changes" if checkout.changes else ""
+    print_state(f"STARTING: {job.code}, commit {checkout.commit[:10]}{changes}")
+    for warning in workspace.copy_code(job.code, [root / "src" for root in roots]):
+        print(warning, flush=True)
     python = Path(sys.executable)
     if job.install:
         python = workspace.install(roots[0] / "src" / "requirements.txt", roots[0].parent / "venv", requests)
@@ -92,7 +93,7 @@ def _prepare(job: Job, roots: Sequence[Path], requests: "StopRequests") -> Path:
     return python
 
 
-def _train(job: Job, python: Path, roots: Sequence[Path], requests: "StopRequests") -> "list[JobProcess]":
+def _train(job: Job, python: Path, roots: Sequence[Path], requests: StopRequests) -> list[JobProcess]:
     print_state("TRAINING")
     processes: list[JobProcess] = []
     try:
@@ -101,33 +102,36 @@ def _train(job: Job, python: Path, roots: Sequence[Path], requests: "StopRequest
         _wait(processes, job.max_seconds, requests)
     finally:
         for process in processes:
-            process.clear_away()
+            process.end_leftovers()
     return processes
 
 
-def _wait(processes: Sequence[JobProcess], max_seconds: float | None, requests: "StopRequests") -> None:
-    """Until all have ended; SIGTERM at the limit or on request, SIGKILL a while later or on the next request."""
-    began = time.monotonic()
-    stopped: float | None = None
-    while any(process.runs for process in processes):
+def _wait(processes: Sequence[JobProcess], max_seconds: float | None, requests: StopRequests) -> None:
+    """Wait until all processes have ended.
+
+    Send SIGTERM at the time limit or on request; send SIGKILL ``GRACE_SECONDS`` later or on the next request.
+    """
+    start = time.monotonic()
+    stop: float | None = None
+    while any(process.is_running for process in processes):
         now = time.monotonic()
-        late = max_seconds is not None and now - began >= max_seconds
-        if stopped is None and (late or requests.count):
-            stopped = now
+        is_over = max_seconds is not None and now - start >= max_seconds
+        if stop is None and (is_over or requests.count):
+            stop = now
             requests.count = 0
-            print_state(f"STOPPING: {f'max_seconds={max_seconds:g} are over' if late else 'as requested'}; SIGTERM")
+            print_state(f"STOPPING: {f'max_seconds={max_seconds:g} are over' if is_over else 'as requested'}; SIGTERM")
             _send(processes, signal.SIGTERM)
-        elif stopped is not None and (now - stopped >= GRACE_SECONDS or requests.count):
+        elif stop is not None and (now - stop >= GRACE_SECONDS or requests.count):
             print_state("STOPPING: SIGKILL")
             _send(processes, signal.SIGKILL)
-            stopped = float("inf")
+            stop = float("inf")
             requests.count = 0
         time.sleep(0.02)
 
 
 def _send(processes: Sequence[JobProcess], number: int) -> None:
     for process in processes:
-        if process.runs:
+        if process.is_running:
             process.send(number)
 
 
@@ -135,27 +139,27 @@ def _finish(processes: Sequence[JobProcess], version: Path) -> int:
     curves = monitored_metrics.curves(processes[0].log)
     if any(curves.values()):
         print("monitored metrics, last values:", *monitored_metrics.last_values(curves), sep="\n")
-    failed = [(number, process.code) for number, process in enumerate(processes, start=1) if process.code]
-    if failed:
-        instance, code = failed[0]
+    failures = [(number, process.exit_code) for number, process in enumerate(processes, start=1) if process.exit_code]
+    if failures:
+        instance, code = failures[0]
         print_state(f"TRAINING_FAIL: {_cause(version if instance == 1 else version / f'instance-{instance}', code)}")
     else:
         print_state("FINISH")
     print(f"output: {version}", flush=True)
-    code = failed[0][1] if failed else 0
+    code = failures[0][1] if failures else 0
     return 128 - code if code < 0 else code
 
 
 def _cause(output: Path, code: int) -> str:
-    """Why it failed, in a line."""
-    found = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    """Return why an instance failed, on one line: the exit code or signal, and the cause in its file ``failure``."""
+    cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     with suppress(OSError):
         lines = (output / "failure").read_text(encoding="utf-8").splitlines()
-        found += f", {lines[0]}" if lines else ""
-    return found
+        cause += f", {lines[0]}" if lines else ""
+    return cause
 
 
 def print_state(state: str) -> None:
-    """Print a state as the platform's page shows it; the job goes on when nobody reads it any more."""
+    """Print a state as the platform's page shows it; do nothing where standard output is closed."""
     with suppress(OSError):
         print(f"[{time.strftime('%H:%M:%S')}] {state}", flush=True)

@@ -1,4 +1,4 @@
-"""The process of one instance of a rehearsed job, and requests to stop it."""
+"""The process of one instance of a job, and requests to stop the job."""
 
 import os
 import signal
@@ -11,11 +11,20 @@ from pathlib import Path
 
 from trialmaker.platform.emulator import workspace
 
-LEFTOVER_SECONDS = 10.0  # for what a job's process started, after its own end
+LEFTOVER_SECONDS = 10.0  # for the children of a job's process, after its own end
 
 
 class JobProcess:
-    """One instance: its log is printed, and kept."""
+    """The training process of one instance, and its output.
+
+    Args:
+        python: the interpreter.
+        arguments: the command line after ``train.py``.
+        root: the instance's ``AI_ROOT``, with the code in ``src/``.
+
+    Attributes:
+        log: the lines of standard output and standard error so far; they are also printed.
+    """
 
     def __init__(self, python: Path, arguments: Sequence[str], root: Path) -> None:
         self.log: list[str] = []
@@ -28,28 +37,30 @@ class JobProcess:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # Ctrl-C is the person's "stop this job": SIGTERM, as from the platform
+            start_new_session=True,  # Ctrl-C asks the emulator to stop the job: SIGTERM, as from the platform
         )
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     @property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
+        """Return whether the process has not ended."""
         return self.process.poll() is None
 
     @property
-    def code(self) -> int:
+    def exit_code(self) -> int:
+        """Wait for the end of the process; return its exit code, or minus the number of the signal that killed it."""
         return self.process.wait()
 
     def send(self, number: int) -> None:
-        """To it and to all that it started."""
+        """Send a signal to the process and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
-    def clear_away(self) -> None:
-        """End what is left of it and of what it started, after a while, and read its last line."""
+    def end_leftovers(self) -> None:
+        """Kill the process if it runs, and its children ``LEFTOVER_SECONDS`` after its end; read the log to its end."""
         deadline = time.monotonic() + LEFTOVER_SECONDS
-        while not self.runs and self._has_group() and time.monotonic() < deadline:
+        while not self.is_running and self._has_group() and time.monotonic() < deadline:
             time.sleep(0.02)
         self.send(signal.SIGKILL)
         self.process.wait()
@@ -67,19 +78,19 @@ class JobProcess:
             with self.process.stdout as lines:
                 for line in lines:
                     self.log.append(line.rstrip("\n"))
-                    with suppress(OSError):  # whoever read this has gone; the training goes on
+                    with suppress(OSError):  # standard output is closed; the training continues
                         print(self.log[-1], flush=True)
 
 
 class StopRequests:
-    """While entered, Ctrl-C, SIGTERM and the closing of the terminal are counted."""
+    """A context in which SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal) are counted."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def __enter__(self) -> "StopRequests":
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        self.previous = {number: signal.signal(number, self._add) for number in numbers}
+        self.previous = {number: signal.signal(number, self._count) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,7 +98,8 @@ class StopRequests:
             signal.signal(number, handler)
 
     def __call__(self) -> bool:
+        """Return whether there is a request."""
         return self.count > 0
 
-    def _add(self, *_: object) -> None:
+    def _count(self, *_: object) -> None:
         self.count += 1

@@ -12,12 +12,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 from trialmaker.platform import git
+
+FIRST_PORT = 10100  # of the first instance's address in config/resource.json
+
+
+class EmulationError(Exception):
+    """A failure of the platform itself: it could not prepare a job, or keep its output. The message says why."""
 
 
 def next_version(output: Path) -> Path:
-    """A new folder, made now: that it can't be made is better known before the training than after it."""
+    """Create the next free folder ``V0001``, ``V0002``, … for a job's output.
+
+    This comes before the training, so that an output that can't be written to is found then.
+
+    Raises:
+        UserError: the folder can't be created.
+    """
     try:
         output.mkdir(parents=True, exist_ok=True)
         numbers = (int(path.name[1:]) for path in output.glob("V*") if path.name[1:].isdecimal())
@@ -33,6 +45,7 @@ def next_version(output: Path) -> Path:
 
 
 def discard(scratch: Path, version: Path, code: int) -> int:
+    """Remove the scratch folder, and the version's folder if it is empty; return the exit code."""
     shutil.rmtree(scratch, ignore_errors=True)
     with suppress(OSError):
         version.rmdir()
@@ -40,26 +53,23 @@ def discard(scratch: Path, version: Path, code: int) -> int:
 
 
 def save_outputs(outputs: Sequence[Path], version: Path) -> None:
-    """Copy the outputs to the version's folder, those of other instances than the first into folders of their own.
+    """Copy the first instance's output to the version's folder, the others' to ``instance-2``, … in it.
 
     Raises:
         EmulationError: a file can't be copied.
     """
-    with _failing():
+    with _emulation_errors():
         for instance, output in enumerate(outputs, start=1):
             target = version if instance == 1 else version / f"instance-{instance}"
             shutil.copytree(output, target, dirs_exist_ok=True, symlinks=True)
 
 
-FIRST_PORT = 10100
-
-
-class EmulationError(Exception):
-    """The platform could not prepare a job, or keep its output; the message says why, in a line."""
-
-
 def check(code: Path) -> None:
-    """Raise UserError unless the folder holds the code of a job."""
+    """Check that a folder holds the code of a job.
+
+    Raises:
+        UserError: there is no such folder, it is not a git checkout, or git does not track a ``train.py`` in it.
+    """
     if not code.is_dir():
         raise UserError(f"--code {code}: there is no such folder")
     if not git.files(code):
@@ -69,32 +79,34 @@ def check(code: Path) -> None:
 
 
 def copy_code(code: Path, targets: Sequence[Path]) -> Iterator[str]:
-    """Copy the files that git tracks, as they are now; tell, a text each, what a person might miss.
+    """Copy the files that git tracks, with their uncommitted changes, to each target; yield warnings.
+
+    The warnings name the files that were left out. Nothing is copied before the first one is asked for.
 
     Raises:
-        EmulationError: a file can't be read.
+        EmulationError: a file can't be copied.
     """
-    tracked = git.files(code)
-    with _failing():
+    names = git.files(code)
+    with _emulation_errors():
         for target in targets:
-            for name in tracked:
+            for name in names:
                 if (code / name).is_file() or (code / name).is_symlink():
                     (target / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(code / name, target / name, follow_symlinks=False)
-    gone = [name for name in tracked if not os.path.lexists(code / name)]
-    for names, why in ((gone, "they are gone"), (git.untracked(code), "git does not track them")):
-        if names:
-            more = ", …" if len(names) > 10 else ""
-            yield f"left out, since {why}: {', '.join(map(_printable, names[:10]))}{more}"
+    missing = [name for name in names if not os.path.lexists(code / name)]
+    for omissions, reason in ((missing, "they are gone"), (git.untracked(code), "git does not track them")):
+        if omissions:
+            more = ", …" if len(omissions) > 10 else ""
+            yield f"left out, since {reason}: {', '.join(map(_display_name, omissions[:10]))}{more}"
 
 
 def copy_inputs(inputs: Mapping[str, Path], root: Path) -> None:
-    """Copy each folder to ``input/<name>/``, a single file into it; make the other directories of a job.
+    """Copy each folder to ``input/<name>/``, a single file into it; create the other directories of a job.
 
     Raises:
-        EmulationError: a file can't be read.
+        EmulationError: a file can't be copied.
     """
-    with _failing():
+    with _emulation_errors():
         for name, source in inputs.items():
             target = root / "input" / name
             if source.is_dir():
@@ -107,20 +119,25 @@ def copy_inputs(inputs: Mapping[str, Path], root: Path) -> None:
 
 
 def write_instances(roots: Sequence[Path]) -> None:
-    """``config/resource.json``, the same for all. The platform does not document its form."""
+    """Write the same ``config/resource.json`` for each instance. The platform does not document the file's form."""
     addresses = [{"ip": "127.0.0.1", "port": FIRST_PORT + number} for number in range(len(roots))]
     for root in roots:
         (root / "config" / "resource.json").write_text(json.dumps({"instances": addresses}, indent=2) + "\n")
 
 
 def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) -> Path:
-    """Make a virtual environment and install into it.
+    """Create a virtual environment and install the requirements into it.
+
+    Args:
+        requirements: a ``requirements.txt``.
+        target: the environment's folder.
+        is_stopped: called about every 0.05 s; the installation is killed when it returns True.
 
     Returns:
-        its Python.
+        the environment's Python.
 
     Raises:
-        EmulationError: pip did, or the person stopped it.
+        EmulationError: pip failed, or the installation was stopped.
     """
     python = target / "bin" / "python"
     _run([sys.executable, "-m", "venv", str(target)], is_stopped)
@@ -130,28 +147,28 @@ def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) ->
 
 
 def environment(root: Path) -> dict[str, str]:
-    """What a process of the job has in its environment: none of the person's own."""
+    """Return the environment variables of a job's process; none are inherited."""
     return {"PATH": os.defpath, "HOME": str(root), "LANG": "C.UTF-8", "AI_ROOT": str(root)}
 
 
-def _reason(error: OSError | shutil.Error) -> str:
-    """In a line."""
-    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
-        return "; ".join(f"{source}: {why}" for source, _, why in error.args[0][:3])
-    return " ".join(str(error).split())
-
-
 @contextmanager
-def _failing() -> Iterator[None]:
+def _emulation_errors() -> Iterator[None]:
+    """Raise errors of files as ``EmulationError``."""
     try:
         yield
     except (OSError, shutil.Error) as error:
         raise EmulationError(_reason(error)) from error
 
 
+def _reason(error: OSError | shutil.Error) -> str:
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return "; ".join(f"{source}: {reason}" for source, _, reason in error.args[0][:3])
+    return one_line(error)
+
+
 def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
-    with tempfile.TemporaryFile("w+") as printed:
-        process = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True)
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         while process.poll() is None:
             if is_stopped():
                 os.killpg(process.pid, signal.SIGKILL)
@@ -159,9 +176,9 @@ def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
                 raise EmulationError("stopped, as requested")
             time.sleep(0.05)
         if process.returncode:
-            printed.seek(0)
-            raise EmulationError(f"could not install {Path(command[-1]).name}:\n{printed.read().rstrip()}")
+            output.seek(0)
+            raise EmulationError(f"could not install {Path(command[-1]).name}:\n{output.read().rstrip()}")
 
 
-def _printable(name: str) -> str:
+def _display_name(name: str) -> str:
     return name if name.isprintable() else ascii(name)

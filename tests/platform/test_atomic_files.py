@@ -1,0 +1,63 @@
+"""Files that are replaced whole, and a lock that one process holds at a time."""
+
+import multiprocessing
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from trialmaker.platform.atomic_files import locked, write_bytes, write_text
+
+
+def test_a_file_is_replaced_and_others_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    old = os.umask(0o077)
+    try:
+        write_text(path, "手写\n")
+        write_bytes(path, b"\0\xff")
+    finally:
+        os.umask(old)
+    assert path.read_bytes() == b"\0\xff"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        write_bytes(path, "no bytes")  # type: ignore[arg-type]
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "\ud800")
+    with pytest.raises(FileNotFoundError):
+        write_bytes(tmp_path / "no folder" / "file", b"")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def hold(path: Path, seconds: float) -> None:
+    with locked(path), path.open("a") as file:
+        file.write("begin ")
+        file.flush()
+        time.sleep(seconds)
+        file.write("end ")
+
+
+def test_one_process_holds_the_lock_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    processes = [multiprocessing.get_context("spawn").Process(target=hold, args=(path, 0.2)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=60)
+        assert process.exitcode == 0
+    assert path.read_text() == "begin end " * 3
+
+
+def test_an_exception_releases_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="inside"), locked(tmp_path / "lock"):
+        raise ValueError("inside")
+    with locked(tmp_path / "lock"):
+        pass
