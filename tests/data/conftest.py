@@ -1,4 +1,4 @@
-"""What the tests of the data layer share: files in every shape, a mirror on 127.0.0.1, and a user without rights."""
+"""Fixtures of the data tests: MNIST files in every spelling, mirrors on 127.0.0.1, and an unprivileged user."""
 
 import gzip
 import os
@@ -22,7 +22,7 @@ def _idx_bytes(array: np.ndarray, *, zipped: bool = False) -> bytes:
 
 @pytest.fixture(scope="session")
 def idx_bytes() -> Callable[..., bytes]:
-    """An array as an IDX file."""
+    """A function that returns an array as an IDX file."""
     return _idx_bytes
 
 
@@ -36,7 +36,7 @@ def digits_like() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def write_mnist(digits_like: tuple[np.ndarray, ...]) -> Callable[..., Path]:
-    """Writes a tiny MNIST into a folder; ``replace`` puts other arrays in the place of some."""
+    """A function that writes a tiny MNIST into a folder; ``replace`` holds other arrays by the index of the file."""
 
     def write(
         folder: Path, *, zipped: bool = True, dotted: bool = False, replace: dict[int, np.ndarray] | None = None
@@ -62,7 +62,7 @@ def real_mnist() -> Path:
 
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> Iterator[None]:
-    """Inside, files of mode 000 can't be read; root can read all, and so becomes nobody for a while."""
+    """Run the rest of the test without privileges: root, who can read files of mode 000, becomes nobody."""
     if os.geteuid() != 0:
         yield
         return
@@ -74,7 +74,7 @@ def unprivileged(tmp_path: Path) -> Iterator[None]:
 
 
 class Mirror:
-    """A web server whose answers a test writes down: path -> function of the request handler."""
+    """A web server with scripted answers: path -> function of the request handler."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
@@ -95,19 +95,19 @@ class Mirror:
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
 
-    def serve(self, path: str, content: bytes, *, promised: int | None = None) -> None:
-        """Answers with the content; ``promised`` is what Content-Length says, where that is a lie."""
+    def serve(self, path: str, content: bytes, *, content_length: int | None = None) -> None:
+        """Answer with the content; ``content_length`` is a wrong Content-Length."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(200)
-            handler.send_header("Content-Length", str(len(content) if promised is None else promised))
+            handler.send_header("Content-Length", str(len(content) if content_length is None else content_length))
             handler.end_headers()
             handler.wfile.write(content)
 
         self.answers[path] = answer
 
     def stall(self, path: str) -> None:
-        """Promises 1,000 bytes, sends one, and then nothing until the test is over."""
+        """Announce 1,000 bytes, send one, and then nothing until the test is over."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(200)
@@ -120,7 +120,7 @@ class Mirror:
         self.answers[path] = answer
 
     def flood(self, path: str) -> None:
-        """Sends zeros for as long as anybody listens."""
+        """Send zeros until the client closes the connection."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(200)
@@ -142,7 +142,7 @@ class Mirror:
 
 @pytest.fixture
 def mirrors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Mirror]]:
-    """Starts mirrors on 127.0.0.1, past any proxy that this machine may have."""
+    """A function that starts a mirror on 127.0.0.1; requests bypass this machine's proxy."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     started: list[Mirror] = []
 

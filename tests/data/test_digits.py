@@ -22,7 +22,7 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="module")
 def images(dataset: Dataset) -> np.ndarray:
-    """All of them, [1797, 28, 28]."""
+    """All images, uint8 [1797, 28, 28]."""
     return np.concatenate([part.images for part in (dataset.train, dataset.validation, dataset.test)])[..., 0]
 
 
@@ -66,12 +66,12 @@ def test_every_digit_has_full_ink_and_paper(images: np.ndarray) -> None:
     assert (images.min(axis=(1, 2)) == 0).all()
 
 
-def test_who_knows_mnist_can_read_them(dataset: Dataset, real_mnist: Path) -> None:
-    """A nearest neighbour among 3,000 of MNIST's digits reads most of these, of other hands; guessing reads 10 %."""
-    all_of_it = mnist.load(directory=real_mnist, download=False, mirrors=[], validation_fraction=0.05, split_seed=0)
-    known = all_of_it.validation
-    reader = KNeighborsClassifier(1, algorithm="brute").fit(_flat(known), known.labels)
-    assert reader.score(_flat(dataset.test), dataset.test.labels) > 0.65
+def test_a_classifier_of_mnist_reads_them(dataset: Dataset, real_mnist: Path) -> None:
+    """The nearest of 3,000 of MNIST's digits has the right label for most of these; chance is 10 %."""
+    full = mnist.load(directory=real_mnist, download=False, mirrors=[], validation_fraction=0.05, split_seed=0)
+    examples = full.validation
+    classifier = KNeighborsClassifier(1, algorithm="brute").fit(_flat(examples), examples.labels)
+    assert classifier.score(_flat(dataset.test), dataset.test.labels) > 0.65
 
 
 def _flat(part: Split) -> np.ndarray:
@@ -85,8 +85,8 @@ def test_the_seed_draws_the_splits() -> None:
 
 
 def test_splits_share_no_image(dataset: Dataset) -> None:
-    seen = [image.tobytes() for part in (dataset.train, dataset.validation, dataset.test) for image in part.images]
-    assert len(set(seen)) == 1797
+    contents = [image.tobytes() for part in (dataset.train, dataset.validation, dataset.test) for image in part.images]
+    assert len(set(contents)) == 1797
 
 
 def test_fractions_out_of_range() -> None:

@@ -1,4 +1,4 @@
-"""Downloads, against a real server on 127.0.0.1 that does all that servers do."""
+"""Downloads from a real server on 127.0.0.1 that fails in every way."""
 
 import gzip
 import hashlib
@@ -96,7 +96,7 @@ def test_one_bit_off(tmp_path: Path, mirrors: Mirrors) -> None:
 
 def test_closes_half_way(tmp_path: Path, mirrors: Mirrors) -> None:
     mirror = mirrors()
-    mirror.serve("/digits.gz", ZIPPED[:1000], promised=len(ZIPPED))
+    mirror.serve("/digits.gz", ZIPPED[:1000], content_length=len(ZIPPED))
     cause = f"the connection closed after 1000 of {len(ZIPPED)} bytes"
     assert failure(tmp_path, mirror.url) == failed(tmp_path, f"{mirror.url} ({cause})")
 
@@ -147,7 +147,7 @@ def test_a_folder_as_a_mirror(tmp_path: Path) -> None:
 
 def test_the_next_mirror(tmp_path: Path, mirrors: Mirrors, capsys: pytest.CaptureFixture[str]) -> None:
     bad, good = mirrors(), mirrors()
-    bad.serve("/digits.gz", ZIPPED[:1000], promised=len(ZIPPED))
+    bad.serve("/digits.gz", ZIPPED[:1000], content_length=len(ZIPPED))
     good.serve("/digits.gz", ZIPPED)
     fetch(tmp_path, bad.url, good.url)
     assert names(tmp_path) == ["digits.gz"]
@@ -156,7 +156,7 @@ def test_the_next_mirror(tmp_path: Path, mirrors: Mirrors, capsys: pytest.Captur
 
 def test_all_mirrors_fail(tmp_path: Path, mirrors: Mirrors) -> None:
     one, other = mirrors(), mirrors()
-    other.serve("/digits.gz", ZIPPED[:1000], promised=5000)
+    other.serve("/digits.gz", ZIPPED[:1000], content_length=5000)
     causes = f"{one.url} (HTTP 404 Not Found), {other.url} (the connection closed after 1000 of 5000 bytes)"
     assert failure(tmp_path, one.url, other.url) == failed(tmp_path, causes)
 
@@ -252,9 +252,9 @@ def test_a_terminal_shows_a_bar(tmp_path: Path, mirrors: Mirrors) -> None:
     try:
         subprocess.run(_command(tmp_path, mirror.url), env=os.environ, stderr=theirs, check=True, timeout=20)
         os.set_blocking(ours, False)
-        shown = os.read(ours, 100_000).decode()
+        output = os.read(ours, 100_000).decode()
     finally:
         os.close(ours)
         os.close(theirs)
-    assert "digits.gz:   0%|" in shown
-    assert "downloading" not in shown
+    assert "digits.gz:   0%|" in output
+    assert "downloading" not in output

@@ -1,4 +1,4 @@
-"""read_idx: what a file may look like, what is said about each kind of damage, and that nothing else ever happens."""
+"""read_idx: valid files, the message for each kind of damage, and arbitrary bytes."""
 
 import gzip
 import os
@@ -89,9 +89,9 @@ def test_absurd_dimensions(tmp_path: Path) -> None:
         path.write_bytes(b"\0\0\x08\3" + struct.pack(">3I", *dimensions))
         with pytest.raises(UserError) as error:
             read_idx(path, ndim=3)
-        found = " x ".join(map(str, dimensions))
+        shape = " x ".join(map(str, dimensions))
         expected = "at most 8000000000 bytes of data"
-        assert str(error.value) == f"{path}: expected {expected}, found a header for {found}{AGAIN}"
+        assert str(error.value) == f"{path}: expected {expected}, found a header for {shape}{AGAIN}"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""decode: every kind of picture that a camera, a browser or a scanner makes."""
+"""decode: the kinds of pictures that cameras, browsers and scanners make."""
 
 import io
 import os
@@ -58,7 +58,7 @@ def test_rgb_becomes_grey_by_luma() -> None:
     assert (image == 76).all()  # 0.299 * 255
 
 
-# A picture, and the one colour that all of it has as RGB.
+# A picture of one colour, and that colour in RGB.
 KINDS = {
     "RGB JPEG": (encoded(solid("RGB", (200, 100, 50)), "JPEG"), (200, 100, 50)),
     "grey JPEG": (encoded(solid("L", 90), "JPEG"), (90, 90, 90)),
@@ -153,7 +153,7 @@ def test_one_pixel_fills_the_picture() -> None:
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG file that claims to be large, and holds no pixel."""
+    """Return a PNG file whose header claims a size, and that holds no pixels."""
     header = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(

@@ -1,4 +1,4 @@
-"""A person's pictures in class folders: where they may lie, how they are split, what is said if something is wrong."""
+"""Pictures in class folders: their places, their splits, and the message for every mistake."""
 
 import os
 import pty
@@ -27,7 +27,7 @@ def picture(path: Path, colour: tuple[int, int, int] = (9, 9, 9)) -> Path:
 
 
 def write(part: Path, counts: dict[str, int], suffix: str = ".png") -> None:
-    """Pictures 0, 1, 2, … of each class; the colour tells the class, or else the blue tells the number."""
+    """Write pictures 0, 1, 2, … of each class; the colour tells the class, or else the blue channel the number."""
     for name, count in counts.items():
         for number in range(count):
             picture(part / name / f"{number}{suffix}", COLOURS.get(name, (0, 0, number)))
@@ -60,7 +60,7 @@ def mistakes(directory: Path, **options: object) -> list[str]:
 
 
 def numbers(part: Split) -> list[int]:
-    """Which pictures of those that carry their number."""
+    """Return the numbers of a split's pictures, from their blue channel."""
     return sorted(part.images[:, 0, 0, 2].tolist())
 
 

@@ -1,4 +1,4 @@
-"""MNIST: where it may lie, how its files may be spelled, and what is said if something is wrong."""
+"""MNIST: the places and spellings of its files, and the message for every mistake."""
 
 import re
 import time
@@ -81,7 +81,7 @@ def test_plain_and_zipped_mixed(tmp_path: Path, write_mnist: Write) -> None:
 
 def test_kaggle_has_folders_with_the_names_of_files(tmp_path: Path, write_mnist: Write) -> None:
     write_mnist(tmp_path, zipped=False, dotted=True)
-    for file in mnist_files.PUBLISHED:
+    for file in mnist_files.PUBLISHED_FILES:
         (tmp_path / file.name.removesuffix(".gz")).mkdir()
     assert len(load(tmp_path).test) == 20
 
@@ -174,7 +174,7 @@ def test_a_directory_that_may_not_be_read(
     assert str(error.value) == message.format(folder)
 
 
-# Index of a file (train images, train labels, test images, test labels), what it holds instead, what is said.
+# Index of a file (train images, train labels, test images, test labels), its content, the message.
 WRONG = {
     "counts differ": (1, np.zeros(99), "{1}: expected 100 labels, one for each image in {0}, found 99"),
     "shapes differ": (2, np.zeros((20, 28, 27)), "{2}: expected images of 28 x 28 as in {0}, found 28 x 27"),
@@ -194,7 +194,7 @@ def test_files_that_do_not_fit(index: int, array: object, message: str, tmp_path
     write_mnist(tmp_path, replace={index: np.asarray(array)})
     with pytest.raises(UserError) as error:
         load(tmp_path)
-    paths = [str(tmp_path / file.name) for file in mnist_files.PUBLISHED]
+    paths = [str(tmp_path / file.name) for file in mnist_files.PUBLISHED_FILES]
     assert str(error.value) == message.format(*paths)
 
 
@@ -284,11 +284,13 @@ def test_npz_of_other_things(tmp_path: Path, digits_like: Arrays) -> None:
 
 def test_download(tmp_path: Path, real_mnist: Path, mirrors: Callable[..., object]) -> None:
     mirror = mirrors()
-    for file in mnist_files.PUBLISHED:
+    for file in mnist_files.PUBLISHED_FILES:
         mirror.serve(f"/mnist/{file.name}", (real_mnist / file.name).read_bytes())
     directory = tmp_path / "input" / "data"
     assert len(load(directory, download=True, mirrors=(f"{mirror.url}mnist",), fraction=0).train) == 60_000
-    assert sorted(path.name for path in directory.iterdir()) == sorted(file.name for file in mnist_files.PUBLISHED)
+    assert sorted(path.name for path in directory.iterdir()) == sorted(
+        file.name for file in mnist_files.PUBLISHED_FILES
+    )
     (directory / "t10k-labels-idx1-ubyte.gz").unlink()
     mirror.requests.clear()
     load(directory, download=True, mirrors=(f"{mirror.url}mnist/",))
@@ -301,9 +303,9 @@ def test_a_download_is_never_mixed_with_other_files(tmp_path: Path, write_mnist:
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(UserError) as error:
         load(tmp_path, download=True, mirrors=("http://127.0.0.1:9/",))
-    stranger = tmp_path / "train-images-idx3-ubyte.gz"
-    found = "expected MNIST's own file, found other bytes"
-    assert str(error.value) == f"{stranger}: {found}; move it away to download MNIST"
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    mistake = "expected MNIST's own file, found other bytes"
+    assert str(error.value) == f"{path}: {mistake}; move it away to download MNIST"
 
 
 def test_what_is_there_is_not_downloaded(tmp_path: Path, write_mnist: Write) -> None:

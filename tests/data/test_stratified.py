@@ -1,4 +1,4 @@
-"""Splits by class: laws that hold for any labels, and answers that must never change."""
+"""Stratified splits: properties that hold for any labels, and results that must never change."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from trialmaker.data import mnist
 from trialmaker.data.stratified import split, split_three_ways
 from trialmaker.errors import UserError
 
-# Labels of which every class has at least two examples, in any order.
+# Labels in any order, at least two of each class.
 LABELS = st.dictionaries(st.integers(0, 12), st.integers(2, 30), min_size=1, max_size=8).flatmap(
     lambda counts: st.permutations([label for label, count in counts.items() for _ in range(count)]).map(np.array)
 )
@@ -21,16 +21,16 @@ SEEDS = st.integers(0, 2**63)
 
 @settings(deadline=None)
 @given(labels=LABELS, fraction=FRACTIONS.filter(bool), seed=SEEDS)
-def test_laws(labels: np.ndarray, fraction: float, seed: int) -> None:
-    kept, taken = split(labels, fraction=fraction, seed=seed)
-    assert sorted([*kept, *taken]) == list(range(len(labels)))
-    assert (np.diff(kept) > 0).all()
-    assert (np.diff(taken) > 0).all()
+def test_properties(labels: np.ndarray, fraction: float, seed: int) -> None:
+    rest, selection = split(labels, fraction=fraction, seed=seed)
+    assert sorted([*rest, *selection]) == list(range(len(labels)))
+    assert (np.diff(rest) > 0).all()
+    assert (np.diff(selection) > 0).all()
     classes, counts = np.unique(labels, return_counts=True)
-    took = np.array([(labels[taken] == label).sum() for label in classes])
-    assert (took >= 1).all()
-    assert (took <= counts - 1).all()
-    assert len(taken) == np.clip(round(fraction * len(labels)), len(classes), len(labels) - len(classes))
+    sizes = np.array([(labels[selection] == label).sum() for label in classes])
+    assert (sizes >= 1).all()
+    assert (sizes <= counts - 1).all()
+    assert len(selection) == np.clip(round(fraction * len(labels)), len(classes), len(labels) - len(classes))
 
 
 @settings(deadline=None)
@@ -49,27 +49,27 @@ def test_a_pure_function(labels: np.ndarray, fraction: float, seed: int) -> None
 @settings(deadline=None)
 @given(labels=LABELS, seed=SEEDS)
 def test_zero_takes_nothing(labels: np.ndarray, seed: int) -> None:
-    kept, taken = split(labels, fraction=0, seed=seed)
-    assert kept.tolist() == list(range(len(labels)))
-    assert taken.tolist() == []
+    rest, selection = split(labels, fraction=0, seed=seed)
+    assert rest.tolist() == list(range(len(labels)))
+    assert selection.tolist() == []
 
 
 @settings(deadline=None)
 @given(counts=st.lists(st.integers(20, 60), min_size=1, max_size=6), fraction=st.floats(0.1, 0.9), seed=SEEDS)
 def test_shares_are_within_one(counts: list[int], fraction: float, seed: int) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
-    _, taken = split(labels, fraction=fraction, seed=seed)
-    took = np.bincount(labels[taken], minlength=len(counts))
-    assert (abs(took - fraction * np.array(counts)) < 1 + 1e-9).all()
+    _, selection = split(labels, fraction=fraction, seed=seed)
+    sizes = np.bincount(labels[selection], minlength=len(counts))
+    assert (abs(sizes - fraction * np.array(counts)) < 1 + 1e-9).all()
 
 
 def test_remainders_go_to_those_that_lost_most() -> None:
     labels = np.repeat([0, 1, 2], [13, 16, 11])  # shares of 3.25, 4.0, 2.75 make 10
-    _, taken = split(labels, fraction=0.25, seed=0)
-    assert np.bincount(labels[taken]).tolist() == [3, 4, 3]
+    _, selection = split(labels, fraction=0.25, seed=0)
+    assert np.bincount(labels[selection]).tolist() == [3, 4, 3]
 
 
-def test_known_answers() -> None:
+def test_results_never_change() -> None:
     """These hold on every machine and with every NumPy, or a study's runs can no longer be compared."""
     labels = np.arange(40) % 4
     assert split(labels, fraction=0.25, seed=7)[1].tolist() == [2, 5, 12, 14, 15, 16, 21, 24, 35, 37]
@@ -85,8 +85,8 @@ def test_mnist_never_changes(real_mnist: Path) -> None:
 
 def test_a_larger_fraction_takes_the_same_and_more() -> None:
     labels = np.repeat(np.arange(3), 40)
-    takes = [set(split(labels, fraction=fraction, seed=3)[1]) for fraction in (0.1, 0.2, 0.5)]
-    assert takes[0] < takes[1] < takes[2]
+    selections = [set(split(labels, fraction=fraction, seed=3)[1]) for fraction in (0.1, 0.2, 0.5)]
+    assert selections[0] < selections[1] < selections[2]
 
 
 @settings(deadline=None)
@@ -119,7 +119,7 @@ def test_seed_out_of_range() -> None:
     assert str(error.value) == "split_seed >= 0 must hold, but got -1"
 
 
-def test_a_lonely_example() -> None:
+def test_a_class_with_one_example() -> None:
     with pytest.raises(UserError) as error:
         split(np.array([0, 0, 5, 1, 1]), fraction=0.5, seed=0)
     assert str(error.value) == "class 5 has 1 example, expected at least 2: one to keep and one to split off"

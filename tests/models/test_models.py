@@ -1,4 +1,4 @@
-"""Every architecture builds, and does what its name says."""
+"""Every architecture: its parameters, its sizes, its dropout."""
 
 import numpy as np
 import pytest

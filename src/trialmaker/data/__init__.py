@@ -1,1 +1,1 @@
-"""Files -> numpy splits: MNIST, scikit-learn's digits, class folders of pictures. A light layer: no TensorFlow here."""
+"""Data sets as NumPy splits: MNIST, scikit-learn's digits and class folders of pictures; free of TensorFlow."""

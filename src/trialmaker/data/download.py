@@ -1,4 +1,4 @@
-"""Downloads published files: each is checked, and lies in its place whole or not at all."""
+"""Downloads of published files: each is verified by MD5 and stored atomically."""
 
 import hashlib
 import http.client
@@ -21,12 +21,13 @@ CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """What is known about a file before it is fetched.
+    """The name, checksum and size of a file on a mirror.
 
     Args:
-        name: its last part in the URL and on the disk.
-        md5: of its content, unpacked: mirrors that gzip it anew change the packed bytes, never these.
-        size: of its content, unpacked, in bytes.
+        name: file name in the URL and on the disk.
+        md5: hexadecimal MD5 of the unpacked content; a mirror may compress the file again, which changes the packed
+            bytes only.
+        size: size of the unpacked content, bytes.
     """
 
     name: str
@@ -34,7 +35,7 @@ class PublishedFile:
     size: int
 
     def matches(self, raw: bytes) -> bool:
-        """Whether these bytes, gzipped or not, are the published content."""
+        """Return whether the bytes, gzipped or not, are the published content."""
         try:
             content = unzip(raw, self.size + 1)
         except zlib.error:
@@ -45,20 +46,21 @@ class PublishedFile:
 def download(
     files: Sequence[PublishedFile], *, directory: Path, mirrors: Sequence[str], timeout_seconds: float
 ) -> None:
-    """Fetches files, each from the first mirror that has it right.
+    """Download files, each from the first mirror that serves the published content.
 
-    Proxies are taken from the environment (``http_proxy`` and its relatives). Several processes may do this at once:
-    each works under names of its own, and the last one to finish puts the same bytes into the same place.
+    Proxies are taken from the environment (``http_proxy``, ``https_proxy``, ``no_proxy``). Several processes may
+    download into one directory at once: each writes to temporary files of its own, and the last rename wins with the
+    same bytes.
 
     Args:
-        files: what to fetch.
-        directory: where to put them; it is made if need be.
-        mirrors: base URLs, tried in turn, beginning with the one that worked last.
-        timeout_seconds: how long a mirror may be silent.
+        files: the files to download.
+        directory: where to store them; created if it does not exist.
+        mirrors: base URLs, tried in order, from the mirror of the previous file on.
+        timeout_seconds: longest time without a byte from a mirror, seconds.
 
     Raises:
-        UserError: no mirror had a file right (one line with each cause), or it can't be stored. Files that were
-            fetched before it stay; nothing half-written does.
+        UserError: no mirror served a file's published content (one line with the cause of each mirror), or the file
+            cannot be stored. Earlier files stay, partial ones do not.
     """
     mirrors = list(mirrors)
     for file in files:
@@ -73,17 +75,21 @@ def download(
             mirrors = mirrors[position:] + mirrors[:position]
             break
         else:
-            tried = ", ".join(causes) or "data.mirrors is empty"
+            reasons = ", ".join(causes) or "data.mirrors is empty"
             by_hand = f"put it into {directory} by hand, or name another mirror in data.mirrors"
-            raise UserError(f"can't download {file.name}: {tried}; {by_hand}")
+            raise UserError(f"can't download {file.name}: {reasons}; {by_hand}")
 
 
 def _fetch(url: str, file: PublishedFile, timeout_seconds: float) -> bytes:
-    """The bytes behind a URL, checked, in memory (10 MB at most for MNIST); a ValueError if they are wrong."""
+    """Return the bytes behind a URL, as they were sent (at most 10 MB for MNIST).
+
+    Raises:
+        ValueError: they are not the published content.
+    """
     request = urllib.request.Request(url, headers={"User-Agent": "trialmaker"})
     if not sys.stderr.isatty():
         print(f"downloading {url}", file=sys.stderr, flush=True)
-    # An opener of our own: the one of urlopen keeps the proxies of its first call for ever.
+    # A new opener for each request: urlopen keeps one with the proxies of its first call.
     with urllib.request.build_opener().open(request, timeout=timeout_seconds) as response:
         raw = _read(response, file)
     if not file.matches(raw):
@@ -96,17 +102,17 @@ def _read(response: http.client.HTTPResponse, file: PublishedFile) -> bytes:
     total = int(length) if length.isdecimal() else None
     raw = bytearray()
     with progress_bar(text=file.name, total=total, unit="B") as bar:
-        # gzip adds a few bytes to what it can't press. The limit is for mirrors that never stop.
+        # gzip adds a few bytes to what it can't compress. The limit is for mirrors that never stop.
         while len(raw) <= file.size + CHUNK_BYTES and (chunk := response.read(CHUNK_BYTES)):
             raw += chunk
             bar.update(len(chunk))
-    if total is not None and len(raw) < total:  # read(n) is silent about a connection that closed too early
+    if total is not None and len(raw) < total:  # read(n) raises nothing when the connection closes early
         raise ValueError(f"the connection closed after {len(raw)} of {total} bytes")
     return bytes(raw)
 
 
 def _store(raw: bytes, path: Path) -> None:
-    # A name of its own: two processes may download at once. Not tempfile, whose files only their owner may read.
+    # A random name, since two processes may download at once. Not tempfile, whose files only their owner may read.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Files and folders as a person sees them: nothing hidden, 10 after 9, and every refusal of the disk as a UserError."""
+"""Reading of files and listing of folders: visible entries only, in natural order, failures as ``UserError``."""
 
 import os
 import re
@@ -11,10 +11,11 @@ MAX_BYTES = 8 * 1000**3  # of a file, or of what is made from it: a bound for th
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a regular file of at most `MAX_BYTES`.
+    """Return the content of a regular file of at most `MAX_BYTES`.
 
     Raises:
-        UserError: anything else; a pipe or a device might never end.
+        UserError: the file is missing, unreadable, too large, or not a regular file: a pipe or a device might never
+            end.
     """
     try:
         status = path.stat()
@@ -29,7 +30,7 @@ def read_file(path: Path) -> bytes:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a regular file, or a link to one; False where this user may not look."""
+    """Return whether the path is a regular file or a link to one; False where permission is denied."""
     try:
         return path.is_file()
     except OSError:
@@ -37,21 +38,22 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path | os.DirEntry[str]) -> bool:
-    """Whether there is a folder, or a link to one; False where this user may not look, and for links in a circle."""
+    """Return whether the path is a folder or a link to one; False where permission is denied and for circular links."""
     try:
         return path.is_dir()
     except OSError:
         return False
 
 
-def listing(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The visible sub-folders and the other visible entries of a folder; links count as what they lead to.
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List the visible sub-folders and the other visible entries of a folder; links count as their targets.
 
     Returns:
-        Two lists of paths in natural order. The second holds whatever is no folder: files, but also links to nowhere.
+        Two lists of paths in natural order. The second holds everything that is not a folder: files, but also broken
+        links.
 
     Raises:
-        UserError: there is no such folder, or it may not be read.
+        UserError: the folder does not exist or may not be read.
     """
     folders: list[Path] = []
     others: list[Path] = []
@@ -66,16 +68,19 @@ def listing(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(folders, key=natural_order), sorted(others, key=natural_order)
 
 
-def sub_folders(folder: Path) -> list[Path]:
-    """The first half of `listing`; nothing where this user may not look, such as lost+found at the root of a disk."""
+def list_sub_folders(folder: Path) -> list[Path]:
+    """List the visible sub-folders; none where permission is denied, as for lost+found at the root of a disk."""
     try:
-        return listing(folder)[0]
+        return list_folder(folder)[0]
     except UserError:
         return []
 
 
 def natural_order(path: Path) -> tuple[list[str | int], str]:
-    """Sorts numbers in names by value: '9' before '10'. The name itself breaks ties such as '1' and '01'."""
+    """Return a sort key that orders numbers in names by value: '9' before '10'.
+
+    The name itself breaks ties such as '1' and '01'.
+    """
     parts = re.split(r"(\d+)", path.name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], path.name
 

@@ -1,4 +1,4 @@
-"""One picture -> one array: the same steps for a training file and for a picture sent to the inference service."""
+"""Decoding of one picture to one array: the same steps for training files and for requests to the inference service."""
 
 import io
 from pathlib import Path
@@ -12,17 +12,18 @@ from trialmaker.errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("JPEG", "PNG")
+PILLOW_FORMATS = ("JPEG", "PNG")
 
 
 def decode(source: Path | bytes, *, image_size: tuple[int, int], channels: int) -> np.ndarray:
-    """Decodes a picture and brings it to a size.
+    """Decode a picture and resize it.
 
-    It is turned upright as EXIF says, laid on white paper where it is transparent, 16 bits become 8, then it is
-    stretched to the size: proportions change, nothing is cut off, every pixel counts (Pillow's bilinear filter).
+    The picture is rotated by its EXIF orientation, transparent pixels are composited on white, and 16-bit values are
+    scaled to 8 bits. It is then stretched to the size without cropping, so its proportions may change. The filter is
+    Pillow's bilinear one, which averages over all pixels when it scales down.
 
     Args:
-        source: a file, or the bytes of one.
+        source: a JPEG or PNG file, or its bytes.
         image_size: (height, width) of the result, in pixels.
         channels: 1 for grey (luma, ITU-R 601), 3 for RGB.
 
@@ -30,14 +31,15 @@ def decode(source: Path | bytes, *, image_size: tuple[int, int], channels: int) 
         uint8 [height, width, channels] in 0..255.
 
     Raises:
-        UserError: no JPEG or PNG, damaged, or so many pixels that it may be a decompression bomb (Pillow's limit).
+        UserError: the picture is not a JPEG or PNG, is damaged, or has more pixels than Pillow's limit against
+            decompression bombs.
     """
-    from PIL import Image, UnidentifiedImageError  # here, since only pictures need it
+    from PIL import Image, UnidentifiedImageError  # imported late: only image_folders and the service need it
 
     place = str(source) if isinstance(source, Path) else "the picture"
     raw = read_file(source) if isinstance(source, Path) else source
     try:
-        with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(raw), formats=PILLOW_FORMATS) as image:
             upright = _upright(image, image_size)
         flat = _opaque(upright).convert("L" if channels == 1 else "RGB")
         small = flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
@@ -53,7 +55,7 @@ def decode(source: Path | bytes, *, image_size: tuple[int, int], channels: int) 
 def _upright(image: "Image.Image", image_size: tuple[int, int]) -> "Image.Image":
     from PIL import ImageOps
 
-    # JPEG can be decoded at 1/2, 1/4 or 1/8: far faster for a photo, and still at least twice the size asked for.
+    # JPEG can be decoded at 1/2, 1/4 or 1/8: far faster for a photo, and still at least twice image_size.
     image.draft(None, (2 * max(image_size), 2 * max(image_size)))
     return ImageOps.exif_transpose(image)
 
@@ -61,11 +63,11 @@ def _upright(image: "Image.Image", image_size: tuple[int, int]) -> "Image.Image"
 def _opaque(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
-    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would cut values off at 255
+    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would clip values at 255
         return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
-        ink = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", ink.size, "white"), ink)
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image
 
 

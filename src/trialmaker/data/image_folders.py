@@ -1,4 +1,4 @@
-"""A person's own pictures, in class folders."""
+"""Data sets of pictures in class folders."""
 
 import math
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trialmaker.data.class_folders import ClassFolders, Pictures, find
+from trialmaker.data.class_folders import ClassFolders, Pictures, find_class_folders
 from trialmaker.data.files import MAX_BYTES
 from trialmaker.data.image_decoding import decode
 from trialmaker.data.splits import Dataset, Split
@@ -28,60 +28,62 @@ def load(
     test_fraction: float,
     split_seed: int,
 ) -> Dataset:
-    """Loads ``train/<class>/*``, ``validation/<class>/*`` and ``test/<class>/*``, there or one folder below.
+    """Load ``train/<class>/*``, ``validation/<class>/*`` and ``test/<class>/*``.
 
-    Where there is no ``validation/`` (or ``val/``, ``valid/``) or no ``test/``, its share of ``train/`` is split off,
-    by class; where there is, its fraction does not matter. `class_folders` finds the files, `pictures` decodes them.
+    Where there is no ``validation/`` (or ``val/``, ``valid/``) or no ``test/``, a share of every class of ``train/`` is
+    split off; where there is, its fraction is ignored. `class_folders` finds the files, `image_decoding` decodes them.
 
     Args:
-        directory: where to look.
-        image_size: (height, width) that all pictures are brought to.
+        directory: the folder that holds ``train/``, or one that has it in a sub-folder.
+        image_size: (height, width) to resize all pictures to, in pixels.
         channels: 1 for grey, 3 for RGB.
-        validation_fraction: share of ``train/``; 0 leaves that split empty.
+        validation_fraction: share of ``train/`` for validation; 0 leaves that split empty.
         test_fraction: the same for the test split; the sum of both is below 1.
-        split_seed: draws both splits.
+        split_seed: seed of both splits and of the order of train, at least 0.
 
     Returns:
-        Images uint8 [N, height, width, channels] in 0..255. Those of train come in a random order drawn by the seed, so
-        that the first so many are a fair sample; the others by class. The class names are those of the folders.
+        Images uint8 [N, height, width, channels] in 0..255. Those of train are in a random order, so that the first n
+        of them are a fair sample; the others are sorted by class. The class names are the names of the folders.
 
     Raises:
-        UserError: folders, pictures or fractions that can't be used; for pictures up to five mistakes at once.
+        UserError: folders, pictures or fractions that cannot be used, or more than `MAX_BYTES` of pixels; for damaged
+            pictures, the first five and the number of the others.
     """
-    folders = find(directory.absolute())
-    parts = _parts(folders, validation_fraction, test_fraction, split_seed)
+    folders = find_class_folders(directory.absolute())
+    parts = _split_files(folders, validation_fraction, test_fraction, split_seed)
     splits = _decode_all(parts, image_size, channels)
     return Dataset("images", str(folders.root), folders.class_names, *splits)
 
 
-def _parts(folders: ClassFolders, validation_fraction: float, test_fraction: float, seed: int) -> list[Pictures]:
-    """Train, validation, test: settled before anything is decoded, so that no array is copied."""
+def _split_files(folders: ClassFolders, validation_fraction: float, test_fraction: float, seed: int) -> list[Pictures]:
+    """Return train, validation and test as files: split before they are decoded, so that no array is copied."""
     validation_share = 0.0 if folders.validation else validation_fraction
     test_share = 0.0 if folders.test else test_fraction
-    _check_counts(folders, needed=1 + (validation_share > 0) + (test_share > 0))
+    _check_counts(folders, minimum=1 + (validation_share > 0) + (test_share > 0))
     train, validation, test = split_three_ways(
         folders.train.labels, validation_fraction=validation_share, test_fraction=test_share, seed=seed
     )
     return [
-        folders.train.take(train[random_order(len(train), [seed, 2])]),  # streams 0 and 1 drew the splits
+        folders.train.take(train[random_order(len(train), [seed, 2])]),  # the splits use streams 0 and 1
         folders.validation or folders.train.take(validation),
         folders.test or folders.train.take(test),
     ]
 
 
-def _check_counts(folders: ClassFolders, *, needed: int) -> None:
+def _check_counts(folders: ClassFolders, *, minimum: int) -> None:
     counts = np.bincount(folders.train.labels, minlength=len(folders.class_names))
     mistakes = [
-        f"{folders.root}: expected at least {needed} pictures in train/{name}, one for each split that has no folder "
+        f"{folders.root}: expected at least {minimum} pictures in train/{name}, one for each split that has no folder "
         f"of its own, found {count}"
         for name, count in zip(folders.class_names, counts, strict=True)
-        if count < needed
+        if count < minimum
     ]
     if mistakes:
         raise UserError(*mistakes)
 
 
 def _decode_all(parts: Sequence[Pictures], image_size: tuple[int, int], channels: int) -> list[Split]:
+    """Decode all pictures into one array, and split it without a copy."""
     paths = [path for part in parts for path in part.paths]
     shape = (len(paths), *image_size, channels)
     size = math.prod(shape)
@@ -96,11 +98,14 @@ def _decode_all(parts: Sequence[Pictures], image_size: tuple[int, int], channels
         more = len(mistakes) - MAX_MISTAKES
         raise UserError(*mistakes[:MAX_MISTAKES], *([f"and {more} more of {len(paths)} pictures"] if more > 0 else []))
     ends = np.cumsum([len(part.paths) for part in parts])
-    return [Split(some, part.labels) for some, part in zip(np.split(images, ends[:-1]), parts, strict=True)]
+    return [Split(chunk, part.labels) for chunk, part in zip(np.split(images, ends[:-1]), parts, strict=True)]
 
 
 def _decode_into(images: np.ndarray, paths: Sequence[Path]) -> list[str]:
-    """Fills the array, with a thread for each core (Pillow's decoders run side by side); returns the mistakes."""
+    """Decode the files into the array, uint8 [N, H, W, C]; return the mistakes.
+
+    One thread for each core: Pillow's decoders release the GIL.
+    """
 
     def fill(index: int) -> str:
         try:

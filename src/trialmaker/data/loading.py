@@ -1,4 +1,12 @@
-"""From a data config's name and fields to a ``Dataset``."""
+"""The registry of data sets: from the name and the fields of a data config to a ``Dataset``.
+
+To add a data set, touch three places:
+
+1. ``data/<name>.py``: a function ``load(**fields) -> Dataset`` with keyword-only arguments.
+2. `LOADERS`: its name and that function.
+3. The config: a dataclass of its fields in ``config/schema.py``, listed in the type of ``Config.data``, and the values
+   in ``conf/data/<name>.yaml``.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +19,20 @@ LOADERS: dict[str, Callable[..., Dataset]] = {"mnist": mnist.load, "digits": dig
 
 
 def load(*, name: str, **fields: Any) -> Dataset:
-    """Read the data set ``name`` of ``conf/data``; ``fields`` are those of its YAML file.
+    """Load a data set, and compute its digest.
+
+    Args:
+        name: a key of `LOADERS`.
+        fields: the other fields of ``conf/data/<name>.yaml``; ``directory`` may be a string, and ``height`` and
+            ``width`` become the loader's ``image_size``.
 
     Raises:
-        UserError: files are missing or broken.
+        UserError: the files are missing or damaged, or a field is out of range.
     """
     if "directory" in fields:
         fields["directory"] = Path(fields["directory"])
     if name == "images":
         fields["image_size"] = fields.pop("height"), fields.pop("width")
     dataset = LOADERS[name](**fields)
-    _ = dataset.digest  # cached: here, on the thread that reads, and not later on the one that trains
+    _ = dataset.digest  # cached here, on the thread that loads, and not later on the one that trains
     return dataset

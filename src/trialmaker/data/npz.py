@@ -1,4 +1,4 @@
-"""``.npz`` archives, NumPy's own; read without pickle, which could run code."""
+"""Reading of ``.npz`` archives (NumPy's own format), without pickle, which could run code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +9,17 @@ from trialmaker.errors import UserError
 
 
 def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
-    """Reads arrays by name.
+    """Read arrays of integers from an archive.
+
+    Args:
+        path: the archive.
+        names: the arrays to read, without ``.npy``.
 
     Returns:
-        The arrays, in the order of ``names``; integers of any size, C-contiguous.
+        The arrays in the order of ``names``: any integer dtype, any shape, C-contiguous.
 
     Raises:
-        UserError: no readable archive, an array is missing, or one holds something else than integers.
+        UserError: the archive is unreadable or damaged, lacks an array, or has one whose dtype is not an integer.
     """
     try:
         # Opened here: np.load forgets to close what it can't read.

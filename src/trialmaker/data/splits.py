@@ -1,4 +1,4 @@
-"""Images and labels as the rest of the package sees them."""
+"""The arrays of a data set, as the other rooms see them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Split:
-    """Some examples, in a fixed order.
+    """Examples in a fixed order.
 
     Args:
         images: uint8 [N, H, W, C] in 0..255, C-contiguous; C is 1 (grey) or 3 (RGB).
@@ -28,9 +28,12 @@ class Dataset:
     """Three disjoint splits of one data set.
 
     Args:
-        name: what a person calls it, such as ``mnist``.
-        source: where it was read from (a directory, a file, a package), for logs and MLflow.
+        name: the data set's name in ``conf/data``, such as ``mnist``.
+        source: what it was read from (a directory, a file, a package), for logs and MLflow.
         class_names: K names, by label.
+        train: the examples to train on.
+        validation: the examples that choose the best epoch and the best trial; may be empty.
+        test: the examples of the final test; may be empty.
     """
 
     name: str
@@ -42,20 +45,21 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of one image."""
+        """Shape (H, W, C) of one image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
     @property
     def num_classes(self) -> int:
+        """Number of classes, K."""
         return len(self.class_names)
 
     @cached_property
     def digest(self) -> str:
-        """Hexadecimal SHA-256 of all images, labels and class names: equal for equal data, wherever it was read."""
-        hashed = hashlib.sha256(repr(self.class_names).encode())
+        """Hexadecimal SHA-256 of all images, labels and class names: equal for equal data, whatever the source."""
+        sha256 = hashlib.sha256(repr(self.class_names).encode())
         for split in (self.train, self.validation, self.test):
-            hashed.update(repr(split.images.shape).encode())
-            hashed.update(np.ascontiguousarray(split.images).data)
-            hashed.update(np.ascontiguousarray(split.labels).data)
-        return hashed.hexdigest()
+            sha256.update(repr(split.images.shape).encode())
+            sha256.update(np.ascontiguousarray(split.images).data)
+            sha256.update(np.ascontiguousarray(split.labels).data)
+        return sha256.hexdigest()

@@ -1,4 +1,4 @@
-"""Splits in which every class has its share, the same on every machine and with every version of NumPy."""
+"""Stratified random splits, the same on every machine and with every version of NumPy."""
 
 import numpy as np
 
@@ -6,51 +6,51 @@ from trialmaker.errors import UserError
 
 
 def split(labels: np.ndarray, *, fraction: float, seed: int, stream: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Takes a share of every class, at random: a pure function of its arguments.
+    """Split a share of every class off, at random: a pure function of its arguments.
 
-    The whole take is ``fraction`` of all examples, rounded, dealt out to the classes by largest remainder. Every class
-    gives at least one example and keeps at least one, so the take may be off where classes are tiny. With the same
-    seed, a larger fraction takes the same examples and some more, but for those that rounding moves between classes.
+    ``fraction`` of all examples, rounded, is apportioned to the classes by the largest-remainder method. Every class
+    gives at least one example and keeps at least one, so the total may differ where classes are tiny. With the same
+    seed, a larger fraction selects the same examples and more, except for those that rounding moves between classes.
 
     Args:
-        labels: integers [N], any values from 0 on.
-        fraction: how much to take, 0 <= fraction < 1; 0 takes nothing.
-        seed: from 0 on.
-        stream: from 0 on; sets apart two splits that share a seed.
+        labels: integers [N], each at least 0.
+        fraction: share to split off, 0 <= fraction < 1; 0 selects nothing.
+        seed: at least 0.
+        stream: at least 0; splits with the same seed and different streams are independent.
 
     Returns:
-        Indices into ``labels`` (int64): those kept, those taken; both ascending.
+        Indices into ``labels`` (int64, ascending): of the rest, and of the examples split off.
 
     Raises:
-        UserError: fraction or seed out of range; a class with one example, where anything is to be taken.
+        UserError: fraction or seed out of range; a class with one example, where fraction is not 0.
     """
     if not 0 <= fraction < 1:
         raise UserError(f"0 <= fraction < 1 must hold for a share of the examples, but got {fraction}")
     if seed < 0:
         raise UserError(f"split_seed >= 0 must hold, but got {seed}")
-    taken = np.zeros(len(labels), dtype=bool)
+    selection = np.zeros(len(labels), dtype=bool)
     if fraction > 0:
         classes, counts = np.unique(labels, return_counts=True)
         for label, quota in zip(classes, _quotas(classes, counts, fraction), strict=True):
             members = np.flatnonzero(labels == label)
-            taken[members[random_order(len(members), [seed, stream, int(label)])[:quota]]] = True
-    return np.flatnonzero(~taken), np.flatnonzero(taken)
+            selection[members[random_order(len(members), [seed, stream, int(label)])[:quota]]] = True
+    return np.flatnonzero(~selection), np.flatnonzero(selection)
 
 
 def split_three_ways(
     labels: np.ndarray, *, validation_fraction: float, test_fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Splits validation and test off; both fractions are shares of all N examples.
+    """Split into train, validation and test; both fractions are shares of all N examples.
 
     Args:
-        labels: integers [N].
-        validation_fraction: from 0 on; 0 leaves validation empty.
-        test_fraction: from 0 on; 0 leaves test empty. The same seed and test_fraction give the same test examples,
+        labels: integers [N], each at least 0.
+        validation_fraction: at least 0; 0 leaves validation empty.
+        test_fraction: at least 0; 0 leaves test empty. The same seed and test_fraction give the same test examples,
             whatever the validation fraction is.
-        seed: from 0 on.
+        seed: at least 0.
 
     Returns:
-        Indices (int64, ascending) of train, validation, test: disjoint, and together all of them.
+        Indices (int64, ascending) of train, validation and test, which partition 0..N-1.
 
     Raises:
         UserError: as `split`; or the two fractions leave nothing to train on.
@@ -67,18 +67,22 @@ def split_three_ways(
 
 
 def random_order(count: int, entropy: list[int]) -> np.ndarray:
-    """The numbers 0..count-1 (int64) in a random order that the entropy alone decides.
+    """Return a random permutation of 0..count-1 (int64) that depends on the entropy alone.
 
-    NumPy promises that random bits stay the same in all versions, but not that a permutation does: so bits are sorted.
+    NumPy promises that a bit generator's raw output stays the same in all versions, but not that `permutation` does:
+    so the permutation is the order of ``count`` raw values of PCG64.
     """
     return np.argsort(np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(count), kind="stable")
 
 
 def _quotas(classes: np.ndarray, counts: np.ndarray, fraction: float) -> np.ndarray:
-    """How many to take of each class: its share rounded down, and the remainders to those that lost most by it."""
+    """Apportion the examples to split off to the classes: int64 [K] in 1..counts-1.
+
+    Each class gets its share rounded down; the remainder goes to the classes with the largest fractional parts.
+    """
     if (counts < 2).any():
-        lonely = classes[counts < 2][0]
-        raise UserError(f"class {lonely} has 1 example, expected at least 2: one to keep and one to split off")
+        single = classes[counts < 2][0]
+        raise UserError(f"class {single} has 1 example, expected at least 2: one to keep and one to split off")
     total = np.clip(round(fraction * counts.sum()), len(counts), counts.sum() - len(counts))
     shares = fraction * counts
     quotas = np.clip(np.floor(shares).astype(np.int64), 1, counts - 1)

@@ -1,1 +1,1 @@
-"""Architectures: one module each, with ``build(*, input_shape, num_classes, **fields) -> keras.Model``."""
+"""Architectures: one module each, with a function ``build`` that returns a ``keras.Model``; `registry` names them."""

@@ -1,4 +1,4 @@
-"""A convolutional network: blocks of convolutions and a pooling, then dense layers."""
+"""A convolutional network: blocks of convolutions and pooling, then dense layers."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from keras import layers
 from trialmaker.errors import UserError
 from trialmaker.models.dropout import Dropout
 
-XLA_IS_FASTER_ON_CPU = False  # its CPU convolutions are several times slower than oneDNN's
+XLA_IS_FASTER_ON_CPU = False  # measured: its CPU convolutions are several times slower than oneDNN's
 
 NORM_MOMENTUM = 0.9  # Keras' 0.99 needs thousands of steps before validation means anything
 
@@ -28,13 +28,28 @@ def build(
     dropout_rate: float,
     batch_norm: bool,
 ) -> keras.Model:
-    """One block for each entry of ``filters``.
+    """Build a block for each entry of ``filters``, then a dense layer for each entry of ``dense_units``.
+
+    Args:
+        input_shape: (H, W, C) of one image.
+        num_classes: number of classes.
+        filters: filters of the convolutions of each block.
+        convolutions: convolutions in each block, before its pooling.
+        kernel_size: side of the square kernels, pixels.
+        padding: ``same`` or ``valid``.
+        pooling: ``max`` or ``average``.
+        pool_size: side and stride of the pooling window, pixels; 1 for no pooling.
+        dense_units: units of each dense layer before the logits; may be empty.
+        activation: Keras' name of the activation of every layer but the last.
+        dropout_rate: share of activations dropped in training before each dense layer, in [0, 1); 0 adds no dropout
+            layers.
+        batch_norm: whether to normalize over the batch before each activation.
 
     Returns:
-        a model from ``images``, float32 [N, H, W, C] in [0, 1], to ``logits``, float32 [N, num_classes].
+        A model from ``images``, float32 [N, H, W, C] in [0, 1], to ``logits``, float32 [N, num_classes].
 
     Raises:
-        UserError: a block would be left with less than one pixel.
+        UserError: the image is too small for so many blocks: one would have less than one pixel.
     """
     _check_size(input_shape, len(filters), convolutions, kernel_size if padding == "valid" else 1, pool_size)
     pool = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[pooling]
@@ -44,7 +59,7 @@ def build(
             name = f"{block}_{number}"
             x = layers.Conv2D(channels, kernel_size, padding=padding, use_bias=not batch_norm, name=f"conv_{name}")(x)
             if number == convolutions and pool_size > 1:
-                x = pool(pool_size)(x)  # before norm and activation, which then have a fraction of the work
+                x = pool(pool_size)(x)  # before norm and activation, which then cost a fraction
             x = _activate(x, activation, batch_norm, name)
     x = layers.Flatten()(x)
     for number, units in enumerate(dense_units, start=1):

@@ -1,28 +1,33 @@
-"""Dropout whose rate may change after compilation."""
+"""A dropout layer whose rate may change after compilation."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-LEVELS = 1 << 16  # of which a rate is one: two values are drawn with the 32 bits that one would take
+RATE_LEVELS = 1 << 16  # a rate is rounded down to one of them: 16 random bits a value, so that 32 serve two
 
 
 @keras.saving.register_keras_serializable("trialmaker")
 class Dropout(keras.layers.Dropout):
-    """Keras' dropout, but that ``rate`` may be a ``tf.Variable``: one compiled step serves all rates.
+    """A Keras dropout whose ``rate`` may be replaced by a ``tf.Variable``, so that one compiled step serves all rates.
 
-    Philox (Salmon and others, "Parallel random numbers: as easy as 1, 2, 3", 2011) is named, since XLA's own choice
-    takes several times as long on CPUs.
+    It depends on how keras 3.15 implements its layer: Keras' own `call` takes the rate for a Python number (it
+    branches on ``rate > 0``), hence this `call`; ``self.seed_generator`` is undocumented, and exists only where the
+    layer was made with a rate above 0.
+
+    The generator is Philox (Salmon and others, "Parallel random numbers: as easy as 1, 2, 3", 2011), chosen by name
+    since XLA's default takes several times as long on CPUs.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
+        """Drop a share ``rate`` of the inputs, and scale the others by 1 / (1 - rate); only in training."""
         if not training:
             return inputs
         size = tf.size(inputs)
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         bits = tf.random.stateless_uniform([(size + 1) // 2], seed, None, None, tf.uint32, alg="philox")
-        halves = tf.concat([tf.bitwise.bitwise_and(bits, LEVELS - 1), tf.bitwise.right_shift(bits, 16)], axis=0)[:size]
-        dropped = tf.cast(self.rate * LEVELS, tf.int32)
-        kept = tf.reshape(tf.cast(halves, tf.int32) >= dropped, tf.shape(inputs))
-        return tf.where(kept, inputs / (1.0 - self.rate), 0.0)
+        halves = tf.concat([tf.bitwise.bitwise_and(bits, RATE_LEVELS - 1), tf.bitwise.right_shift(bits, 16)], axis=0)
+        threshold = tf.cast(self.rate * RATE_LEVELS, tf.int32)
+        mask = tf.reshape(tf.cast(halves[:size], tf.int32) >= threshold, tf.shape(inputs))
+        return tf.where(mask, inputs / (1.0 - self.rate), 0.0)

@@ -1,4 +1,14 @@
-"""The architectures by name."""
+"""The registry of architectures.
+
+To add a model, touch three places:
+
+1. ``models/<name>.py``: a function ``build(*, input_shape, num_classes, **fields) -> keras.Model``, from ``images`` in
+   [0, 1] to ``logits``, and the constant ``XLA_IS_FASTER_ON_CPU``. A ``dropout_rate`` must be among the fields (the
+   compiled program changes it between runs); for dropout layers use `trialmaker.models.dropout.Dropout`.
+2. `MODULES`: its name and that module.
+3. The config: a dataclass of its fields in ``config/schema.py``, listed in the type of ``Config.model``, and the values
+   in ``conf/model/<name>.yaml``.
+"""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -12,11 +22,11 @@ MODULES: dict[str, ModuleType] = {"mlp": mlp, "cnn": cnn}
 
 
 def builder(name: str) -> Callable[..., keras.Model]:
-    """The ``build`` of a model named in ``conf/model``."""
+    """Return the ``build`` function of a model, by its name in ``conf/model``."""
     build: Callable[..., Any] = MODULES[name].build
     return build
 
 
 def compiles_faster(name: str) -> bool:
-    """Whether XLA makes the model's training step faster on a CPU, by measurement."""
+    """Return whether XLA makes the model's training step faster on a CPU, by measurement."""
     return bool(MODULES[name].XLA_IS_FASTER_ON_CPU)
