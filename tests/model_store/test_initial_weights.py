@@ -1,4 +1,4 @@
-"""Which files training can start from."""
+"""The files that training can start from."""
 
 from pathlib import Path
 
@@ -42,29 +42,29 @@ def as_h5(source: keras.Model, folder: Path) -> Path:
 
 @pytest.mark.parametrize("save", [as_version, as_versions, as_keras, as_h5])
 def test_weights_come_back_from_each_form(tmp_path: Path, save) -> None:
-    theirs, ours = model(6, 4), model(6, 4, seed=1)
-    theirs.set_weights([weight + 0.5 for weight in theirs.get_weights()])
-    initial_weights.load(ours, save(theirs, tmp_path))
-    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+    source, target = model(6, 4), model(6, 4, seed=1)
+    source.set_weights([weight + 0.5 for weight in source.get_weights()])
+    initial_weights.load(target, save(source, tmp_path))
+    for one, other in zip(target.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("save", [as_version, as_keras, as_h5])
 @pytest.mark.parametrize(("units", "layer"), [((6, 5), "hidden_2"), ((6,), "hidden_2")])
 def test_shapes_that_do_not_fit_are_an_error_that_names_the_layer(tmp_path: Path, save, units, layer) -> None:
-    place = save(model(*units), tmp_path)
-    with pytest.raises(UserError, match=f"init_model={place}.*{layer}"):
-        initial_weights.load(model(6, 4), place)
+    path = save(model(*units), tmp_path)
+    with pytest.raises(UserError, match=f"init_model={path}.*{layer}"):
+        initial_weights.load(model(6, 4), path)
 
 
 def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
-    ours = model(6, 4)
+    target = model(6, 4)
     (tmp_path / "bad.keras").write_bytes(b"no zip")
     (tmp_path / "bad.weights.h5").write_bytes(b"no hdf5")
     (tmp_path / "text.txt").write_text("no weights")
     empty = tmp_path / "empty"
     empty.mkdir()
-    for place, law in (
+    for path, law in (
         (tmp_path / "nowhere", "there is no such file or folder"),
         (tmp_path / "bad.keras", "cannot be read as a Keras model"),
         (tmp_path / "bad.weights.h5", "its weights do not fit"),
@@ -73,12 +73,12 @@ def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
         (tmp_path, "found several: bad.keras, bad.weights.h5"),
     ):
         with pytest.raises(UserError, match=law) as caught:
-            initial_weights.load(ours, place)
+            initial_weights.load(target, path)
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("save", [as_version, as_keras, as_h5])
 def test_a_model_with_more_layers_is_refused(tmp_path: Path, save) -> None:
-    place = save(model(6, 6, 6), tmp_path)
+    path = save(model(6, 6, 6), tmp_path)
     with pytest.raises(UserError, match=r"there, .* in this config"):
-        initial_weights.load(model(6, 6), place)
+        initial_weights.load(model(6, 6), path)

@@ -1,4 +1,4 @@
-"""What is deployed: its form, when it is published, and that a number never names half a model."""
+"""The form of a deployed model, when it is published, and that a number never names half a model."""
 
 import json
 import multiprocessing
@@ -56,9 +56,9 @@ def test_a_version_answers_as_the_contract_says(tmp_path: Path):
     expected = tf.nn.softmax(source(pictures, training=False))
     np.testing.assert_allclose(answer["probabilities"], expected, rtol=1e-5)
     np.testing.assert_array_equal(answer["classes"], np.argmax(expected, axis=1))
-    ours = saved_model.load(tmp_path / "1")
-    assert ours.class_names == NAMES
-    np.testing.assert_allclose(ours.probabilities(pictures), expected, rtol=1e-5)
+    published = saved_model.load(tmp_path / "1")
+    assert published.class_names == NAMES
+    np.testing.assert_allclose(published.probabilities(pictures), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_the_publisher_leaves_the_best_epochs_weights(tmp_path: Path):
     assert listener.version_directory
     zeros = np.zeros((1, 5, 6, 1), np.float32)
     assert saved_model.load(listener.version_directory).probabilities(zeros)[0, 0] < 0.01
-    listener.tested({"test_accuracy": 0.9})
+    listener.record_test_metrics({"test_accuracy": 0.9})
     assert read_best(tmp_path).metrics == {"val_accuracy": 0.2, "val_loss": 1.0, "test_accuracy": 0.9}
     assert len(version_numbers(tmp_path)) == 1
 
@@ -191,25 +191,25 @@ def test_a_failure_of_publishing_is_raised_by_the_next_call(tmp_path: Path):
         listener(epoch(2, 0.2, 0.0))
 
 
-def test_a_better_model_of_another_run_in_between_is_not_taken_for_ours(tmp_path: Path):
-    with publisher(tmp_path, run_id="a") as ours:
-        ours(epoch(1, 0.5, 0.0))
-        while not ours.mine:
+def test_a_better_model_of_another_run_in_between_is_not_taken_for_this_runs(tmp_path: Path):
+    with publisher(tmp_path, run_id="a") as listener:
+        listener(epoch(1, 0.5, 0.0))
+        while not listener.own_best:
             time.sleep(0.01)
-        theirs = publishing.publish(Exportable(model(), NAMES), accuracy(0.9, run_id="b"), tmp_path)
-        ours(epoch(2, 0.7, 5.0))
-    assert (ours.version_directory, ours.best) == (None, theirs)
-    ours.tested({"test_accuracy": 0.7})
-    assert read_best(tmp_path) == theirs
+        other_best = publishing.publish(Exportable(model(), NAMES), accuracy(0.9, run_id="b"), tmp_path)
+        listener(epoch(2, 0.7, 5.0))
+    assert (listener.version_directory, listener.best) == (None, other_best)
+    listener.record_test_metrics({"test_accuracy": 0.7})
+    assert read_best(tmp_path) == other_best
     zeros = np.zeros((1, 5, 6, 1), np.float32)
-    assert saved_model.load(ours.export(tmp_path / "elsewhere")).probabilities(zeros)[0, 0] > 0.9
+    assert saved_model.load(listener.export(tmp_path / "elsewhere")).probabilities(zeros)[0, 0] > 0.9
 
 
 def test_the_publisher_yields_to_a_better_model_of_an_earlier_run(tmp_path: Path):
     earlier = publishing.publish(Exportable(model(), NAMES), accuracy(0.9), tmp_path)
     with publisher(tmp_path) as listener:
         listener(epoch(1, 0.5, 5.0))
-    listener.tested({"test_accuracy": 0.9})
+    listener.record_test_metrics({"test_accuracy": 0.9})
     assert (listener.version_directory, listener.best) == (None, earlier)
     assert read_best(tmp_path) == earlier
     exported = saved_model.load(listener.export(tmp_path / "elsewhere"))

@@ -1,4 +1,4 @@
-"""``best.json``: which version of a model folder is best, and what is known of it."""
+"""The record ``best.json``: which version in a folder is the best one, and where it comes from."""
 
 import json
 from collections.abc import Mapping
@@ -10,18 +10,23 @@ from trialmaker.model_store.versions import BEST_FILE
 from trialmaker.platform.atomic_files import locked, write_text
 from trialmaker.training.objective import Objective
 
-LOCK = ".lock"  # held while a version or its record is written
+LOCK_FILE = ".lock"  # locked while a version or the record is written
 
 
 @dataclass(frozen=True)
 class Card:
-    """What ``best.json`` says of a version.
+    """The record of a version, as ``best.json`` holds it.
 
     Args:
-        run_id: MLflow's id of the run that trained it.
-        model: the architecture's name; data: the data set's name; data_digest: of its examples.
-        metrics: those of its epoch; the test metrics join them when the run ends.
-        version: its folder's number; 0 before it is published.
+        run_id: MLflow's id of the run that trained the version.
+        model: the architecture's name.
+        data: the data set's name.
+        data_digest: the digest of the data set's examples.
+        objective: the metric that decides which version is better.
+        direction: ``maximize`` or ``minimize``.
+        epoch: the epoch that the weights are from, counted from 1.
+        metrics: those of that epoch; the test metrics are added when the run ends.
+        version: the folder's number; 0 before the version is published.
     """
 
     run_id: str
@@ -35,14 +40,18 @@ class Card:
     version: int = 0
 
     def beats(self, other: "Card | None") -> bool:
-        """Whether it takes the other's place: better by the objective, or not comparable and newer."""
+        """Return whether this version takes the other's place: it is better by the objective, or not comparable."""
         if other is None or (self.data_digest, self.objective) != (other.data_digest, other.objective):
             return True
         return Objective(self.objective, self.direction).is_better(self.metrics, other.metrics)
 
 
 def read_best(directory: Path) -> Card | None:
-    """The card of the best version; None where there is none, or its folder is gone."""
+    """Return the card of the best version; None where there is none, or its folder is gone.
+
+    Raises:
+        UserError: ``best.json`` cannot be read as a card.
+    """
     path = directory / BEST_FILE
     try:
         card = Card(**json.loads(path.read_text(encoding="utf-8")))
@@ -56,11 +65,11 @@ def read_best(directory: Path) -> Card | None:
 
 def add_metrics(card: Card, metrics: Mapping[str, float], directory: Path) -> None:
     """Add metrics to the record of the best version, if that is still ``card``."""
-    with locked(directory / LOCK):
+    with locked(directory / LOCK_FILE):
         if card == read_best(directory):
             write_best(replace(card, metrics={**card.metrics, **metrics}), directory)
 
 
 def write_best(card: Card, directory: Path) -> None:
-    """Write ``best.json`` at once and whole."""
+    """Replace ``best.json``, at once and whole."""
     write_text(directory / BEST_FILE, json.dumps(asdict(card), indent=2) + "\n")

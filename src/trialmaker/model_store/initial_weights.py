@@ -1,4 +1,4 @@
-"""Weights to start a training from: of a model that this project published, or of Keras."""
+"""Weights to start a training from: those of a model that this project published, or of a Keras file."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,16 +9,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 from trialmaker.model_store.versions import choose_version
 
+REASON_CHARACTERS = 300  # of an error of TensorFlow's or Keras'
 
-def load(model: keras.Model, place: Path) -> Path:
-    """Set the model's weights to those at ``place``.
+
+def load(model: keras.Model, path: Path) -> Path:
+    """Set the model's weights to those at a path.
 
     Args:
-        place: a version's folder, a folder of versions, an output with one in ``model/``, a ``.keras`` or ``.h5``
-            file, or a folder that holds just one such.
+        model: the model that is trained.
+        path: a version's folder, a folder of versions, an output with one in ``model/``, a ``.keras`` or ``.h5`` file,
+            or a folder that holds just one such file.
 
     Returns:
         the folder or file that the weights were read from.
@@ -26,76 +29,84 @@ def load(model: keras.Model, place: Path) -> Path:
     Raises:
         UserError: there are no weights, or they do not fit; then the first layer that differs is named.
     """
-    found = find(place)
-    if found.is_dir():
-        _set(model, _of_saved_model(found), found)
-    elif found.suffix == ".keras":
-        _set(model, _of_keras(found), found)
+    source = find_weights(path)
+    if source.is_dir():
+        _set_weights(model, _saved_model_weights(source), source)
+    elif source.suffix == ".keras":
+        _set_weights(model, _keras_weights(source), source)
     else:
-        _load_h5(model, found)
-    return found
+        _load_h5(model, source)
+    return source
 
 
-def find(place: Path) -> Path:
-    """The version's folder or the Keras file that ``place`` means."""
-    if place.is_file():
-        if place.suffix in (".keras", ".h5"):
-            return place
-        raise UserError(f"init_model={place}: expected a published model, or a .keras or .weights.h5 file")
-    if not place.is_dir():
-        raise UserError(f"init_model={place}: there is no such file or folder")
-    for folder in (place, place / "model", place / "output" / "model"):
+def find_weights(path: Path) -> Path:
+    """Return the version's folder or the Keras file that a path means; see ``load``.
+
+    Raises:
+        UserError: it means none, or several.
+    """
+    if path.is_file():
+        if path.suffix in (".keras", ".h5"):
+            return path
+        raise UserError(f"init_model={path}: expected a published model, or a .keras or .weights.h5 file")
+    if not path.is_dir():
+        raise UserError(f"init_model={path}: there is no such file or folder")
+    for folder in (path, path / "model", path / "output" / "model"):
         if (folder / "saved_model.pb").is_file():
             return folder
         if version := choose_version(folder):
             return version
-    files = sorted([*place.glob("*.keras"), *place.glob("*.h5")])
+    files = sorted([*path.glob("*.keras"), *path.glob("*.h5")])
     if len(files) == 1:
         return files[0]
-    found = "several: " + ", ".join(path.name for path in files) if files else "none"
-    raise UserError(f"init_model={place}: expected a published model, or one .keras or .weights.h5 file, found {found}")
+    names = "several: " + ", ".join(file.name for file in files) if files else "none"
+    raise UserError(f"init_model={path}: expected a published model, or one .keras or .weights.h5 file, found {names}")
 
 
-def _of_saved_model(folder: Path) -> list[np.ndarray]:
-    """The weights alone, without the graph."""
+def _saved_model_weights(folder: Path) -> list[np.ndarray]:
+    """Return the weights of a version without loading its graph, in the order of ``model.weights``."""
     try:
         checkpoint = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
         count = len(checkpoint.get_variable_to_dtype_map())
-        names = [f"ordered_weights/{at}/.ATTRIBUTES/VARIABLE_VALUE" for at in range(count)]
+        names = [f"ordered_weights/{index}/.ATTRIBUTES/VARIABLE_VALUE" for index in range(count)]
         weights = [checkpoint.get_tensor(name) for name in names if checkpoint.has_tensor(name)]
     except (tf.errors.OpError, RuntimeError, IndexError) as error:
-        raise UserError(f"init_model={folder}: its variables cannot be read: {_one_line(error)}") from error
+        raise UserError(
+            f"init_model={folder}: its variables cannot be read: {one_line(error, REASON_CHARACTERS)}"
+        ) from error
     if not weights:
         raise UserError(f"init_model={folder}: is not a model that this project published")
     return weights
 
 
-def _of_keras(path: Path) -> list[np.ndarray]:
+def _keras_weights(path: Path) -> list[np.ndarray]:
     try:
         return list(keras.models.load_model(path, compile=False).get_weights())
     except Exception as error:  # Keras raises whatever its zip, JSON or HDF5 reader does
-        raise UserError(f"init_model={path}: cannot be read as a Keras model: {_one_line(error)}") from error
+        raise UserError(
+            f"init_model={path}: cannot be read as a Keras model: {one_line(error, REASON_CHARACTERS)}"
+        ) from error
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:
-    count = _count_in_h5(path)
-    if count is not None and count > len(model.weights):  # fewer, Keras tells, with the layer's name
-        raise UserError(f"init_model={path}: {_other_number(model, count)}")
+    count = _h5_weight_count(path)
+    if count is not None and count > len(model.weights):  # fewer are an error of Keras', with the layer's name
+        raise UserError(f"init_model={path}: {_count_mismatch(model, count)}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the same thing as the error
+            warnings.simplefilter("ignore")  # they say the same as the error
             model.load_weights(path)
     except Exception as error:  # as above
-        raise UserError(f"init_model={path}: its weights do not fit: {_one_line(error)}") from error
+        raise UserError(f"init_model={path}: its weights do not fit: {one_line(error, REASON_CHARACTERS)}") from error
 
 
-def _count_in_h5(path: Path) -> int | None:
-    """How many weights a ``.weights.h5`` holds; None of another file. Keras itself ignores those that are too many."""
-    weights: list[str] = []
+def _h5_weight_count(path: Path) -> int | None:
+    """Return the number of weights in a ``.weights.h5`` file, of which Keras ignores surplus ones; None for others."""
+    names: list[str] = []
 
-    def visit(name: str, found: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(found, h5py.Dataset) and "seed_generator" not in name:
-            weights.append(name)
+    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset) and "seed_generator" not in name:
+            names.append(name)
 
     try:
         with h5py.File(path) as file:
@@ -104,25 +115,21 @@ def _count_in_h5(path: Path) -> int | None:
             file["layers"].visititems(visit)
     except OSError:
         return None
-    return len(weights)
+    return len(names)
 
 
-def _set(model: keras.Model, weights: Sequence[np.ndarray], found: Path) -> None:
-    """Set all, or nothing."""
-    for ours, theirs in zip(model.weights, weights, strict=False):
-        if tuple(ours.shape) != theirs.shape:
-            shapes = f"{list(theirs.shape)} there, {list(ours.shape)} in this config"
-            raise UserError(f"init_model={found}: layer {ours.path} has another shape: {shapes}")
+def _set_weights(model: keras.Model, weights: Sequence[np.ndarray], source: Path) -> None:
+    """Set all weights, or none where they do not fit."""
+    for variable, value in zip(model.weights, weights, strict=False):
+        if tuple(variable.shape) != value.shape:
+            shapes = f"{list(value.shape)} there, {list(variable.shape)} in this config"
+            raise UserError(f"init_model={source}: layer {variable.path} has another shape: {shapes}")
     if len(model.weights) != len(weights):
-        raise UserError(f"init_model={found}: {_other_number(model, len(weights))}")
+        raise UserError(f"init_model={source}: {_count_mismatch(model, len(weights))}")
     model.set_weights(list(weights))
 
 
-def _other_number(model: keras.Model, count: int) -> str:
-    ours = model.weights
-    text = f"has another number of layers: {count} weights there, {len(ours)} in this config"
-    return f"{text}; the first without a counterpart is {ours[count].path}" if count < len(ours) else text
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _count_mismatch(model: keras.Model, count: int) -> str:
+    variables = model.weights
+    text = f"has another number of layers: {count} weights there, {len(variables)} in this config"
+    return f"{text}; the first without a counterpart is {variables[count].path}" if count < len(variables) else text

@@ -1,4 +1,4 @@
-"""The same model in LiteRT's form, which is served without TensorFlow."""
+"""Conversion of a published model to LiteRT, which serves it without TensorFlow."""
 
 import logging
 from contextlib import suppress
@@ -13,10 +13,12 @@ log = logging.getLogger(__name__)
 
 
 def compile_for_litert(version: Path) -> None:
-    """Add the same model in LiteRT's form, by which it is served without TensorFlow; half a second.
+    """Add the model in LiteRT's form to a version, and its card where it is the best one; takes half a second.
+
+    A model that LiteRT cannot run is no error: the log says so, and TensorFlow will serve it.
 
     Args:
-        version: a published folder. One that has been taken away meanwhile is no error.
+        version: a version's folder; no error where it has been removed meanwhile.
     """
     if (version / LITERT_FILE).exists():
         return

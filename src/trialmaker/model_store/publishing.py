@@ -1,4 +1,4 @@
-"""Publishing of a model as the best version so far."""
+"""Publishing of a model as the best version in a folder."""
 
 import shutil
 import time
@@ -6,21 +6,31 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from trialmaker.model_store.card import LOCK, Card, read_best, write_best
+from trialmaker.model_store.card import LOCK_FILE, Card, read_best, write_best
 from trialmaker.model_store.saved_model import Exportable
 from trialmaker.model_store.versions import version_numbers
 from trialmaker.platform.atomic_files import locked
 
+ABANDONED_SECONDS = 3600  # the age at which a hidden folder is taken for that of a killed process
+
 
 def publish(exportable: Exportable, card: Card, directory: Path, *, replaces: int = 0) -> Card:
-    """Make the model the best version, if it beats the one that is.
+    """Publish a model as the best version, if it beats the present one.
+
+    The export is written under a hidden name and renamed, so that a number never names half a model. Several processes
+    may publish in the same folder at once.
 
     Args:
-        directory: of the versions; ``prepare`` makes it. Several processes may publish there at once.
-        replaces: a version of the same run that is then removed; 0 for none.
+        exportable: the model.
+        card: its record, with version 0.
+        directory: the folder of versions, which ``prepare`` has made.
+        replaces: an earlier version of the same run, which is removed; 0 for none.
 
     Returns:
-        the card of what is best now: this one with its version, or that of the model it did not beat.
+        the card of the best version: ``card`` with its number, or that of the model it did not beat.
+
+    Raises:
+        UserError: ``best.json`` cannot be read.
     """
     best = read_best(directory)
     if best and not card.beats(best):
@@ -28,7 +38,7 @@ def publish(exportable: Exportable, card: Card, directory: Path, *, replaces: in
     hidden = directory / f".{uuid.uuid4().hex}"
     try:
         exportable.export(hidden)
-        with locked(directory / LOCK):
+        with locked(directory / LOCK_FILE):
             best = read_best(directory)
             if best and not card.beats(best):
                 return best
@@ -43,13 +53,13 @@ def publish(exportable: Exportable, card: Card, directory: Path, *, replaces: in
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory of versions, and clear away what killed processes left half-written there an hour ago.
+    """Make the folder of versions, and remove what killed processes left half-written there an hour ago.
 
     Raises:
-        UserError: its record of the best cannot be read.
+        UserError: its ``best.json`` cannot be read.
     """
     directory.mkdir(parents=True, exist_ok=True)
     read_best(directory)
     for hidden in directory.glob(".*/"):
-        if time.time() - hidden.stat().st_mtime > 3600:
+        if time.time() - hidden.stat().st_mtime > ABANDONED_SECONDS:
             shutil.rmtree(hidden, ignore_errors=True)

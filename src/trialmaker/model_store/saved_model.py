@@ -1,4 +1,4 @@
-"""The deployable SavedModel, both ends of its format: export and load."""
+"""Export and loading of the deployable SavedModel."""
 
 import json
 import tempfile
@@ -15,11 +15,13 @@ from trialmaker.model_store.versions import CLASS_NAMES_FILE
 
 
 class Exportable(tf.Module):
-    """A model as it is deployed: from images to probabilities, with its class names.
+    """A model as it is deployed: from images to probabilities and classes, with its class names.
+
+    The names of the attributes are part of the format: ``initial_weights`` finds ``ordered_weights`` by its name.
 
     Args:
-        model: from images to logits. Its weights may change between exports.
-        class_names: by label.
+        model: from images, float32 [N, H, W, C], to logits, float32 [N, K]; its weights may change between exports.
+        class_names: the class names, by label.
     """
 
     def __init__(self, model: keras.Model, class_names: Sequence[str]) -> None:
@@ -29,7 +31,7 @@ class Exportable(tf.Module):
         self.probabilities = tf.function(
             lambda images: tf.nn.softmax(model(images, training=False)), input_signature=[spec]
         )
-        self.__call__ = self.probabilities  # what makes the loaded object callable, as MLflow expects
+        self.__call__ = self.probabilities  # makes the loaded object callable, as MLflow expects
         self.answer = tf.function(self._answer, input_signature=[spec])
         self.class_names_text = json.dumps(list(class_names), ensure_ascii=False)
 
@@ -38,7 +40,7 @@ class Exportable(tf.Module):
         return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
 
     def export(self, directory: Path) -> None:
-        """Write a SavedModel."""
+        """Write the SavedModel."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, Path(CLASS_NAMES_FILE).name)
             path.write_text(self.class_names_text, encoding="utf-8")
@@ -48,13 +50,18 @@ class Exportable(tf.Module):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version, ready to answer."""
+    """A version that is ready to answer.
+
+    Args:
+        class_names: by label.
+        module: what TensorFlow loaded.
+    """
 
     class_names: tuple[str, ...]
     module: tf.Module
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """From images, float32 [N, H, W, C] in [0, 1], to float32 [N, K]."""
+        """Return the probabilities, float32 [N, K], for images, float32 [N, H, W, C] in [0, 1]."""
         answers = self.module.signatures["serving_default"](images=tf.constant(images, tf.float32))
         return np.asarray(answers["probabilities"])
 
@@ -63,7 +70,7 @@ def load(version: Path) -> LoadedModel:
     """Load a version's folder.
 
     Raises:
-        UserError: it holds no SavedModel of this project's.
+        UserError: it holds no SavedModel that this project published.
     """
     names = version / CLASS_NAMES_FILE
     if not (version / "saved_model.pb").is_file() or not names.is_file():

@@ -1,4 +1,4 @@
-"""The versions in a folder of published models: read by training, by the service, and by ``prune``.
+"""The versions in a folder of published models, as training, the service and ``prune`` read them.
 
 A version is a folder ``<N>/``: a SavedModel whose signature takes ``images`` (float32 [N, H, W, C], 0 to 1) to
 ``probabilities`` (float32 [N, K]) and ``classes`` (int64 [N]), with its class names. It is written under a hidden name
@@ -31,8 +31,10 @@ class Version:
     """A complete version.
 
     Args:
-        number: its folder's name; 1 for a folder that is not named by a number.
-        card: what ``best.json`` says of it, or else what lies in its folder; empty where both are missing.
+        directory: its folder.
+        number: the folder's name; for another name the card's version, else 1.
+        class_names: by label.
+        card: its record in ``best.json``, else the one in its folder; empty where both are missing.
     """
 
     directory: Path
@@ -42,7 +44,7 @@ class Version:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The metrics of its card; empty where it has none."""
+        """Return the metrics of the card; none where it has none."""
         metrics = self.card.get("metrics")
         return metrics if isinstance(metrics, dict) else {}
 
@@ -53,7 +55,10 @@ class Version:
 
 
 def version_numbers(folder: Path) -> list[int]:
-    """Return the numbers of the versions in a folder, ascending; none where the folder cannot be read."""
+    """Return the numbers of the versions in a folder, ascending; none where the folder cannot be read.
+
+    A folder such as ``007`` counts as 7, so that the next version's number is higher; it is never chosen.
+    """
     try:
         return sorted(int(path.name) for path in folder.iterdir() if _is_number(path.name) and path.is_dir())
     except OSError:
@@ -86,14 +91,17 @@ def find_version(path: Path) -> Version:
     for folder in (path, path / "model"):
         if version := choose_version(folder):
             return _read_version(version)
-    wanted = "a published version (with saved_model.pb in it), a folder of such versions (1/, 2/, …), or a job's output"
+    forms = "a published version (with saved_model.pb in it), a folder of such versions (1/, 2/, …), or a job's output"
     raise UserError(
-        f"{path}: holds no complete model; expected {wanted}; python train.py makes one, --model-dir names it"
+        f"{path}: holds no complete model; expected {forms}; python train.py makes one, --model-dir names it"
     )
 
 
 def superseded_versions(folder: Path, run_id: str) -> Iterator[Path]:
-    """Yield the versions that a run published, except the best one; none where ``best.json`` does not name the best."""
+    """Yield the folders of the versions that a run published, but for the best one.
+
+    Without a ``best.json`` that names the best version there are none.
+    """
     best = read_record(folder / BEST_FILE).get("version")
     for number in version_numbers(folder) if best else ():
         if number != best and read_record(folder / str(number) / CARD_FILE).get("run_id") == run_id:
@@ -101,7 +109,7 @@ def superseded_versions(folder: Path, run_id: str) -> Iterator[Path]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Return a file's JSON object; an empty one where there is none."""
+    """Return the JSON object in a file; an empty one where there is none."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -133,11 +141,11 @@ def _read_version(directory: Path) -> Version:
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
-    refusal = f"{path}: is not the list of class names that training writes"
+    mistake = f"{path}: is not the list of class names that training writes"
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{refusal} ({error})") from None
+        raise UserError(f"{mistake} ({error})") from None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise UserError(refusal)
+        raise UserError(mistake)
     return tuple(names)
