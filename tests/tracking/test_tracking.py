@@ -1,6 +1,5 @@
 """MLflow after a run: what it holds, and that its status is right however the run ended."""
 
-import io
 import json
 import os
 import signal
@@ -16,8 +15,6 @@ import pytest
 from PIL import Image
 
 from support.entry import PROJECT, SMALL, Result, Train
-from trialmaker.tracking import client as tracking_client
-from trialmaker.tracking import figures, messages
 
 KERAS_NAMES = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
@@ -44,7 +41,7 @@ def client(result: Result) -> mlflow.MlflowClient:
 
 def artifacts(result: Result, folder: str = "") -> set[str]:
     (run,) = result.runs()
-    return {found.path for found in client(result).list_artifacts(run.info.run_id, folder)}
+    return {file.path for file in client(result).list_artifacts(run.info.run_id, folder)}
 
 
 def test_a_run_has_all_config_values_as_flat_params(finished: Result) -> None:
@@ -192,43 +189,6 @@ def test_modules_in_the_current_directory_are_not_taken_for_pythons_own(
     assert result.code == 0, result.err
 
 
-@pytest.mark.parametrize("name", ["/tmp/elsewhere", "../..", "Größe 二", "a%b?c"])
-def test_artifacts_of_any_experiment_lie_in_the_output(train: Train, name: str) -> None:
-    result = train(*SMALL, f"tracking.experiment='{name}'")
-    assert result.code == 0, result.err
-    (run,) = result.runs()
-    assert client(result).get_experiment(run.info.experiment_id).name == name
-    (folder,) = (result.output / "mlartifacts").iterdir()
-    assert run.info.artifact_uri.startswith(folder.as_uri())
-
-
-def test_class_names_are_no_formulas() -> None:
-    names = ("$^$", r"$\frac$")
-    tested = messages.Tested(
-        np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), np.eye(2, dtype=np.float32)[::-1], names
-    )
-    for figure in (figures.confusion_matrix(tested), figures.confident_errors(tested)):
-        figure.savefig(io.BytesIO())
-
-
-def test_any_tracking_uri_by_one_override(train: Train, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "team.db"
-    result = train(*SMALL, f"tracking.uri=sqlite:///{elsewhere}", "tracking.experiment=ours")
-    assert result.code == 0, result.err
-    assert not (result.output / "mlflow.db").exists()
-    found = mlflow.MlflowClient(f"sqlite:///{elsewhere}").search_runs(["1"])
-    assert [run.info.status for run in found] == ["FINISHED"]
-    assert found[0].info.artifact_uri.startswith((result.output / "mlartifacts" / "ours").as_uri())
-
-
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "nonsense://x", "sqlite:////proc/nowhere.db"])
-def test_a_store_that_cannot_be_used_is_one_line(train: Train, uri: str) -> None:
-    result = train(*SMALL, f"tracking.uri={uri}")
-    assert result.code == 2
-    assert result.err.startswith(f"train.py: error: MLflow tracking at {uri} failed: ")
-    assert len(result.err.splitlines()) == 1
-
-
 def test_mlflow_serves_the_model(finished: Result) -> None:
     """``mlflow models serve``, and a request in its own form."""
     (run,) = finished.runs()
@@ -266,72 +226,3 @@ def wait_for_answer(address: str) -> dict:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
-
-
-def test_trials_that_end_faster_than_mlflow_writes_are_all_there(tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    output.mkdir()
-    for number in range(12):
-        start = messages.Start(None, output, "e", f"trial {number}", output, PROJECT, {}, "", 2.0, "study", number)
-        with tracking_client.Tracker(start) as tracker:
-            tracker.send(messages.Metrics(1, {"val_accuracy": number / 10}))
-    tracking_client._workers.pop().close()
-    found = [run for run in Result(0, "", "", output).runs() if "trialmaker.trial" in run.data.tags]
-    assert [run.data.metrics["val_accuracy"] for run in found] == [number / 10 for number in range(12)]
-    assert {run.info.status for run in found} == {"FINISHED"}
-
-
-def test_a_store_that_was_half_made_when_its_process_was_killed_is_made_anew(tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    output.mkdir()
-    start = messages.Start(None, output, "e", "run", output, PROJECT, {}, "", 2.0)
-    for _ in range(2):
-        tracker = tracking_client.Tracker(start)
-        deadline = time.monotonic() + 60
-        while not list(output.glob(".mlflow.db.new")):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(0.2)
-        tracker.worker.process.kill()
-        tracking_client._workers.pop().close()
-        assert not (output / "mlflow.db").exists()
-    with tracking_client.Tracker(start):
-        pass
-    tracking_client._workers.pop().close()
-    (run,) = Result(0, "", "", output).runs()
-    assert run.info.status == "FINISHED"
-
-
-def test_the_tracking_process_ends_with_a_process_that_was_killed(tmp_path: Path) -> None:
-    script = """
-import os, sys
-from pathlib import Path
-from trialmaker.tracking.client import Tracker
-from trialmaker.tracking.messages import Start
-output = Path(sys.argv[1])
-tracker = Tracker(Start(None, output, "e", "run", output, output, {}, "", 2.0))
-tracker.run_id
-print(tracker.worker.process.pid, flush=True)
-os.kill(os.getpid(), 9)
-"""
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
-    pid, deadline = int(done.stdout), time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["KILLED"]
-
-
-def test_processes_that_start_together_share_a_new_store(tmp_path: Path) -> None:
-    script = """
-import sys
-from pathlib import Path
-from trialmaker.tracking.client import Tracker
-from trialmaker.tracking.messages import Start
-output = Path(sys.argv[1])
-with Tracker(Start(None, output, "e", "run", output, output, {}, "", 2.0)):
-    pass
-"""
-    commands = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(3)]
-    assert [command.wait(timeout=120) for command in commands] == [0, 0, 0]
-    assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["FINISHED"] * 3
