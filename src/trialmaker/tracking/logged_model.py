@@ -19,8 +19,9 @@ SAVED_MODEL = "saved_model"
 def log_model(run_id: str, best: BestModel) -> None:
     """Log the model under the run, with signature and input example.
 
-    MLflow's own ``mlflow.tensorflow.save_model`` would load the model, and TensorFlow, to write what is written here:
-    the SavedModel as it is, marked as a TensorFlow 2 module.
+    MLflow's own ``mlflow.tensorflow.save_model`` (3.17) would load the model, and TensorFlow, to write what is written
+    here: the SavedModel as it is, marked as a TensorFlow 2 module. So ``Model.log`` gets a flavor that is no module of
+    MLflow's: of a flavor it uses only the name and ``save_model``.
     """
     Model.log(
         artifact_path=None,

@@ -1,4 +1,4 @@
-"""What the training process tells the tracking process, pickled, one after another."""
+"""The messages from the training process to the tracking process, pickled one after another."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +8,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Start:
-    """Begin a run.
+    """The beginning of a run.
 
     Args:
         uri: MLflow tracking URI, or None for SQLite in ``output``.
         output: the output directory.
-        experiment, run_name: of MLflow.
-        run_directory: Hydra's: holds ``.hydra/`` and ``train.log``.
+        experiment: the MLflow experiment's name.
+        run_name: the MLflow run's name.
+        run_directory: Hydra's run directory, which holds ``.hydra/`` and ``train.log``.
         project: the code's directory, perhaps a git checkout.
         params: flat config values.
         resolved_config: the config as YAML, without interpolations.
-        system_metrics_seconds: sampling interval, seconds.
-        study: of which the run is a trial, or None; then its run is a child of the study's.
-        trial: its number.
+        system_metrics_seconds: sampling interval of the system's metrics, seconds.
+        study: the study that the run is a trial of, whose run is then the parent; or None.
+        trial: the trial's number, or None.
     """
 
     uri: str | None
@@ -37,13 +38,17 @@ class Start:
 
     @property
     def store(self) -> str:
-        """The tracking URI."""
+        """Return the tracking URI."""
         return self.uri or f"sqlite:///{self.output / 'mlflow.db'}"
 
 
 @dataclass(frozen=True)
 class DataUsed:
-    """What the run trains on: see ``data.splits.Dataset``; ``sizes`` by split."""
+    """The dataset that the run trains on: see ``data.splits.Dataset``.
+
+    Args:
+        sizes: number of examples by split, of the whole dataset.
+    """
 
     name: str
     source: str
@@ -54,19 +59,26 @@ class DataUsed:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Metrics of one epoch, or of some steps; ``step`` counts the one or the other. Those of the whole run have the
-    best epoch's."""
+    """Metrics of one epoch or of some steps.
+
+    Args:
+        step: the epoch, or the step, counted from 1; for metrics of the whole run, the best epoch.
+        values: the metrics by name.
+    """
 
     step: int
     values: dict[str, float]
 
 
 @dataclass(frozen=True)
-class Tested:
-    """The best model's answers on the test split, for the pictures.
+class Predictions:
+    """The best model's predictions on the test split, for the figures.
 
     Args:
-        images: uint8 [N, H, W, C]; labels: int32 [N]; probabilities: float32 [N, K].
+        images: uint8 [N, H, W, C].
+        labels: int32 [N].
+        probabilities: float32 [N, K].
+        class_names: K names.
     """
 
     images: np.ndarray
@@ -77,7 +89,14 @@ class Tested:
 
 @dataclass(frozen=True)
 class BestModel:
-    """A published SavedModel to be logged as an MLflow model; ``example``: float32 [1, H, W, C] in [0, 1]."""
+    """A published SavedModel, to be logged as an MLflow model.
+
+    Args:
+        directory: of the SavedModel.
+        epoch: the best epoch.
+        example: float32 [1, H, W, C] in [0, 1].
+        num_classes: K.
+    """
 
     directory: Path
     epoch: int
@@ -87,9 +106,12 @@ class BestModel:
 
 @dataclass(frozen=True)
 class End:
-    """End the run. ``status``: FINISHED, FAILED or KILLED; ``message``: why, if it is not FINISHED.
+    """The end of a run.
 
-    A trial that was pruned is KILLED, and tagged.
+    Args:
+        status: FINISHED, FAILED or KILLED.
+        message: why the run is FAILED or KILLED.
+        is_pruned: whether the run is a trial that was pruned; it is KILLED, and tagged.
     """
 
     status: str
@@ -99,17 +121,19 @@ class End:
 
 @dataclass(frozen=True)
 class StudyDone:
-    """In place of a run: what a study found goes to its own run, the parent of its trials'.
+    """The result of a study, for its own MLflow run, the parent of its trials' runs. Sent in place of ``Start``.
 
     Args:
         start: of the study's run.
-        storage: Optuna's.
-        metrics: of the best model, on the test split.
+        storage: Optuna's storage.
+        metrics: the best model's metrics on the test split.
+        objective: the objective's name, or None for a study of several.
     """
 
     start: Start
     storage: str
     metrics: dict[str, float]
+    objective: str | None
 
 
-Message = Start | DataUsed | Metrics | Tested | BestModel | End | StudyDone
+Message = Start | DataUsed | Metrics | Predictions | BestModel | End | StudyDone

@@ -1,4 +1,4 @@
-"""The tracking process: reads messages from standard input, writes them to MLflow.
+"""The tracking process: reads messages from standard input and writes them to MLflow.
 
 Replies on standard output, a JSON object a line: ``{"run_id": …}`` once the run exists, ``{"done": true}`` once it has
 ended, ``{"error": …}`` when MLflow refuses, ``{"bug": …}``, a traceback, for anything else that fails.
@@ -17,31 +17,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from trialmaker.errors import one_line
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.messages import End, Message, Start, StudyDone
 from trialmaker.tracking.settings import ENVIRONMENT
 
-STORE_PACKAGES = {
-    "mlflow",
-    "sqlalchemy",
-    "sqlite3",
-    "requests",
-    "urllib3",
-}  # whose errors are of the store, not of ours
+Inbox = queue.SimpleQueue[Message | None]  # None: the sender is gone
+Reply = Callable[[dict[str, Any]], None]
+
+STORE_PACKAGES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # their errors are the store's, not bugs
 
 
 def main() -> None:
     """Serve runs, one after another, until the sender is gone."""
-    for ignored in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ignored, signal.SIG_IGN)  # the end of the messages is what ends this process
-    reply = _keep_standard_output()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the end of the messages is what ends this process
+    reply = _take_standard_output()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         _serve(sys.stdin.buffer, reply)
     except Exception as error:
         if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORE_PACKAGES:
-            reply({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"})
+            reply({"error": f"{type(error).__name__}: {one_line(error, 500)}"})
         else:
             reply({"bug": traceback.format_exc()})
         print(without_password(traceback.format_exc()), file=sys.stderr, flush=True)
@@ -50,53 +48,64 @@ def main() -> None:
     os._exit(0)  # all is written; to take down MLflow's modules would take Python more than a second
 
 
-def _serve(stream: BinaryIO, reply: Callable[[dict[str, Any]], None]) -> None:
-    inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-    threading.Thread(target=_read_all, args=(stream, inbox), daemon=True).start()
+def _serve(stream: BinaryIO, reply: Reply) -> None:
+    inbox: Inbox = queue.SimpleQueue()
+    threading.Thread(target=_receive_all, args=(stream, inbox), daemon=True).start()
     while isinstance(first := inbox.get(), Start | StudyDone):
         start = first if isinstance(first, Start) else first.start
-        _errors_to(start.run_directory / "tracking.log")
-        from trialmaker.tracking import study
-        from trialmaker.tracking.run import Run
-
+        _redirect_output(start.run_directory / "tracking.log")
         if isinstance(first, StudyDone):
-            reply({"run_id": study.record(first)})
-            reply({"done": True})
-            continue
-        run = Run(start)
-        reply({"run_id": run.run_id})
-        if start.study:
-            threading.Thread(target=study.prepare_pictures, daemon=True).start()
-        for batch in _batches(inbox):
-            run.record(batch)
+            _record_study(first, reply)
+        else:
+            _record_run(first, inbox, reply)
         reply({"done": True})
 
 
-def _errors_to(path: Path) -> None:
+def _record_study(done: StudyDone, reply: Reply) -> None:
+    from trialmaker.tracking import study  # imports MLflow, whose output belongs in the log
+
+    reply({"run_id": study.record(done)})
+
+
+def _record_run(start: Start, inbox: Inbox, reply: Reply) -> None:
+    from trialmaker.tracking import study
+    from trialmaker.tracking.run import Run
+
+    run = Run(start)
+    reply({"run_id": run.run_id})
+    if start.study:
+        threading.Thread(target=study.import_plotting, daemon=True).start()
+    for batch in _batches(inbox):
+        run.record(batch)
+
+
+def _redirect_output(path: Path) -> None:
+    """Append standard output and standard error to a file."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(file, 2)
     os.dup2(file, 1)
     os.close(file)
 
 
-def _batches(inbox: "queue.SimpleQueue[Message | None]") -> Iterator[list[Message]]:
-    """What has come in since the last batch; ends after an ``End``, which is KILLED when the sender is gone."""
+def _batches(inbox: Inbox) -> Iterator[list[Message]]:
+    """Yield the messages that have come in since the last batch, until an ``End``, which is the last one's last."""
     batch: list[Message] = []
     while not batch or not isinstance(batch[-1], End):
-        batch = [_next(inbox)]
+        batch = [_next_message(inbox)]
         while not isinstance(batch[-1], End) and not inbox.empty():  # what follows an End is of the next run
-            batch.append(_next(inbox))
+            batch.append(_next_message(inbox))
         yield batch
 
 
-def _next(inbox: "queue.SimpleQueue[Message | None]") -> Message:
+def _next_message(inbox: Inbox) -> Message:
+    """Return the next message of a run; ``End`` with KILLED when the sender is gone."""
     message = inbox.get()
     if message is None:
-        inbox.put(None)  # for the one who asks after this run
+        inbox.put(None)  # for _serve, which asks after this run
     return message or End("KILLED", "the process vanished")
 
 
-def _read_all(stream: BinaryIO, inbox: "queue.SimpleQueue[Message | None]") -> None:
+def _receive_all(stream: BinaryIO, inbox: Inbox) -> None:
     try:
         while True:
             inbox.put(pickle.load(stream))
@@ -104,8 +113,12 @@ def _read_all(stream: BinaryIO, inbox: "queue.SimpleQueue[Message | None]") -> N
         inbox.put(None)
 
 
-def _keep_standard_output() -> Callable[[dict[str, Any]], None]:
-    """Keep standard output for replies; what libraries print goes to standard error."""
+def _take_standard_output() -> Reply:
+    """Keep standard output for replies, and let what libraries print go to standard error.
+
+    Returns:
+        A function that writes one reply.
+    """
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
@@ -114,7 +127,7 @@ def _keep_standard_output() -> Callable[[dict[str, Any]], None]:
             replies.write(json.dumps(message) + "\n")
             replies.flush()
         except BrokenPipeError:
-            pass  # nobody is left to be told
+            pass  # nobody reads it any more
 
     return reply
 

@@ -1,6 +1,7 @@
-"""Environment variables for MLflow, set before it is imported, which reads them."""
+"""Environment variables for MLflow."""
 
-# Before MLflow is imported, which reads them. A store that cannot be reached is an error in seconds, not in minutes.
+# To be set before MLflow is imported, which reads them. A store that cannot be reached is then an error in seconds,
+# not in minutes.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

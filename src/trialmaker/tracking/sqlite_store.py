@@ -1,4 +1,8 @@
-"""An MLflow store in SQLite: made, brought up to date, marked."""
+"""MLflow stores in SQLite: make one, bring its schema up to date, mark its runs.
+
+MLflow has no public Python function for the first two; those of ``mlflow.store`` that are used here begin with an
+underscore, and were seen to be needed with MLflow 3.17.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -16,51 +20,66 @@ from sqlalchemy.exc import SQLAlchemyError
 from trialmaker.errors import UserError
 
 PRUNED_TAG = "trialmaker.pruned"
+CONNECTION_ATTEMPTS = 3
 
 
-class DatabaseError(Exception):
-    """A store can't be made or brought up to date; one line."""
+class StoreError(Exception):
+    """A store that can't be made or brought up to date; the message is one line."""
+
+
+def limit_retries() -> None:
+    """Let a database that cannot be reached be an error in seconds.
+
+    MLflow (3.17) tries 10 times with growing pauses, which takes two minutes, and has no setting for it.
+    """
+    mlflow.store.db.utils.MAX_RETRY_COUNT = CONNECTION_ATTEMPTS
 
 
 def create(file: Path) -> None:
-    """Make a store under another name first: MLflow's migrations take seconds, and cannot be gone on with after a kill.
+    """Make a store, first under another name: MLflow's migrations take seconds, and can't be resumed after a kill.
 
     Two processes that make one at once break it too; call it under a lock. Artifacts go beside it.
 
     Raises:
-        DatabaseError: it cannot be written.
+        StoreError: it cannot be written.
     """
-    _be_quiet()
-    for old in file.parent.glob(f".{file.name}.new*"):
-        old.unlink()
+    _silence_migrations()
+    for unfinished in file.parent.glob(f".{file.name}.new*"):
+        unfinished.unlink()
     new = file.with_name(f".{file.name}.new")
+    artifacts = (file.parent / "mlartifacts").absolute().as_uri()
     try:
-        SqlAlchemyStore(f"sqlite:///{new}", (file.parent / "mlartifacts").absolute().as_uri())._dispose_engine()
+        SqlAlchemyStore(f"sqlite:///{new}", artifacts)._dispose_engine()  # closes the file, which is renamed
     except (MlflowException, SQLAlchemyError) as error:
-        raise DatabaseError(_line(error)) from error
+        raise StoreError(_first_line(error)) from error
     new.rename(file)
 
 
 def migrate(file: Path) -> None:
-    """Bring a store's schema to that of this MLflow.
+    """Bring a store's schema to that of the installed MLflow, as the command ``mlflow db upgrade`` does.
 
     Raises:
-        DatabaseError: it is that of a newer one, or is damaged.
+        StoreError: it is that of a newer MLflow, or the file is damaged.
     """
-    _be_quiet()
+    _silence_migrations()
     engine = create_engine(URL.create("sqlite", database=str(file)))
     try:
         mlflow.store.db.utils._upgrade_db(engine)
     except CommandError as error:
-        raise DatabaseError(f"was written by a newer MLflow: {error}; this is MLflow {mlflow.__version__}") from error
+        raise StoreError(f"was written by a newer MLflow: {error}; this is MLflow {mlflow.__version__}") from error
     except (MlflowException, SQLAlchemyError) as error:
-        raise DatabaseError(f"cannot be brought up to date: {_line(error)}") from error
+        raise StoreError(f"cannot be brought up to date: {_first_line(error)}") from error
     finally:
         engine.dispose()
 
 
 def mark_pruned(file: Path, run_id: str, models: Sequence[str]) -> None:
-    """Say in a store that a run's artifacts have been removed.
+    """Record in a store that a run's artifacts have been removed.
+
+    Args:
+        file: the store.
+        run_id: MLflow's id of the run.
+        models: ids of the run's logged models, which are deleted.
 
     Raises:
         UserError: the store can't be written.
@@ -71,14 +90,14 @@ def mark_pruned(file: Path, run_id: str, models: Sequence[str]) -> None:
         for model in models:
             client.delete_logged_model(model)
     except MlflowException as error:
-        raise UserError(f"{file}: cannot be written: {_line(error)}") from error
+        raise UserError(f"{file}: cannot be written: {_first_line(error)}") from error
 
 
-def _be_quiet() -> None:
+def _silence_migrations() -> None:
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _line(error: Exception) -> str:
-    """SQLAlchemy's messages go on for many."""
+def _first_line(error: Exception) -> str:
+    """Return the first line of a message; SQLAlchemy's go on for many."""
     return str(error).strip().splitlines()[0][:200]

@@ -1,4 +1,4 @@
-"""A study's own MLflow run: the parent of its trials' runs, with what it found."""
+"""A study's own MLflow run: the parent of its trials' runs, with the study's result."""
 
 import importlib
 import warnings
@@ -15,43 +15,64 @@ from optuna_sweep.storage import open_storage
 from trialmaker.tracking.messages import Start, StudyDone
 
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "trialmaker.study", "trialmaker.trial", "trialmaker.trial_state"
-COMPLETE = (TrialState.COMPLETE,)
-CROPPED = {"bbox_inches": "tight", "dpi": 100}
-MOST_NAMES = 12  # in a legend
+PNG_OPTIONS = {"bbox_inches": "tight", "dpi": 100}
+MAX_LEGEND_ENTRIES = 12
+PLOTS = ("plot_optimization_history", "plot_parallel_coordinate", "plot_slice", "plot_intermediate_values")
+PLOTS_OF_ONE_OBJECTIVE = (*PLOTS, "plot_param_importances")
+PLOTS_OF_MORE_OBJECTIVES = ("plot_pareto_front",)
 
 
-def parent(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> str:
-    """The id of the study's run, which is made when its first trial begins. Call it under a lock."""
-    wanted = f"tags.`{STUDY_TAG}` = '{start.study}'"
-    found = client.search_runs([experiment_id], wanted, ViewType.ACTIVE_ONLY, max_results=1)
-    if found:
-        return str(found[0].info.run_id)
+def parent_run_id(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> str:
+    """Return the id of the study's run, which is made for its first trial. Call it under a lock."""
+    condition = f"tags.`{STUDY_TAG}` = '{start.study}'"
+    runs = client.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1)
+    if runs:
+        return str(runs[0].info.run_id)
     return str(client.create_run(experiment_id, run_name=start.study, tags={STUDY_TAG: str(start.study)}).info.run_id)
 
 
 def record(done: StudyDone) -> str:
-    """Log the best parameters and the pictures; the id of the study's run."""
+    """Log a study's best parameters, metrics and plots in its run, and end the run.
+
+    Returns:
+        The run's id.
+    """
     start = done.start
     mlflow.set_tracking_uri(start.store)
     client = mlflow.MlflowClient(start.store)
     experiment = client.get_experiment_by_name(start.experiment)
     if experiment is None:
         raise RuntimeError(f"no trial made the experiment {start.experiment}")
-    run_id = parent(client, experiment.experiment_id, start)
+    run_id = parent_run_id(client, experiment.experiment_id, start)
     study = optuna.load_study(study_name=str(start.study), storage=open_storage(done.storage))
-    for name, value in _found(client, experiment.experiment_id, run_id, study).items():
+    for name, value in _result_tags(client, experiment.experiment_id, run_id, study).items():
         client.set_tag(run_id, name, value)
-    objective = start.params["objective"] if start.params["trial_values"] == "None" else ""
-    best = {f"best_{objective}": study.best_value} if objective and study.get_trials(False, COMPLETE) else {}
-    for name, metric in (best | done.metrics).items():
+    for name, metric in (_best_value(study, done.objective) | done.metrics).items():
         client.log_metric(run_id, name, metric)
-    for name, figure in _pictures(study):
-        client.log_figure(run_id, figure, name, save_kwargs=CROPPED if name.endswith(".png") else None)
+    for name, figure in _plots(study):
+        client.log_figure(run_id, figure, name, save_kwargs=PNG_OPTIONS if name.endswith(".png") else None)
     client.set_terminated(run_id, "FINISHED")
     return run_id
 
 
-def _found(client: mlflow.MlflowClient, experiment_id: str, run_id: str, study: optuna.Study) -> dict[str, str]:
+@lru_cache
+def import_plotting() -> None:
+    """Import the modules that draw the plots, which takes seconds, before the study's end.
+
+    Optuna (4) imports ``_fanova``, and scikit-learn with it, only when importances are asked for.
+    """
+    importlib.import_module("optuna.visualization.matplotlib")
+    importlib.import_module("optuna.importance._fanova._fanova")
+    importlib.import_module("plotly.graph_objects")
+
+
+def _best_value(study: optuna.Study, objective: str | None) -> dict[str, float]:
+    has_best = objective is not None and study.get_trials(False, (TrialState.COMPLETE,))
+    return {f"best_{objective}": study.best_value} if has_best else {}
+
+
+def _result_tags(client: mlflow.MlflowClient, experiment_id: str, run_id: str, study: optuna.Study) -> dict[str, str]:
+    """Return how many trials ended in each state, and for one objective the best trial with its parameters."""
     counts = {state.name: len(study.get_trials(False, (state,))) for state in TrialState}
     tags = {f"trialmaker.trials.{name}": str(count) for name, count in counts.items() if count}
     if counts["COMPLETE"] and len(study.directions) == 1:
@@ -65,45 +86,35 @@ def _found(client: mlflow.MlflowClient, experiment_id: str, run_id: str, study: 
     return tags
 
 
-@lru_cache
-def prepare_pictures() -> None:
-    """Import what they need, which takes seconds, before the study's end."""
-    importlib.import_module("optuna.visualization.matplotlib")
-    importlib.import_module("optuna.importance._fanova._fanova")
-    importlib.import_module("plotly.graph_objects")
-
-
-def _pictures(study: optuna.Study) -> Iterator[tuple[str, Any]]:
-    """Each plot as HTML and as PNG. Those that the study has too little for are left out."""
+def _plots(study: optuna.Study) -> Iterator[tuple[str, Any]]:
+    """Yield (artifact path, figure) of each plot as HTML and as PNG, without those that need more trials."""
     import matplotlib.pyplot as plt
-    from optuna.visualization import matplotlib as drawn
+    from optuna.visualization import matplotlib as matplotlib_plots
 
-    names = ["plot_optimization_history", "plot_parallel_coordinate", "plot_slice", "plot_intermediate_values"]
-    names = ["plot_pareto_front"] if len(study.directions) > 1 else [*names, "plot_param_importances"]
-    for name in names:
+    for name in PLOTS_OF_MORE_OBJECTIVES if len(study.directions) > 1 else PLOTS_OF_ONE_OBJECTIVE:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            html = _drawn(getattr(optuna.visualization, name), study)
-            axes = _drawn(getattr(drawn, name), study)
+            html = _plot(getattr(optuna.visualization, name), study)
+            axes = _plot(getattr(matplotlib_plots, name), study)
         file = f"study/{name.removeprefix('plot_')}"
         if html is not None:
             yield f"{file}.html", html
         if axes is not None:
-            yield f"{file}.png", _readable(plt.gcf())
+            yield f"{file}.png", _make_readable(plt.gcf())
             plt.close("all")
 
 
-def _readable(figure: Any) -> Any:
-    """Wide, and without the legend that names every trial, which leaves no room for its curves."""
-    figure.set_size_inches(12, 6)
-    for axes in figure.axes:
-        if (legend := axes.get_legend()) and len(legend.get_texts()) > MOST_NAMES:
-            legend.remove()
-    return figure
-
-
-def _drawn(draw: Callable[..., Any], study: optuna.Study) -> Any:
+def _plot(draw: Callable[..., Any], study: optuna.Study) -> Any:
     try:
         return draw(study)
-    except (ValueError, RuntimeError):
+    except (ValueError, RuntimeError):  # too few trials
         return None
+
+
+def _make_readable(figure: Any) -> Any:
+    """Widen a figure, and remove a legend that names every trial, which leaves no room for its curves."""
+    figure.set_size_inches(12, 6)
+    for axes in figure.axes:
+        if (legend := axes.get_legend()) and len(legend.get_texts()) > MAX_LEGEND_ENTRIES:
+            legend.remove()
+    return figure

@@ -1,0 +1,52 @@
+"""The MLflow experiment that a run belongs to, and the study's run that is its parent."""
+
+import re
+from typing import Any
+
+import mlflow
+
+from trialmaker.platform.atomic_files import locked
+from trialmaker.tracking import study
+from trialmaker.tracking.messages import Start
+
+LOCK = ".mlflow.lock"  # in the output directory: one process at a time makes a store, an experiment, a study's run
+# (experiment id, parent run id) by (store, experiment, study); of the last run alone, which mostly is the next one's
+_latest_ids: dict[tuple[str, str, str | None], tuple[str, str]] = {}
+
+
+def experiment_and_parent(client: mlflow.MlflowClient, start: Start) -> tuple[str, str]:
+    """Return the ids of the run's experiment and of its parent, both made if they are missing.
+
+    Returns:
+        (experiment id, parent run id); the latter is "" outside a study.
+    """
+    key = (start.store, start.experiment, start.study)
+    if key not in _latest_ids:
+        experiment_id = _experiment_id(client, start)
+        mlflow.set_experiment(experiment_id=experiment_id)  # where logged models go
+        with locked(start.output / LOCK):
+            parent = study.parent_run_id(client, experiment_id, start) if start.study else ""
+        _latest_ids.clear()
+        _latest_ids[key] = experiment_id, parent
+    return _latest_ids[key]
+
+
+def _experiment_id(client: mlflow.MlflowClient, start: Start) -> str:
+    with locked(start.output / LOCK):  # else two processes would make two of one name
+        experiment = client.get_experiment_by_name(start.experiment)
+        return experiment.experiment_id if experiment else client.create_experiment(**_new_experiment(start))
+
+
+def _new_experiment(start: Start) -> dict[str, Any]:
+    """Return the arguments of ``create_experiment``.
+
+    A server knows where its artifacts go; a bare database would have them in the current directory.
+    """
+    new = {
+        "name": start.experiment,
+        "tags": {"mlflow.experimentKind": "custom_model_development"},  # decides which pages MLflow's UI shows
+    }
+    if start.uri and "sql" not in start.uri.partition(":")[0]:
+        return new
+    folder = re.sub(r"[^\w.-]+", "_", start.experiment).strip(".") or "_"
+    return new | {"artifact_location": (start.output / "mlartifacts" / folder).as_uri()}
