@@ -230,7 +230,7 @@ def test_chance_is_called_better_than_chance_no_more_often_than_it_says() -> Non
             group(name, {str(seed): value for seed, value in enumerate(random.normal(0.9, 0.01, 5))}) for name in "ABCD"
         ]
         found.sort(key=lambda one: -one.mean)
-        wrong += any(one.p < seed_statistics.LEVEL for one in seed_statistics.compare_with_best(found, maximize=True))
+        wrong += any(one.p < seed_statistics.SIGNIFICANCE_LEVEL for one in seed_statistics.compare_with_best(found, maximize=True))
     assert wrong / 400 < 0.08
 
 

@@ -1,4 +1,7 @@
-"""MLflow's UI over a merged store, and the address of the page that compares its best runs."""
+"""MLflow's UI over a merged store, and the addresses of its pages.
+
+The server's settings and the addresses of pages are those of MLflow 3.17.
+"""
 
 import json
 import os
@@ -23,83 +26,95 @@ from trialmaker.errors import UserError
 
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
-MOST_COMPARED = 10  # runs on one page
-PATIENCE_SECONDS = 120.0  # until the server answers
+MAX_COMPARED_RUNS = 10  # on one page
+START_TIMEOUT_SECONDS = 120.0
+STOP_TIMEOUT_SECONDS = 5.0
+LOG_TAIL_CHARACTERS = 2000
 SERVER_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PYTHONSAFEPATH": "1",
 }
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # to this machine no proxy leads
+EXIT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DIRECT_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine
 
 
 def select_for_comparison(runs: Sequence[Run]) -> list[Run]:
-    """The runs worth a first look: the best of each output; of one output alone, its best. At most ten, best first.
+    """Return at most 10 runs to compare at first, best first: each output's best, or the best of a single output.
 
     Args:
-        runs: of one experiment and objective.
+        runs: runs of one experiment and objective.
     """
     ranked = sorted((run for run in runs if run.best is not None and not run.is_study), key=lambda run: run.rank)
-    first = {run.output: run for run in reversed(ranked)}
-    chosen = list(first.values()) if len(first) > 1 else ranked
-    return sorted(chosen, key=lambda run: run.rank)[:MOST_COMPARED]
+    best_by_output = {run.output: run for run in reversed(ranked)}
+    candidates = list(best_by_output.values()) if len(best_by_output) > 1 else ranked
+    return sorted(candidates, key=lambda run: run.rank)[:MAX_COMPARED_RUNS]
 
 
 def comparison_url(port: int, runs: Sequence[Run]) -> str:
-    """The address of the page that compares them."""
+    """Return the address of the page that compares runs."""
     ids = json.dumps([run.run_id for run in runs])
     experiments = json.dumps(sorted({str(run.experiment_id) for run in runs}))
     return f"http://{HOST}:{port}/#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}"
 
 
 def experiment_url(port: int, run: Run) -> str:
-    """The address of the page of all runs of its experiment."""
+    """Return the address of the page with all runs of a run's experiment."""
     return f"http://{HOST}:{port}/#/experiments/{run.experiment_id}/runs"
 
 
-def free_port(wanted: int | None) -> int:
-    """The one that is wanted, or the first free one from 5000 on.
+def free_port(port: int | None) -> int:
+    """Return ``port`` if it can be listened on; without one, the first free port from 5000 to 5099.
 
     Raises:
-        UserError: it is taken, or is no port.
+        UserError: the port is in use, or not in the range of ports.
     """
-    if wanted is not None and not 1 <= wanted <= 65535:
-        raise UserError(f"--port {wanted}: must be 1 to 65535")
+    if port is not None and not 1 <= port <= 65535:
+        raise UserError(f"--port {port}: must be 1 to 65535")
     reason = ""
-    for port in [wanted] if wanted else range(FIRST_PORT, LAST_PORT + 1):
+    for candidate in [port] if port else range(FIRST_PORT, LAST_PORT + 1):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((HOST, port))
-                return port
+                probe.bind((HOST, candidate))
+                return candidate
             except OSError as error:
                 reason = str(error.strerror).lower()
-    which = f"--port {wanted}" if wanted else f"ports {FIRST_PORT} to {LAST_PORT}"
-    raise UserError(f"{which}: cannot be listened on: {reason}; --port N names another")
+    ports = f"--port {port}" if port else f"ports {FIRST_PORT} to {LAST_PORT}"
+    raise UserError(f"{ports}: cannot be listened on: {reason}; --port N names another")
 
 
 class PortTakenError(Exception):
-    """Another program was faster."""
+    """A port that another program began to listen on before the server did."""
 
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Inside, signals end the process in order: Ctrl-C with 0, as the way to end a server, others with 128 and more."""
-    before = {number: signal.signal(number, _leave) for number in SIGNALS}
+    """Exit the process normally on a signal: with 0 on SIGINT, the usual end of a server, else with 128 + its number.
+
+    The former handlers are restored at the end of the context.
+    """
+    handlers = {number: signal.signal(number, _exit) for number in EXIT_SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _exit(number: int, _: FrameType | None) -> None:
     sys.exit(0 if number == signal.SIGINT else 128 + number)
 
 
 class Server:
-    """MLflow's server on a store, for as long as the context lasts. Its log is ``server.log`` beside the store."""
+    """MLflow's server on a merged store, which runs until the end of the context.
+
+    Its log is ``server.log`` beside the store.
+
+    Args:
+        store: the folder of the merged store.
+        port: the port to listen on.
+    """
 
     def __init__(self, store: Path, port: int) -> None:
         self.store, self.log, self.port = store, store / "server.log", port
@@ -121,42 +136,43 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}  # a second Ctrl-C
-        for way in (signal.SIGTERM, signal.SIGKILL):
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in EXIT_SIGNALS}  # a second Ctrl-C
+        for stop_signal in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, way)
+                os.killpg(self.process.pid, stop_signal)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=5)
-        for number, handler in before.items():
+                self.process.wait(timeout=STOP_TIMEOUT_SECONDS)
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
     def wait_until_ready(self) -> None:
-        """Wait until it answers, which takes MLflow seconds.
+        """Wait until the server answers, which takes MLflow some seconds.
 
         Raises:
-            PortTakenError: it ended, since another program listens on its port.
-            RuntimeError: it ended, or does not answer.
+            PortTakenError: the server ended because another program listens on its port.
+            RuntimeError: the server ended, or does not answer within 120 seconds.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
             with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                DIRECT.open(f"http://{HOST}:{self.port}/health", timeout=5).close()
-                if self._listens():
+                DIRECT_OPENER.open(f"http://{HOST}:{self.port}/health", timeout=5).close()
+                if self._is_listening():
                     return
             time.sleep(0.1)
-        words = self.failure_message("does not answer")
-        raise PortTakenError if "address already in use" in words else RuntimeError(words)
+        message = self.failure_message("does not answer")
+        raise PortTakenError if "address already in use" in message else RuntimeError(message)
 
-    def _listens(self) -> bool:
-        """Whether it is this server that answers, and not another one on its port."""
+    def _is_listening(self) -> bool:
+        """Return whether this server listens on the port, and not another program."""
         with suppress(psutil.Error):
-            mine = psutil.Process(self.process.pid)
-            for process in (mine, *mine.children(recursive=True)):
-                listening = [one for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
-                if self.port in [one.laddr.port for one in listening]:
+            server = psutil.Process(self.process.pid)
+            for process in (server, *server.children(recursive=True)):
+                connections = process.net_connections("tcp")
+                if self.port in [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]:
                     return True
         return False
 
-    def failure_message(self, what: str) -> str:
-        """What happened, and the end of its log."""
-        return f"MLflow's server {what}; {self.log} ends with:\n{self.log.read_text(errors='replace')[-2000:]}"
+    def failure_message(self, failure: str) -> str:
+        """Return a message with the failure and the end of the server's log."""
+        tail = self.log.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:]
+        return f"MLflow's server {failure}; {self.log} ends with:\n{tail}"

@@ -1,4 +1,7 @@
-"""What of an output can go when only its best runs are worth keeping whole."""
+"""Large files that an output can do without when only its best runs are kept whole.
+
+The SQL is written for the schema of MLflow 3.17.
+"""
 
 import shutil
 import sqlite3
@@ -12,18 +15,20 @@ from trialmaker.analysis.store.outputs import STORE_FILE, Output
 from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
 
-MODELS = "SELECT model_id, artifact_location FROM logged_models WHERE source_run_id = ?"
-HOLDERS = "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?"
+MODELS_OF_RUN = "SELECT model_id, artifact_location FROM logged_models WHERE source_run_id = ?"
+DATABASES_OF_RUN = "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?"
 SupersededVersions = Callable[[Path, str], Iterable[Path]]  # of a model folder and a run's id
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """What a run left that is large.
+    """The large files of a run in one output.
 
     Args:
-        models: ids of its MLflow models.
-        paths: folders, none outside the output.
+        run: the run.
+        output: the output that holds the files.
+        models: ids of the run's MLflow models.
+        paths: the folders to remove, all of them inside the output.
     """
 
     run: Run
@@ -33,11 +38,11 @@ class Leftover:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Return the total size of the files in bytes."""
         return sum(file.lstat().st_size for path in self.paths for file in path.rglob("*") if not file.is_dir())
 
     def remove(self) -> None:
-        """Take away the files."""
+        """Remove the folders, and MLflow's folders around them that are empty then."""
         for path in self.paths:
             shutil.rmtree(path)
             if path.parent.name in (self.run.run_id, *self.models):  # MLflow's folder around it
@@ -46,46 +51,48 @@ class Leftover:
 
 
 def prunable_runs(runs: Sequence[Run], keep: int) -> list[Run]:
-    """All but the best ``keep`` runs of each experiment and objective, worst last.
+    """Return all runs but the best ``keep`` of each experiment and objective, the worst last.
 
-    Kept in any case: runs that still run, studies, whose pictures are small, and trials, which left no files.
+    Runs that have not ended are never returned, nor are studies, whose pictures are small, and trials, which leave no
+    files.
     """
-    found = []
+    prunable = []
     for peers in dict.fromkeys(run.peers for run in runs):
-        plain = [run for run in runs if run.peers == peers and not run.is_study and not run.is_trial]
-        ranked = sorted(plain, key=lambda run: run.rank)
-        found += [run for run in ranked[keep:] if run.status not in ("RUNNING", "SCHEDULED")]
-    return found
+        ranked = [run for run in runs if run.peers == peers and not run.is_study and not run.is_trial]
+        ranked.sort(key=lambda run: run.rank)
+        prunable += [run for run in ranked[keep:] if run.status not in ("RUNNING", "SCHEDULED")]
+    return prunable
 
 
 def leftovers(
     store: Path,
     runs: Iterable[Run],
-    everything: Sequence[Run],
+    all_runs: Sequence[Run],
     outputs: Mapping[str, Output],
     superseded_versions: SupersededVersions,
 ) -> Iterator[Leftover]:
-    """Yield what these runs left, for each run that left something and for each output that holds it.
+    """Yield the large files of runs, for each run that left some and for each output that holds it.
 
     Args:
-        store: the merged store.
-        everything: all runs.
-        outputs: by label.
-        superseded_versions: given a folder of published models and a run's id, the run's versions that can go.
+        store: the folder of the merged store.
+        runs: the runs to prune.
+        all_runs: all runs of the store. Folders named for a run count as its own only if no other run has its name.
+        outputs: the outputs by label.
+        superseded_versions: given a folder of published models and a run's id, returns the run's versions that can go.
     """
-    names = Counter(run.name for run in everything)
+    name_counts = Counter(run.name for run in all_runs)
     by_database = {str(output.database): output for output in outputs.values()}
     with closing(sqlite3.connect(f"file:{store / STORE_FILE}?mode=ro", uri=True)) as connection:
         for run in runs:
-            models = dict(connection.execute(MODELS, (run.run_id,)).fetchall())
-            recorded = _recorded_folders(run, models)
-            for (database,) in connection.execute(HOLDERS, (run.run_id,)).fetchall():
+            models = dict(connection.execute(MODELS_OF_RUN, (run.run_id,)).fetchall())
+            folders = _recorded_folders(run, models)
+            for (database,) in connection.execute(DATABASES_OF_RUN, (run.run_id,)).fetchall():
                 if output := by_database.get(database):
-                    paths = [*_here(recorded, output, outputs.values())]
+                    paths = [*_folders_in(output, folders, outputs.values())]
                     paths += superseded_versions(output.directory / "model", run.run_id)
-                    paths += _named_folders(output.directory, run) if names[run.name] == 1 else []
-                    if inside := [path for path in paths if _is_below(path, output.directory)]:
-                        yield Leftover(run, output, list(models), inside)
+                    paths += _named_folders(output.directory, run) if name_counts[run.name] == 1 else []
+                    if own_paths := [path for path in paths if _is_own_folder(path, output.directory)]:
+                        yield Leftover(run, output, list(models), own_paths)
 
 
 def _recorded_folders(run: Run, models: Mapping[str, str]) -> list[Path]:
@@ -94,18 +101,18 @@ def _recorded_folders(run: Run, models: Mapping[str, str]) -> list[Path]:
     return [folder for name, folder in folders.items() if folder and name in folder.parts]
 
 
-def _named_folders(output: Path, run: Run) -> list[Path]:
-    return [output / "logs" / run.name / "saved_model", output / "checkpoints" / run.name]
+def _named_folders(directory: Path, run: Run) -> list[Path]:
+    return [directory / "logs" / run.name / "saved_model", directory / "checkpoints" / run.name]
 
 
-def _here(places: Iterable[Path], output: Output, outputs: Iterable[Output]) -> Iterator[Path]:
-    """The same folders in a copy of the output."""
-    for path in places:
+def _folders_in(output: Output, folders: Iterable[Path], outputs: Iterable[Output]) -> Iterator[Path]:
+    """Yield the paths that folders of any output have in ``output``, which may be a copy of theirs."""
+    for folder in folders:
         for other in outputs:
-            if path.is_relative_to(other.directory):
-                yield output.directory / path.relative_to(other.directory)
+            if folder.is_relative_to(other.directory):
+                yield output.directory / folder.relative_to(other.directory)
 
 
-def _is_below(path: Path, directory: Path) -> bool:
-    """A folder of the output's own: no link, and not by a link elsewhere."""
+def _is_own_folder(path: Path, directory: Path) -> bool:
+    """Return whether a path is a folder below ``directory``, reached through no symbolic link."""
     return path.is_dir() and path.resolve() == path and path != directory and path.is_relative_to(directory)

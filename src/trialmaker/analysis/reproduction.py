@@ -1,4 +1,4 @@
-"""A run again: what it was, what differs here, and whether the same came out."""
+"""A repeated run: the overrides to repeat it, what differs from its environment, and whether its metrics are equal."""
 
 import importlib.metadata
 import re
@@ -16,149 +16,171 @@ from trialmaker.errors import UserError
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 
-LOCAL_FIELDS = {"output", "tracking.uri"}  # where a run's files go is this machine's affair
-COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # to what comes out
-TIME_METRICS = re.compile(r"system/|.*seconds|.*per_second")  # metrics that never come out the same
+LOCAL_FIELDS = {"output", "tracking.uri"}  # where a run's files go is decided on this machine
+COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # affect results
+TIME_METRICS = re.compile(r"system/|.*seconds|.*per_second")  # metrics that are never equal in two runs
 SUMMARY_METRICS = re.compile(r"best_|test_")
-Points = Mapping[str, Sequence[tuple[int, float]]]
+EPOCH_METRICS = ("val_loss", "val_accuracy")  # measured once an epoch
+MISSING_VALUE = "???"
+Points = Mapping[str, Sequence[tuple[int, float]]]  # (step, value) pairs by metric
 
 
-def find_run(runs: Sequence[Run], wanted: str) -> Run:
-    """The run of an id, the beginning of one, or a name.
+def find_run(runs: Sequence[Run], name: str) -> Run:
+    """Return the run that an id, the first 4 or more letters of an id, or a run's name names.
 
     Raises:
-        UserError: there is none, there are several, or it is a study, which has trials instead.
+        UserError: no run or several have that id or name, or it is a study, which has trials instead.
     """
-    found = [run for run in runs if run.run_id == wanted or run.name == wanted]
-    found = found or [run for run in runs if len(wanted) >= 4 and run.run_id.startswith(wanted)]
-    if len(found) != 1:
-        those = f"{len(found)} runs: " + ", ".join(run.run_id for run in found) if found else "no run"
+    matches = [run for run in runs if name in (run.run_id, run.name)]
+    matches = matches or [run for run in runs if len(name) >= 4 and run.run_id.startswith(name)]
+    if len(matches) != 1:
+        count = f"{len(matches)} runs: " + ", ".join(run.run_id for run in matches) if matches else "no run"
         raise UserError(
-            f"{wanted}: is the id (its first 4 letters or more) or the name of {those}; trialmaker compare lists them"
+            f"{name}: is the id (its first 4 letters or more) or the name of {count}; trialmaker compare lists them"
         )
-    if not found[0].params:
+    if not matches[0].params:
         raise UserError(
-            f"{wanted}: trained nothing: a study, or no run of TrialMaker; rerun one of its trials: compare --trials"
+            f"{name}: trained nothing: a study, or no run of TrialMaker; rerun one of its trials: compare --trials"
         )
-    return found[0]
+    return matches[0]
 
 
-def overrides(run: Run, given: Mapping[str, Path | None]) -> list[str]:
-    """What to type after ``train.py`` to train the same: each choice, then each field.
+def overrides(run: Run, given_paths: Mapping[str, Path | None]) -> list[str]:
+    """Return the overrides of ``train.py`` that repeat a run's training: the config groups, then the fields.
 
     Args:
-        given: paths to take for the recorded ones, by field; None where a person named none.
+        run: the run to repeat.
+        given_paths: paths that replace the recorded ones, by field; None to take the recorded one.
 
     Raises:
-        UserError: the config is not recorded whole, or what it starts from is not here.
+        UserError: the config was not recorded completely, or a file that the run started from does not exist here.
     """
-    config = _config(run)
+    config = _recorded_config(run)
     words = [f"{group}={config[f'{group}.name']}" for group in GROUPS]
-    for path, value in config.items():
-        if path in LOCAL_FIELDS or path.endswith(".name"):
+    for field, value in config.items():
+        if field in LOCAL_FIELDS or field.endswith(".name"):
             continue
-        if path in given:
-            value = _place(path, value, given[path])
+        if field in given_paths:
+            value = _existing_path(field, value, given_paths[field])
         if value is not None and without_password(str(value)) != str(value):
-            raise UserError(f"{path}: was recorded without its password: {value}")
-        if value != _NOT_HERE:
-            words.append(f"{path}={values.write(value)}")
+            raise UserError(f"{field}: was recorded without its password: {value}")
+        if value != MISSING_VALUE:
+            words.append(f"{field}={values.write(value)}")
     return words
 
 
-_NOT_HERE = "???"
-
-
-def _place(path: str, recorded: Any, given: Path | None) -> Any:
+def _existing_path(field: str, recorded: Any, given: Path | None) -> Any:
+    """Return the given path, else the recorded one if it exists here, else for the data a missing value."""
     if given is not None:
         return str(given.absolute())
     if recorded is None or Path(str(recorded)).exists():
         return recorded
-    if path == "data.directory":
-        return _NOT_HERE  # where data lies here
-    raise UserError(f"{path}: the run began with {recorded}, which is not here: --init-model PATH names it")
+    if field == "data.directory":
+        return MISSING_VALUE  # the config finds the data here
+    raise UserError(f"{field}: the run began with {recorded}, which is not here: --init-model PATH names it")
 
 
-def _config(run: Run) -> dict[str, Any]:
-    """Each field's value, by path: from the file of a run, or the params of a trial, which has no file."""
+def _recorded_config(run: Run) -> dict[str, Any]:
+    """Return the value of each field, from the run's config file, or from the params of a trial, which has no file."""
     file = _artifact(run, "resolved_config.yaml")
-    declared = {field.path: field.type for field in fields()} | {f"{group}.name": str for group in GROUPS}
+    types = {field.path: field.type for field in fields()} | {f"{group}.name": str for group in GROUPS}
     if file:
         loaded = OmegaConf.to_container(OmegaConf.load(file))
         config = dict(leaves(loaded)) if isinstance(loaded, dict) else {}
     else:
-        config = {name: values.read(text, declared[name]) for name, text in run.params.items() if name in declared}
+        config = {name: values.read(text, types[name]) for name, text in run.params.items() if name in types}
     if missing := [f"{group}.name" for group in GROUPS if f"{group}.name" not in config]:
         raise UserError(f"{run.run_id}: its config is not recorded whole: {', '.join(missing)} is missing")
-    if unknown := [path for path in config if path not in declared]:
+    if unknown := [field for field in config if field not in types]:
         raise UserError(f"{run.run_id}: has fields that this version does not know: {', '.join(unknown)}")
     return config
 
 
 def environment_differences(run: Run, parent: Run | None) -> Iterator[str]:
-    """What else differs between then and now, a line each: the code, the versions of packages."""
-    recorded = [path for one in (run, parent) if one and (path := _artifact(one, "requirements.txt"))]
-    if recorded:
-        yield from _versions(recorded[0].read_text())
+    """Yield a line for each difference between a run's recorded environment and this one: versions and code.
+
+    Args:
+        run: the run.
+        parent: the study of a trial, which records what the trial does not.
+    """
+    files = [path for one in (run, parent) if one and (path := _artifact(one, "requirements.txt"))]
+    if files:
+        yield from _version_differences(files[0].read_text())
     else:
         yield "versions: none were recorded"
     tags = {**(parent.tags if parent else {}), **run.tags}
-    now = git.state(paths.PROJECT)
-    then = tags.get("mlflow.source.git.commit", "")
-    if then != now.commit:
-        yield f"code: commit {then[:10] or 'not recorded'} then, {now.commit[:10] or 'no checkout'} now"
-    dirty = {"then": tags.get("trialmaker.git.uncommitted") == "yes", "now": bool(now.changes)}
-    if when := [word for word, is_dirty in dirty.items() if is_dirty]:
-        yield f"code: uncommitted changes {' and '.join(when)}"
+    state = git.state(paths.PROJECT)
+    commit = tags.get("mlflow.source.git.commit", "")
+    if commit != state.commit:
+        yield f"code: commit {commit[:10] or 'not recorded'} then, {state.commit[:10] or 'no checkout'} now"
+    is_dirty = {"then": tags.get("trialmaker.git.uncommitted") == "yes", "now": bool(state.changes)}
+    if moments := [moment for moment in is_dirty if is_dirty[moment]]:
+        yield f"code: uncommitted changes {' and '.join(moments)}"
 
 
-def _versions(recorded: str) -> Iterator[str]:
-    then = dict(line.lower().replace("_", "-").split("==", 1) for line in recorded.splitlines() if "==" in line)
+def _version_differences(requirements: str) -> Iterator[str]:
+    lines = [line.lower().replace("_", "-") for line in requirements.splitlines() if "==" in line]
+    recorded = dict(line.split("==", 1) for line in lines)
     for name in COMPARED_PACKAGES:
-        now = importlib.metadata.version(name)
-        if then.get(name) != now:
-            yield f"{name}: {then.get(name, 'not installed')} then, {now} now"
+        version = importlib.metadata.version(name)
+        if recorded.get(name) != version:
+            yield f"{name}: {recorded.get(name, 'not installed')} then, {version} now"
 
 
 def compare_metrics(run: Run, then: Points, now: Points) -> tuple[bool, list[str]]:
-    """Whether all metrics came out the same, and the lines that say so; times, which never do, are left out.
+    """Compare all metrics of two runs bit for bit, except times.
 
-    Of a run that was ended early, only the epochs that it had count, and not what it was best at until then.
+    For a run that ended early, the epochs that it had are compared, and no summary such as its best value.
+
+    Args:
+        run: the earlier run.
+        then: the earlier run's metrics.
+        now: the later run's metrics.
+
+    Returns:
+        whether all values are equal, and lines for a person that say so or name each metric's first difference.
     """
-    names = [
-        name
-        for name in then
-        if not TIME_METRICS.match(name) and (run.status == "FINISHED" or not SUMMARY_METRICS.match(name))
-    ]
-    if run.tags.get("trialmaker.trial_state") == "PRUNED" and max(_steps(then), default=0) <= 1:
+    if run.tags.get("trialmaker.trial_state") == "PRUNED" and _last_epoch(then) <= 1:
         return False, ["nothing to compare: the trial was pruned in its first epoch"]
+    names = [name for name in then if _is_reproducible(name, run)]
+    points = [(step, name, value) for name in names for step, value in then[name]]
+    values_now = {(step, name): value for name in names for step, value in now.get(name, ())}
+    pairs = sorted((*point, values_now[point[:2]]) for point in points if point[:2] in values_now)
     lines = [f"{name}: not measured now" for name in names if name not in now]
-    pairs = []
+    lines += [*_missing_points(names, then, now), *_first_differences(pairs)]
+    if lines:
+        return False, lines
+    if not pairs:
+        return False, ["nothing to compare: the run had no metrics"]
+    return True, [f"the same: {len(pairs)} values of {len(names)} metrics, bit for bit"]
+
+
+def _is_reproducible(name: str, run: Run) -> bool:
+    return not TIME_METRICS.match(name) and (run.status == "FINISHED" or not SUMMARY_METRICS.match(name))
+
+
+def _missing_points(names: Sequence[str], then: Points, now: Points) -> Iterator[str]:
+    """Yield a line for each metric that has fewer points now than then."""
     for name in names:
-        by_step = dict(now.get(name, ()))
-        pairs += [(step, name, value, by_step[step]) for step, value in then[name] if step in by_step]
-        if missing := [step for step, _ in then[name] if name in now and step not in by_step]:
-            lines.append(f"{name}: has {len(missing)} points fewer now, first that of step {missing[0]}")
-    different = [pair for pair in sorted(pairs) if pair[2] != pair[3]]
-    first = set()
-    for step, name, old, new in different:
-        if name not in first:
-            first.add(name)
-            lines.append(f"{name}: differs from step {step} on: {old!r} then, {new!r} now")
-    if not lines:
-        return bool(pairs), [
-            f"the same: {len(pairs)} values of {len(names)} metrics, bit for bit"
-            if pairs
-            else "nothing to compare: the run had no metrics"
-        ]
-    return False, lines
+        steps = {step for step, _ in now.get(name, ())}
+        if missing := [step for step, _ in then[name] if name in now and step not in steps]:
+            yield f"{name}: has {len(missing)} points fewer now, first that of step {missing[0]}"
 
 
-def _steps(points: Points) -> Iterator[int]:
-    yield from (step for name in ("val_loss", "val_accuracy") for step, _ in points.get(name, ()))
+def _first_differences(pairs: Sequence[tuple[int, str, float, float]]) -> Iterator[str]:
+    """Yield a line for the first difference of each metric, given (step, name, value then, value now) in order."""
+    names = set()
+    for step, name, then, now in pairs:
+        if then != now and name not in names:
+            names.add(name)
+            yield f"{name}: differs from step {step} on: {then!r} then, {now!r} now"
+
+
+def _last_epoch(points: Points) -> int:
+    return max((step for name in EPOCH_METRICS for step, _ in points.get(name, ())), default=0)
 
 
 def _artifact(run: Run, name: str) -> Path | None:
-    """A file that the run left, where it is to be had here."""
+    """Return the path of a run's artifact; None where it is not on this machine."""
     folder = local_path(run.artifacts)
     return folder / name if folder and (folder / name).is_file() else None

@@ -1,4 +1,4 @@
-"""A table of runs: how good, how long, and the parameters that differ, only those."""
+"""A table of runs: best value, duration, and the parameters that differ between the runs."""
 
 import csv
 import io
@@ -11,29 +11,34 @@ from trialmaker.analysis.store.runs import TEST_METRIC, Run
 
 # Parameters that say where a run's files lay; two runs that differ in nothing else are the same.
 PLACE_PARAMS = {"output", "data.directory", "data.download", "tracking.uri", "tracking.experiment"}
-MOST_LETTERS = 60  # of a value in a text table
+MAX_CELL_LENGTH = 60  # characters of a value in a text table
 FORMATS = ("text", "csv", "json", "markdown")
 
 
 @dataclass(frozen=True)
 class Table:
-    """``rows`` have a value for each of ``columns``; None where there is none."""
+    """Rows of values.
+
+    Args:
+        columns: the names of the columns.
+        rows: each has a value for each column; None where there is none.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Value]]
 
     def as_format(self, name: str) -> str:
-        """``text``, aligned; ``csv``; ``json``, a list of objects; or ``markdown``."""
+        """Return the table as ``text`` (aligned), ``csv``, ``json`` (a list of objects) or ``markdown``."""
         return {"text": self._text, "csv": self._csv, "json": self._json, "markdown": self._markdown}[name]()
 
     def _text(self) -> str:
-        cells = [list(self.columns), *([_clipped(format_value(value)) for value in row] for row in self.rows)]
+        cells = [list(self.columns), *([_clip(format_value(value)) for value in row] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        numbers = [all(isinstance(row[at], float | int | None) for row in self.rows) for at in range(len(self.columns))]
+        numeric = [all(isinstance(row[at], float | int | None) for row in self.rows) for at in range(len(self.columns))]
         lines = (
             "  ".join(
-                cell.rjust(width) if number else cell.ljust(width)
-                for cell, width, number in zip(line, widths, numbers, strict=True)
+                cell.rjust(width) if is_numeric else cell.ljust(width)
+                for cell, width, is_numeric in zip(line, widths, numeric, strict=True)
             )
             for line in cells
         )
@@ -59,41 +64,43 @@ class Table:
         )
 
 
-def _clipped(text: str) -> str:
-    """On one line, and not so long that others fall off the screen."""
-    text = " ".join(text.split())
-    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
-
-
 def format_value(value: Value) -> str:
-    """A value for people: four digits after the point of what is small, none of what is large."""
+    """Return a value as people read it: floats with 4 decimals, those below 0.01 with 6 significant digits."""
     if isinstance(value, float):
         return f"{value:.6g}" if not value.is_integer() and abs(value) < 0.01 else f"{value:.4f}"
     return "" if value is None else str(value)
 
 
 def build_table(runs: Sequence[Run], digests: Mapping[str, str], *, extra: Sequence[str] = ()) -> Table:
-    """One row a run, in their order.
+    """Return a table with one row for each run, in their order.
 
     Args:
-        digests: of the data, by run.
-        extra: metrics or parameters that get a column in any case.
+        runs: the runs.
+        digests: the digests of the data by the run's id.
+        extra: full names of metrics, parameters or tags that get a column in any case.
     """
     objectives = {run.objective.name for run in runs}
-    params = differing(runs, digests)
-    columns = [
-        "run",
-        *(name for name in ("output", "experiment", "status") if len({getattr(r, name) for r in runs}) > 1),
-    ]
+    params = differing_params(runs, digests)
+    columns = ["run"]
+    columns += [name for name in ("output", "experiment", "status") if len({getattr(run, name) for run in runs}) > 1]
     columns += [f"best {objectives.pop()}" if len(objectives) == 1 else "best", TEST_METRIC, "seconds"]
     columns += [name for name in extra if name not in (*columns, "best", *params)] + params
     rows = [[value_of(run, "best" if name.startswith("best ") else name, digests) for name in columns] for run in runs]
     return Table([*columns, "id"], [[*row, run.run_id[:8]] for row, run in zip(rows, runs, strict=True)])
 
 
-def differing(runs: Sequence[Run], digests: Mapping[str, str]) -> list[str]:
-    """The parameters in which runs differ, in the order of the config; studies, which have none, don't count."""
-    trained = [run for run in runs if run.params]
-    names = dict.fromkeys(name for run in trained for name in run.params)
-    found = [name for name in names if name not in PLACE_PARAMS and len({run.params.get(name) for run in trained}) > 1]
-    return found + ([DIGEST] if len({digests.get(run.run_id) for run in trained}) > 1 else [])
+def differing_params(runs: Sequence[Run], digests: Mapping[str, str]) -> list[str]:
+    """Return the parameters that differ between runs, in the config's order, and ``data.digest`` if the data differs.
+
+    Studies, which have no parameters, are left out of the comparison.
+    """
+    runs = [run for run in runs if run.params]
+    names = dict.fromkeys(name for run in runs for name in run.params if name not in PLACE_PARAMS)
+    params = [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+    return params + ([DIGEST] if len({digests.get(run.run_id) for run in runs}) > 1 else [])
+
+
+def _clip(text: str) -> str:
+    """Return a text on one line, cut to the width of a cell."""
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_CELL_LENGTH else text[: MAX_CELL_LENGTH - 1] + "…"

@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed, as one; and whether the better of two such groups is better than chance."""
+"""Runs grouped by configuration, so that those of a group differ only in their seed, and tests between the groups."""
 
 import itertools
 import statistics
@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from trialmaker.analysis.query import DIGEST, Value, value_of
-from trialmaker.analysis.run_table import PLACE_PARAMS, Table, differing
+from trialmaker.analysis.run_table import PLACE_PARAMS, Table, differing_params
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.errors import UserError
 
-EQUAL = 1e-6  # of the values: metrics come from float32
-LEVEL = 0.05  # below which a difference is called more than chance
+RELATIVE_TOLERANCE = 1e-6  # differences up to this share of the values are none: metrics come from float32
+SIGNIFICANCE_LEVEL = 0.05  # of the p value, below which a difference is reported as better than chance
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Group:
     """Runs of one configuration.
 
     Args:
-        letter: for short; name: what tells it from the other groups, as overrides.
-        values: of the metric, by seed; the mean where a seed was run more than once.
+        letter: a short name: A, B, …, Z, AA, ….
+        name: the parameters that tell it from the other groups, as overrides.
+        values: the metric by seed; the mean where a seed was run more than once.
     """
 
     letter: str
@@ -32,24 +33,27 @@ class Group:
 
     @property
     def mean(self) -> float:
-        """Over seeds."""
+        """Return the mean over seeds."""
         return statistics.mean(self.values.values())
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation over seeds; None for one seed."""
+        """Return the sample standard deviation over seeds; None for one seed."""
         return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of a group with the best one, seed by seed.
+    """A paired comparison of the best group with another one over their common seeds.
 
     Args:
-        seeds: how many both have.
-        difference: by how much the best is better than the other over these; negative where it is worse.
-        low, high: its 95 % confidence interval; NaN for fewer than two seeds.
-        p: of so great a difference by chance, corrected for the number of pairs; 1 for fewer than two seeds.
+        best: the group with the best mean.
+        other: the group that it is compared with.
+        seeds: the number of common seeds.
+        difference: the mean difference in favour of ``best``; negative where ``other`` is better on the common seeds.
+        low: the lower end of the difference's 95 % confidence interval; NaN for fewer than two seeds.
+        high: the upper end.
+        p: the p value of the difference, corrected for the number of pairs; 1 for fewer than two seeds.
     """
 
     best: Group
@@ -64,31 +68,31 @@ class Comparison:
         both = f"{self.best.letter} and {self.other.letter}"
         if self.seeds < 2:
             return f"{both} have {self.seeds or 'no'} seed in common: run both with the same seeds, at least 2"
+        if not self.difference:
+            return f"{both} are equal on {self.seeds} common seeds"
         size = f"by {abs(self.difference):.4f} on {self.seeds} common seeds"
         low, high = (self.low, self.high) if self.difference > 0 else (-self.high, -self.low)
         certainty = f"95 % interval {low:+.4f} to {high:+.4f}, p = {self.p:.2g}"
-        verdict = "better than chance" if self.p < LEVEL else "may be chance"
-        if not self.difference:
-            return f"{both} are equal on {self.seeds} common seeds"
-        order = (self.best, self.other) if self.difference > 0 else (self.other, self.best)
-        return f"{order[0].letter} is ahead of {order[1].letter} {size}: {verdict} ({certainty})"
+        verdict = "better than chance" if self.p < SIGNIFICANCE_LEVEL else "may be chance"
+        better, worse = (self.best, self.other) if self.difference > 0 else (self.other, self.best)
+        return f"{better.letter} is ahead of {worse.letter} {size}: {verdict} ({certainty})"
 
 
 def comparable_runs(runs: Sequence[Run]) -> list[Run]:
-    """Those that are finished and say with which seed; a study and other programs' runs don't."""
+    """Return the runs that are finished and record their seed, which studies and other programs' runs do not."""
     return [run for run in runs if run.status == "FINISHED" and "seed" in run.params]
 
 
 def default_metric(runs: Sequence[Run]) -> str:
-    """What comparable runs are compared by, unless a person says otherwise: the test metric where all have it."""
+    """Return the metric to compare runs by: the test metric where all have it, else the objective's best value."""
     return TEST_METRIC if all(TEST_METRIC in run.metrics for run in runs) else "best"
 
 
 def is_maximized(metric: str, runs: Sequence[Run]) -> bool:
-    """Whether more of it is better.
+    """Return whether higher values of a metric are better.
 
     Raises:
-        UserError: it is the best value of different objectives.
+        UserError: the metric is the best value, and the runs have different objectives.
     """
     if metric != "best":
         return not ("loss" in metric or "seconds" in metric)
@@ -102,89 +106,110 @@ def is_maximized(metric: str, runs: Sequence[Run]) -> bool:
 
 
 def group_runs(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping[str, str]) -> list[Group]:
-    """Comparable runs by all that their results depend on except the seed; the best mean first.
+    """Group runs by experiment, data and all parameters but the seed and places; return the best mean first.
+
+    Args:
+        runs: see ``comparable_runs``; those without the metric are left out.
+        metric: the full name of a metric or column.
+        maximize: whether higher values are better.
+        digests: the digests of the data by the run's id.
 
     Raises:
-        UserError: none has the metric.
+        UserError: no run has the metric, or it is not a number.
     """
-    done = [run for run in runs if value_of(run, metric, digests) is not None]
-    if not done:
+    measured_runs = [run for run in runs if value_of(run, metric, digests) is not None]
+    if not measured_runs:
         raise UserError(f"{metric}: no finished run with a seed has it")
-    parted: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
-    for run in done:
-        same = frozenset(item for item in run.params.items() if item[0] not in PLACE_PARAMS | {"seed"})
-        parted[run.experiment, digests.get(run.run_id), same].append(run)
-    tell_apart = [name for name in differing([members[0] for members in parted.values()], digests) if name != "seed"]
-    found = [
-        Group("", _name(members[0], tell_apart, digests), _by_seed(members, metric, digests))
-        for members in parted.values()
+    members: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in measured_runs:
+        params = frozenset(item for item in run.params.items() if item[0] not in PLACE_PARAMS | {"seed"})
+        members[run.experiment, digests.get(run.run_id), params].append(run)
+    differing = differing_params([group[0] for group in members.values()], digests)
+    names = [name for name in differing if name != "seed"]
+    groups = [
+        Group("", _group_name(group[0], names, digests), _values_by_seed(group, metric, digests))
+        for group in members.values()
     ]
-    found.sort(key=lambda group: -group.mean if maximize else group.mean)
-    return [replace(group, letter=_letter(at)) for at, group in enumerate(found)]
+    groups.sort(key=lambda group: -group.mean if maximize else group.mean)
+    return [replace(group, letter=_letter(at)) for at, group in enumerate(groups)]
 
 
-def compare_with_best(found: Sequence[Group], *, maximize: bool) -> list[Comparison]:
-    """Each other group beside the best.
+def compare_with_best(groups: Sequence[Group], *, maximize: bool) -> list[Comparison]:
+    """Compare the best group with each other one.
 
     A paired t test over common seeds, since one seed gives one split of the work and one order of the data to both
-    (Bouthillier et al. 2021, https://arxiv.org/abs/2103.03098, section 5); p values by Holm's method over all pairs of
-    groups, since the best was chosen among them (Holm 1979).
+    (Bouthillier et al. 2021, https://arxiv.org/abs/2103.03098, section 5). The p values are corrected by Holm's method
+    over all pairs of groups, since the best was chosen among them (Holm 1979).
+
+    Args:
+        groups: the best first.
+        maximize: whether higher values are better.
     """
     pairs = {
-        (a, b): _paired(found[a], found[b], 1 if maximize else -1)
-        for a, b in itertools.combinations(range(len(found)), 2)
+        (a, b): _paired_test(groups[a], groups[b], 1 if maximize else -1)
+        for a, b in itertools.combinations(range(len(groups)), 2)
     }
-    worst = 0.0
+    largest = 0.0
     corrected = {}
-    for rank, (pair, one) in enumerate(sorted(pairs.items(), key=lambda item: item[1].p)):
-        worst = max(worst, min(1.0, one.p * (len(pairs) - rank)))
-        corrected[pair] = replace(one, p=worst)
-    return [corrected[0, other] for other in range(1, len(found))]
+    for rank, (pair, comparison) in enumerate(sorted(pairs.items(), key=lambda item: item[1].p)):
+        largest = max(largest, min(1.0, comparison.p * (len(pairs) - rank)))
+        corrected[pair] = replace(comparison, p=largest)
+    return [corrected[0, other] for other in range(1, len(groups))]
 
 
-def _paired(a: Group, b: Group, sign: int) -> Comparison:
+def build_table(groups: Sequence[Group], metric: str, comparisons: Sequence[Comparison] = ()) -> Table:
+    """Return a table with one row for each group, and its comparison with the best where ``comparisons`` are given."""
+    columns = ["group", "configuration", "seeds", f"mean {metric}", "spread", "lowest", "highest"]
+    columns += ["behind best", "interval low", "interval high", "p"] if comparisons else []
+    rows: list[list[Value]] = []
+    compared = [comparison for comparison in comparisons if comparison.seeds > 1]
+    results = {one.other.letter: [one.difference, one.low, one.high, one.p] for one in compared}
+    for group in groups:
+        values = group.values.values()
+        row: list[Value] = [group.letter, group.name, len(values), group.mean, group.spread, min(values), max(values)]
+        rows.append([*row, *results.get(group.letter, [None] * 4)] if comparisons else row)
+    return Table(columns, rows)
+
+
+def _paired_test(a: Group, b: Group, sign: int) -> Comparison:
+    """Test the difference of two groups over their common seeds; the p value is not corrected.
+
+    Args:
+        a: the first group.
+        b: the second group.
+        sign: 1 where higher values are better, -1 where lower ones are.
+    """
     seeds = [seed for seed in a.values if seed in b.values]
     differences = [sign * (a.values[seed] - b.values[seed]) for seed in seeds]
     mean = statistics.mean(differences) if seeds else float("nan")
     if len(seeds) < 2:
         return Comparison(a, b, len(seeds), mean, float("nan"), float("nan"), 1.0)
-    size = max(abs(value) for group in (a, b) for value in group.values.values())
-    if max(differences) - min(differences) <= EQUAL * size:  # no spread to compare with: the chance that signs agree
-        p = 2 / 2 ** len(seeds) if abs(mean) > EQUAL * size else 1.0
+    tolerance = RELATIVE_TOLERANCE * max(abs(value) for group in (a, b) for value in group.values.values())
+    if max(differences) - min(differences) <= tolerance:  # no spread for a t test: the chance that all signs agree
+        p = 2 / 2 ** len(seeds) if abs(mean) > tolerance else 1.0
         return Comparison(a, b, len(seeds), mean, mean, mean, p)
     test = stats.ttest_1samp(differences, 0.0)
     interval = test.confidence_interval(0.95)
     return Comparison(a, b, len(seeds), mean, float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def build_table(found: Sequence[Group], metric: str, comparisons: Sequence[Comparison] = ()) -> Table:
-    """One row a group, with how it compares to the best where ``comparisons`` are given."""
-    columns = ["group", "configuration", "seeds", f"mean {metric}", "spread", "lowest", "highest"]
-    columns += ["behind best", "interval low", "interval high", "p"] if comparisons else []
-    rows: list[list[Value]] = []
-    beside = {one.other.letter: [one.difference, one.low, one.high, one.p] for one in comparisons if one.seeds > 1}
-    for group in found:
-        values = group.values.values()
-        row: list[Value] = [group.letter, group.name, len(values), group.mean, group.spread, min(values), max(values)]
-        rows.append([*row, *beside.get(group.letter, [None] * 4)] if comparisons else row)
-    return Table(columns, rows)
-
-
 def _letter(at: int) -> str:
-    """A to Z, then AA, AB, …"""
+    """Return A to Z for 0 to 25, then AA, AB, …."""
     return (_letter(at // 26 - 1) if at >= 26 else "") + chr(ord("A") + at % 26)
 
 
-def _by_seed(runs: Sequence[Run], metric: str, digests: Mapping[str, str]) -> dict[str, float]:
+def _values_by_seed(runs: Sequence[Run], metric: str, digests: Mapping[str, str]) -> dict[str, float]:
     values: defaultdict[str, list[float]] = defaultdict(list)
     for run in runs:
         value = value_of(run, metric, digests)
         if not isinstance(value, float | int):
             raise UserError(f"{metric}: is no number but {value} in run {run.run_id}")
         values[run.params.get("seed", "?")].append(float(value))
-    return {seed: statistics.mean(same) for seed, same in values.items()}
+    return {seed: statistics.mean(repeats) for seed, repeats in values.items()}
 
 
-def _name(run: Run, names: Sequence[str], digests: Mapping[str, str]) -> str:
+def _group_name(run: Run, names: Sequence[str], digests: Mapping[str, str]) -> str:
     parts = [f"{name}={run.params[name]}" for name in names if name in run.params]
-    return " ".join([*parts, *([f"{DIGEST}={digests.get(run.run_id, '')[:8]}"] if DIGEST in names else [])]) or run.name
+    if DIGEST in names:
+        parts.append(f"{DIGEST}={digests.get(run.run_id, '')[:8]}")
+    return " ".join(parts) or run.name

@@ -151,7 +151,7 @@ def test_snapshots_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     newer(tmp_path / "b")
-    with pytest.raises(snapshots.UnreadableError), snapshots.opened(tmp_path / "b" / "mlflow.db", "another"):
+    with pytest.raises(snapshots.UnreadableError), snapshots.open_snapshot(tmp_path / "b" / "mlflow.db", "another"):
         pass
     assert list((tmp_path / "temporary").iterdir()) == []
 

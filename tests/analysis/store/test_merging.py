@@ -61,8 +61,8 @@ SOUNDS = ("location", "uri", "url", "path", "dir", "source", "root", "file", "st
 def test_every_table_and_every_column_that_holds_a_place_is_known() -> None:
     """A new version of MLflow that adds some fails here, and does not lose artifacts."""
     schema = {name: {column.name for column in table.columns} for name, table in Base.metadata.tables.items()}
-    assert set(schema) == {"experiments", *merge_sql.COPIED}.union(*LEFT_OUT.values())
-    for table in ("experiments", *merge_sql.COPIED):
+    assert set(schema) == {"experiments", *merge_sql.MERGED_TABLES}.union(*LEFT_OUT.values())
+    for table in ("experiments", *merge_sql.MERGED_TABLES):
         sounding = {name for name in schema[table] if any(sound in name for sound in SOUNDS)}
         known = merge_sql.ADDRESS_COLUMNS.get(table, set()) | {name for where, name in NO_PLACES if where == table}
         assert sounding == known & schema[table], table

@@ -1,7 +1,7 @@
 """MLflow stores of many outputs, merged into one, wherever they were made.
 
-A job's output holds an MLflow store of its own, whose artifacts' addresses are those of the machine that made it.
-``outputs`` finds stores, ``snapshots`` reads one without touching it, ``relocation`` says where its artifacts lie now.
-``merging`` makes one store of many, by the statements of ``merge_sql``; ``runs`` reads it without MLflow; ``push``
-brings it to a team's server.
+The output of a job holds an MLflow store of its own. The artifact addresses in it are those of the machine that ran the
+job. ``outputs`` finds stores, ``snapshots`` opens one without changing it, ``relocation`` maps its artifact addresses
+to where the files lie now. ``merging`` merges many stores into one with the statements of ``merge_sql``; ``runs`` reads
+the merged store without MLflow; ``push`` copies its runs to a team's MLflow server.
 """

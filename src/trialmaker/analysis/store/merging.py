@@ -1,6 +1,8 @@
-"""One MLflow store of many: in SQL, from file to file, so that a million points take seconds."""
+"""Many MLflow stores as one, merged in SQL from file to file, so that a million metric values take seconds.
 
-import fcntl
+The table ``alembic_version`` is that of MLflow's schema, seen in MLflow 3.17.
+"""
+
 import importlib.metadata
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -11,14 +13,16 @@ from typing import Any
 
 from trialmaker.analysis.store import merge_sql
 from trialmaker.analysis.store.outputs import MARKER_FILE, STORE_FILE, Output, SkippedOutput
-from trialmaker.analysis.store.relocation import ROOTS, Relocation
-from trialmaker.analysis.store.snapshots import UnreadableError, opened
+from trialmaker.analysis.store.relocation import ARTIFACT_FOLDERS, Relocation, artifacts_exist
+from trialmaker.analysis.store.snapshots import UnreadableError, open_snapshot
 from trialmaker.errors import UserError
+from trialmaker.platform.atomic_files import locked
 from trialmaker.platform.progress_bar import progress_bar
 
 OUTPUT_TAG = "trialmaker.output"
-STORE_ERRORS = {"SQLITE_FULL", "SQLITE_READONLY"}  # errors of the merged store, not of a source
-LABELS = f"""
+MERGED_STORE_ERRORS = {"SQLITE_FULL", "SQLITE_READONLY"}  # SQLite's errors that do not come from a source
+PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -262144", "temp_store = MEMORY")
+LABEL_RUNS = f"""
 INSERT INTO tags (key, value, run_uuid) SELECT '{OUTPUT_TAG}', min(label), run_uuid
 FROM trialmaker_source_runs JOIN temp.labels USING (database) WHERE run_uuid IN (SELECT run_uuid FROM runs)
 GROUP BY run_uuid ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value
@@ -27,13 +31,13 @@ GROUP BY run_uuid ON CONFLICT DO UPDATE SET value = excluded.value WHERE value I
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What a merge did.
+    """The result of a merge.
 
     Args:
         store: the folder of the merged store.
-        outputs: by label.
-        runs: how many each has, by label.
-        skipped: what could not be read this time; runs of it that were merged before stay.
+        outputs: the outputs by label.
+        runs: the number of runs of each output, by label.
+        skipped: the outputs that could not be read this time; their runs of earlier merges stay.
     """
 
     store: Path
@@ -43,148 +47,161 @@ class MergeResult:
 
 
 def merge(outputs: Sequence[Output], store: Path, *, forget: bool = True) -> MergeResult:
-    """Bring a folder's MLflow store up to date with outputs.
+    """Bring a merged MLflow store up to date with outputs.
 
     Runs keep their ids; experiments of one name become one. What people do in the merged store (names, tags, notes,
     deletions) stays, until the output itself changes the same thing. Nothing is written to the outputs. Artifacts stay
-    where they are, the merged store holds their addresses. An output that did not change since is not read again.
+    where they are, the merged store holds their addresses. An output that has not changed since is not read again.
 
     Args:
-        store: made if it is missing. Several processes may merge there at once.
-        forget: whether to take away runs of other outputs, which were merged there before.
+        outputs: the outputs to merge.
+        store: the folder of the merged store, created if it is missing. Several processes may merge there at once.
+        forget: whether to remove the runs of other outputs that were merged there before.
 
     Raises:
         UserError: the store can't be written, or is no merged store.
     """
-    _check(outputs, store)
+    _check_store(outputs, store)
     try:
         store.mkdir(parents=True, exist_ok=True)
-        with (store / MARKER_FILE).open("a+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _make(store / STORE_FILE)
+        with locked(store / MARKER_FILE):
+            _create_or_migrate(store / STORE_FILE)
             with closing(sqlite3.connect(store / STORE_FILE, timeout=60, isolation_level=None, uri=True)) as connection:
-                return _Merge(connection, store).run(outputs, forget)
+                return _Merger(connection, store).run(outputs, forget)
     except OSError as error:
-        raise _unusable(store, error.strerror) from error
+        raise _store_error(store, error.strerror) from error
     except sqlite3.DatabaseError as error:
-        raise _unusable(store, error) from error
+        raise _store_error(store, error) from error
 
 
-def _check(outputs: Sequence[Output], store: Path) -> None:
-    mine = (store / MARKER_FILE).exists()
-    if ((store / STORE_FILE).exists() and not mine) or store.resolve() in [output.directory for output in outputs]:
+def _check_store(outputs: Sequence[Output], store: Path) -> None:
+    is_foreign = (store / STORE_FILE).exists() and not (store / MARKER_FILE).exists()
+    if is_foreign or store.resolve() in [output.directory for output in outputs]:
         raise UserError(f"--store {store}: holds a store that is not a merged one: name a new folder")
-    if odd := [char for char in "?#%" if char in str(store)]:
-        raise UserError(f"--store {store}: must be a path without {odd[0]}, which MLflow's addresses can't hold")
+    if forbidden := [char for char in "?#%" if char in str(store)]:
+        raise UserError(f"--store {store}: must be a path without {forbidden[0]}, which MLflow's addresses can't hold")
 
 
-def _unusable(store: Path, why: object) -> UserError:
-    return UserError(f"{store}: cannot hold the merged store: {why}; remove it, or name another one with --store DIR")
+def _store_error(store: Path, reason: object) -> UserError:
+    return UserError(
+        f"{store}: cannot hold the merged store: {reason}; remove it, or name another one with --store DIR"
+    )
 
 
-def _make(file: Path) -> None:
-    """Make it, or bring it to the schema of another MLflow, which was installed since."""
-    version, mark = importlib.metadata.version("mlflow"), file.with_name(MARKER_FILE)
-    if file.exists() and mark.read_text() == version:
+def _create_or_migrate(file: Path) -> None:
+    """Create the merged store, or migrate it if another version of MLflow was installed since."""
+    version, marker = importlib.metadata.version("mlflow"), file.with_name(MARKER_FILE)
+    if file.exists() and marker.read_text() == version:
         return
     from trialmaker.tracking import sqlite_store  # MLflow takes a while to import
 
     try:
         (sqlite_store.migrate if file.exists() else sqlite_store.create)(file)
-    except sqlite_store.DatabaseError as error:
-        raise _unusable(file.parent, error) from error
-    mark.write_text(version)
+    except sqlite_store.StoreError as error:
+        raise _store_error(file.parent, error) from error
+    marker.write_text(version)
 
 
-class _Merge:
+class _Merger:
+    """A merge over an open connection to the merged store.
+
+    Args:
+        connection: in autocommit mode; its settings are changed.
+        store: the folder of the merged store.
+    """
+
     def __init__(self, connection: sqlite3.Connection, store: Path) -> None:
         self.connection, self.store = connection, store
         self.is_changed = False
-        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -262144", "temp_store = MEMORY"):
+        for setting in PRAGMAS:
             connection.execute(f"PRAGMA {setting}")
-        connection.executescript(merge_sql.BOOKS)
+        connection.executescript(merge_sql.RECORD_TABLES)
         self.revision = str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-        connection.create_function("is_there", 1, merge_sql.is_there)
+        connection.create_function("artifacts_exist", 1, artifacts_exist)
 
     def run(self, outputs: Sequence[Output], forget: bool) -> MergeResult:
-        skipped = []
         if forget:
-            self._forget([f"{output.database}" for output in outputs])
+            self._remove_other_outputs([str(output.database) for output in outputs])
+        skipped_outputs = self._merge_outputs(outputs)
+        self._label_runs(outputs)
+        if self.is_changed:  # without it, SQLite looks for a run's metric among all runs' metrics of that name
+            self.connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
+        counts = dict(self._rows("SELECT database, count(*) FROM trialmaker_source_runs GROUP BY database"))
+        by_label = {output.label: output for output in outputs}
+        runs = {label: counts.get(str(output.database), 0) for label, output in by_label.items()}
+        return MergeResult(self.store, by_label, runs, skipped_outputs)
+
+    def _merge_outputs(self, outputs: Sequence[Output]) -> list[SkippedOutput]:
+        """Merge the outputs that have changed; return the ones that cannot be read."""
+        skipped_outputs = []
         with progress_bar(text="outputs", total=len(outputs), unit=" outputs", delay_seconds=1) as bar:
             for output in outputs:
                 try:
-                    self._bring(output)
+                    self._merge_output(output)
                 except UnreadableError as error:
-                    skipped.append(SkippedOutput(output.database, str(error)))
+                    skipped_outputs.append(SkippedOutput(output.database, str(error)))
                 bar.update()
-        self._label(outputs)
-        if self.is_changed:  # without it, SQLite looks for a run's metric among all runs' metrics of that name
-            self.connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
-        query = "SELECT database, count(*) FROM trialmaker_source_runs GROUP BY database"
-        counts: dict[str, int] = dict(self._rows(query))
-        labels = {output.label: output for output in outputs}
-        runs = {label: counts.get(str(output.database), 0) for label, output in labels.items()}
-        return MergeResult(self.store, labels, runs, skipped)
+        return skipped_outputs
 
-    def _bring(self, output: Output) -> None:
-        """All of an output that is not there yet."""
+    def _merge_output(self, output: Output) -> None:
         try:
             stamp = _stamp(output)
         except OSError as error:
             raise UnreadableError(error.strerror) from error
         if [(stamp,)] == self._rows("SELECT stamp FROM trialmaker_sources WHERE database = ?", str(output.database)):
             return
-        with opened(output.database, self.revision) as uri:
+        with open_snapshot(output.database, self.revision) as uri:
             self.connection.execute("ATTACH ? AS source", (uri,))
             try:
-                self._copy(output, stamp)
+                self._copy_source(output, stamp)
             except sqlite3.DatabaseError as error:
                 self.connection.rollback()
-                if error.sqlite_errorname in STORE_ERRORS:
+                if error.sqlite_errorname in MERGED_STORE_ERRORS:
                     raise
                 raise UnreadableError(f"{error}") from error
             finally:
                 self.connection.execute("DETACH source")
 
-    def _copy(self, output: Output, stamp: str) -> None:
+    def _copy_source(self, output: Output, stamp: str) -> None:
+        """Copy the attached database ``source`` in one transaction, and remove runs that it no longer holds."""
         database = str(output.database)
         self.connection.create_function("relocated", 1, Relocation(output.directory))
         self.connection.execute("BEGIN IMMEDIATE")
-        gone = self._rows(
+        removed_runs = self._rows(
             "SELECT run_uuid FROM trialmaker_source_runs WHERE database = ? EXCEPT SELECT run_uuid FROM source.runs",
             database,
         )
         self.connection.execute("DELETE FROM trialmaker_source_runs WHERE database = ?", (database,))
-        self._remove(run for (run,) in gone)
+        self._remove_runs(run for (run,) in removed_runs)
         for statement in merge_sql.statements(self._columns):
             self.connection.execute(statement, {"database": database} if ":database" in statement else ())
         self.connection.execute("REPLACE INTO trialmaker_sources VALUES (?, ?)", (database, stamp))
         self.connection.commit()
         self.is_changed = True
 
-    def _label(self, outputs: Sequence[Output]) -> None:
-        """Have each run say which output it is from; labels change when outputs join."""
+    def _label_runs(self, outputs: Sequence[Output]) -> None:
+        """Tag each run with the label of its output; labels change when outputs are added."""
         self.connection.execute("CREATE TEMP TABLE labels (database TEXT PRIMARY KEY, label TEXT)")
         pairs = [(str(output.database), output.label) for output in outputs]
         self.connection.executemany("INSERT INTO labels VALUES (?, ?)", pairs)
-        self.connection.execute(LABELS)
+        self.connection.execute(LABEL_RUNS)
         self.connection.execute("DROP TABLE temp.labels")
 
-    def _forget(self, databases: Sequence[str]) -> None:
-        held = {name for (name,) in self._rows("SELECT database FROM trialmaker_sources")}
+    def _remove_other_outputs(self, databases: Sequence[str]) -> None:
+        merged_databases = {name for (name,) in self._rows("SELECT database FROM trialmaker_sources")}
         self.connection.execute("BEGIN IMMEDIATE")
-        for database in held - set(databases):
+        for database in merged_databases - set(databases):
             runs = self._rows("SELECT run_uuid FROM trialmaker_source_runs WHERE database = ?", database)
             for table in ("trialmaker_sources", "trialmaker_source_runs"):
                 self.connection.execute(f"DELETE FROM {table} WHERE database = ?", (database,))
-            self._remove(run for (run,) in runs)
+            self._remove_runs(run for (run,) in runs)
         self.connection.commit()
 
-    def _remove(self, runs: Iterable[str]) -> None:
-        """Take away runs, unless another output holds them too."""
+    def _remove_runs(self, runs: Iterable[str]) -> None:
+        """Remove runs from the merged store, except those that another output holds too."""
         for run in runs:
             if not self._rows("SELECT 1 FROM trialmaker_source_runs WHERE run_uuid = ?", run):
-                for statement in merge_sql.REMOVAL:
+                for statement in merge_sql.REMOVE_RUN:
                     self.connection.execute(statement, {"run": run})
 
     def _columns(self, table: str) -> list[str]:
@@ -195,8 +212,8 @@ class _Merge:
 
 
 def _stamp(output: Output) -> str:
-    """Differs when an output's store was written to, another one took its place, or its artifacts arrived."""
+    """Return a text that changes when a store is written to or replaced, or when its artifacts arrive."""
     files = [output.database, Path(f"{output.database}-wal")]
     stats = [path.stat() for path in files if path.exists()]
-    folders = [str((output.directory / name).is_dir()) for name in ROOTS]
+    folders = [str((output.directory / name).is_dir()) for name in ARTIFACT_FOLDERS]
     return " ".join([*(f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}" for stat in stats), *folders])

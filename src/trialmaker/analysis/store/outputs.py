@@ -1,4 +1,4 @@
-"""Where outputs lie: folders that hold an MLflow store."""
+"""Search for outputs: folders that hold an MLflow store."""
 
 import os
 from collections import Counter
@@ -9,19 +9,21 @@ from pathlib import Path
 from trialmaker.errors import UserError
 
 STORE_FILE = "mlflow.db"
-MARKER_FILE = ".comparison"  # a file beside a merged store, which is no output
-MOST_LEVELS = 6  # below a folder that is named
-NOT_ENTERED = {"mlartifacts", "mlruns", "node_modules"}
-FILE_STORE = "an MLflow file store: to make one of it: mlflow migrate-filestore --source {0} --target sqlite:///{1}"
+MARKER_FILE = ".comparison"  # lies beside a merged store, which is not an output
+MAX_DEPTH = 6  # levels of folders to search below a given one
+UNSEARCHED_FOLDERS = {"mlartifacts", "mlruns", "node_modules"}
+FILE_STORE_REASON = (
+    "an MLflow file store: to make one of it: mlflow migrate-filestore --source {0} --target sqlite:///{1}"
+)
 
 
 @dataclass(frozen=True)
 class Output:
-    """A store.
+    """A folder with an MLflow store.
 
     Args:
-        database: SQLite's file.
-        label: tells it from the others, for people.
+        database: the store's SQLite file.
+        label: a short text that tells the output from the others.
     """
 
     database: Path
@@ -29,13 +31,18 @@ class Output:
 
     @property
     def directory(self) -> Path:
-        """In which the store and its artifacts lie."""
+        """Return the folder that holds the store and its artifacts."""
         return self.database.parent
 
 
 @dataclass(frozen=True)
 class SkippedOutput:
-    """What is named, or found, and can't be shown. ``reason``: why, and the way on."""
+    """A place whose runs cannot be shown.
+
+    Args:
+        place: a folder or a store's SQLite file.
+        reason: why its runs cannot be shown, and what to do about it.
+    """
 
     place: Path
     reason: str
@@ -45,40 +52,44 @@ class SkippedOutput:
 
 
 def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
-    """The stores in folders, or in folders below them, each once, and the folders that hold none.
+    """Return the outputs in folders and in the folders below them, each once, and the places without a usable store.
 
     Args:
-        places: outputs, folders that contain some, or SQLite files.
+        places: outputs, folders that contain outputs, or SQLite files.
 
     Raises:
-        UserError: there is no such place, one line for each.
+        UserError: a place does not exist; one line for each such place.
     """
     if missing := [place for place in places if not os.path.lexists(place)]:
         raise UserError(*(f"{place}: there is no such directory" for place in missing))
     databases: dict[Path, None] = {}
-    skipped = []
+    skipped_outputs = []
     for place in places:
-        found = list(_below(place.absolute(), MOST_LEVELS)) if not place.is_file() else [place]
-        databases |= dict.fromkeys(path.resolve() for path in found if isinstance(path, Path))
-        skipped += [one for one in found if isinstance(one, SkippedOutput)]
-        if not found:
-            skipped.append(SkippedOutput(place, f"holds no {STORE_FILE}, so no job's output"))
-    return [Output(path, label) for path, label in zip(databases, _labels(list(databases)), strict=True)], skipped
+        results = [place] if place.is_file() else list(_search(place.absolute(), MAX_DEPTH))
+        databases |= dict.fromkeys(result.resolve() for result in results if isinstance(result, Path))
+        skipped_outputs += [result for result in results if isinstance(result, SkippedOutput)]
+        if not results:
+            skipped_outputs.append(SkippedOutput(place, f"holds no {STORE_FILE}, so no job's output"))
+    labels = _labels(list(databases))
+    return [Output(path, label) for path, label in zip(databases, labels, strict=True)], skipped_outputs
 
 
-def _below(folder: Path, levels: int) -> Iterator[Path | SkippedOutput]:
-    """Stores, the old kind of store, and folders that can't be entered; those that vanish meanwhile are none."""
+def _search(folder: Path, depth: int) -> Iterator[Path | SkippedOutput]:
+    """Yield the stores in a folder and below it, and what is skipped: file stores and unreadable folders.
+
+    A folder that is deleted during the search yields nothing.
+    """
     try:
         with os.scandir(folder) as entries:
             names = {entry.name: entry.is_dir() for entry in entries}
         if STORE_FILE in names:
             yield from [] if MARKER_FILE in names else [folder / STORE_FILE]
         elif "mlruns" in names and any((folder / "mlruns").glob("*/meta.yaml")):
-            yield SkippedOutput(folder / "mlruns", FILE_STORE.format(folder / "mlruns", folder / STORE_FILE))
-        elif levels:
-            for name in sorted(name for name, is_folder in names.items() if is_folder and name not in NOT_ENTERED):
-                if not name.startswith("."):
-                    yield from _below(folder / name, levels - 1)
+            yield SkippedOutput(folder / "mlruns", FILE_STORE_REASON.format(folder / "mlruns", folder / STORE_FILE))
+        elif depth:
+            for name in sorted(name for name, is_folder in names.items() if is_folder):
+                if name not in UNSEARCHED_FOLDERS and not name.startswith("."):
+                    yield from _search(folder / name, depth - 1)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -86,7 +97,7 @@ def _below(folder: Path, levels: int) -> Iterator[Path | SkippedOutput]:
 
 
 def _labels(databases: Sequence[Path]) -> list[str]:
-    """The shortest ends of their folders' paths that tell them apart."""
+    """Return a label for each store: the shortest end of its folder's path that tells it from the other stores."""
     if not databases:
         return []
     folders = [path.parent for path in databases]

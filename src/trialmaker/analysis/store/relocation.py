@@ -1,13 +1,16 @@
-"""Where artifacts lie now that were written elsewhere."""
+"""Artifact addresses that were recorded on another machine, mapped to where the files lie now.
+
+The names and address schemes are those of MLflow 3.17.
+"""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-ROOTS = ("mlartifacts", "mlruns")  # MLflow's names for the folder beside its store
+ARTIFACT_FOLDERS = ("mlartifacts", "mlruns")  # MLflow's names for the folder of artifacts beside its store
 
 
 def local_path(address: str | None) -> Path | None:
-    """The path of an address on this machine; None for one on the network, or none at all."""
+    """Return the path of an address on this machine; None for an address on the network, an invalid or an empty one."""
     try:
         parts = urlsplit(address or "")
     except ValueError:
@@ -17,55 +20,63 @@ def local_path(address: str | None) -> Path | None:
     return Path(unquote(parts.path) if parts.scheme else address)
 
 
-class Relocation:
-    """From the address that a store holds to the address of the same files beside the store, where it lies now.
+def artifacts_exist(address: str | None) -> bool:
+    """Return whether there is a file or folder at an address; an address on the network is assumed to exist."""
+    path = local_path(address)
+    return path.exists() if path else bool(address)
 
-    MLflow writes absolute addresses (https://github.com/mlflow/mlflow/issues/3144). What the copied folder was called
-    there is not recorded, so the address's own end is looked for here.
+
+class Relocation:
+    """A map from the artifact addresses in a store to the addresses of the same files beside the store now.
+
+    MLflow records absolute addresses (https://github.com/mlflow/mlflow/issues/3144). The name of the store's folder at
+    that time is not recorded, so an address is matched by its end.
 
     Args:
-        directory: that holds the store.
+        directory: the folder that holds the store.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.known: dict[tuple[str, ...], Path] = {}  # the beginning of an address, and what it is now
+        self.prefixes: dict[tuple[str, ...], Path] = {}  # the beginning of an address → the folder that replaces it
 
     def __call__(self, address: str | None) -> str | None:
-        """The address now; unchanged for one elsewhere on the network, or of which nothing is found here."""
+        """Return the address now; unchanged if it is elsewhere on the network, or nothing here matches it."""
         parts = _parts(address or "")
         if not parts or ".." in parts:
             return address
-        for beginning, now in self.known.items():
-            if parts[: len(beginning)] == beginning:
-                return now.joinpath(*parts[len(beginning) :]).as_uri()
-        at = self._cut(parts)
-        if at is None:
+        for prefix, folder in self.prefixes.items():
+            if parts[: len(prefix)] == prefix:
+                return folder.joinpath(*parts[len(prefix) :]).as_uri()
+        start = self._matching_end(parts)
+        if start is None:
             return address
-        self.known[parts[: at + 1]] = self.directory / parts[at]
-        return self.directory.joinpath(*parts[at:]).as_uri()
+        self.prefixes[parts[: start + 1]] = self.directory / parts[start]
+        return self.directory.joinpath(*parts[start:]).as_uri()
 
-    def _cut(self, parts: tuple[str, ...]) -> int | None:
-        """Where in an address the part begins that exists here: the longest that does. Of a run that left no files
-        none does; then the folder beside the store decides."""
-        for at in range(parts[0] == "/", len(parts)):
-            telling = len(parts) - at > 1 or parts[at] in ROOTS
-            if telling and self.directory.joinpath(*parts[at:]).exists():
-                return at
+    def _matching_end(self, parts: tuple[str, ...]) -> int | None:
+        """Return the index in ``parts`` at which the longest end begins that exists in the store's folder.
+
+        No end exists for a run that left no files; then the folder of artifacts beside the store decides.
+        """
+        for start in range(parts[0] == "/", len(parts)):
+            is_specific = len(parts) - start > 1 or parts[start] in ARTIFACT_FOLDERS
+            if is_specific and self.directory.joinpath(*parts[start:]).exists():
+                return start
         if Path(*parts).exists():
             return None
-        named = [at for at, part in enumerate(parts) if part in ROOTS and (self.directory / part).is_dir()]
-        return named[-1] if named else None
+        folders = [at for at, part in enumerate(parts) if part in ARTIFACT_FOLDERS and (self.directory / part).is_dir()]
+        return folders[-1] if folders else None
 
 
 def _parts(address: str) -> tuple[str, ...]:
-    """Of a path, a ``file:`` address or one that a server resolves (``mlflow-artifacts:``); none for any other."""
+    """Return the parts of a path, of a ``file:`` address or of a server's ``mlflow-artifacts:``; none of any other."""
     try:
-        scheme, rest = urlsplit(address).scheme, urlsplit(address).path
+        scheme, path = urlsplit(address).scheme, urlsplit(address).path
     except ValueError:
         return ()
     if scheme == "mlflow-artifacts":
-        return ("/", ROOTS[0], *Path(unquote(rest)).parts[1:])
+        return ("/", ARTIFACT_FOLDERS[0], *Path(unquote(path)).parts[1:])
     if scheme == "file":
-        return Path(unquote(rest)).parts
+        return Path(unquote(path)).parts
     return Path(address).parts if not scheme else ()

@@ -1,4 +1,7 @@
-"""Reading a store that may be written to, or lie on read-only media, without changing a byte of it or beside it."""
+"""Read-only access to a store that may be written to, or lie on read-only media, without changing a byte of it.
+
+The tables are those of MLflow's schema up to 3.17; ``alembic_version`` holds the schema's revision.
+"""
 
 import shutil
 import sqlite3
@@ -9,73 +12,76 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-HEADER = b"SQLite format 3\0"
-WRITE_AHEAD = 2  # byte 18 of the header: https://www.sqlite.org/fileformat.html#file_format_version_numbers
-COPIES = 5  # to try for, 0.2 seconds apart, of a database that is being written to
-TABLES = {"alembic_version", "experiments", "runs", "tags", "params", "metrics", "latest_metrics"}
+SQLITE_HEADER = b"SQLite format 3\0"
+WAL_VERSION = 2  # byte 18 of the header: https://www.sqlite.org/fileformat.html#file_format_version_numbers
+COPY_ATTEMPTS = 5  # at a database that is being written to
+COPY_PAUSE_SECONDS = 0.2
+REQUIRED_TABLES = {"alembic_version", "experiments", "runs", "tags", "params", "metrics", "latest_metrics"}
 
 
 class UnreadableError(Exception):
-    """A store that can't be shown; the message says why, and what to do about it."""
+    """A store whose runs cannot be read; the message says why, and what to do about it."""
 
 
 @contextmanager
-def opened(database: Path, revision: str | None = None) -> Iterator[str]:
-    """SQLite's URI of the store, or of a copy, for as long as the context lasts.
+def open_snapshot(database: Path, revision: str | None = None) -> Iterator[str]:
+    """Yield SQLite's URI of the store, or of a copy that is deleted at the end of the context.
 
-    A database without a write-ahead log is read in place. One with a log, or with an interrupted transaction, which to
-    read SQLite has to write, is copied first, and so is one of another revision, which is then migrated.
+    A database without a write-ahead log is read in place. SQLite has to write to read one with a log or with an
+    interrupted transaction, so that one is copied first. So is one of another revision, whose copy is then migrated.
 
     Args:
-        revision: of MLflow's schema that it must have; None for any.
+        database: the store's SQLite file.
+        revision: the revision of MLflow's schema to migrate to; None to take any.
 
     Raises:
-        UnreadableError: it is no MLflow store, is damaged, or was written by a newer MLflow.
+        UnreadableError: the file is no MLflow store, is damaged, or was written by a newer MLflow.
     """
     with tempfile.TemporaryDirectory(prefix="trialmaker-") as folder:
         try:
-            uri = _readable(database, Path(folder, "copy.db"), revision)
+            uri = _readable_uri(database, Path(folder, "copy.db"), revision)
         except (OSError, sqlite3.DatabaseError) as error:
             raise UnreadableError(str(error)) from error
         yield uri
 
 
-def _readable(database: Path, copy: Path, revision: str | None) -> str:
-    uri = _in_place(database) or _copied(database, copy)
-    found = _revision(uri)
-    return _migrated(uri, copy) if revision and found != revision else uri
+def _readable_uri(database: Path, copy: Path, revision: str | None) -> str:
+    uri = _uri_in_place(database) or _copy_files(database, copy)
+    is_other_revision = _revision(uri) != revision
+    return _migrate_copy(uri, copy) if revision and is_other_revision else uri
 
 
-def _in_place(database: Path) -> str | None:
-    """None where SQLite would have to write."""
+def _uri_in_place(database: Path) -> str | None:
+    """Return the URI for reading in place; None where SQLite would have to write."""
     with database.open("rb") as file:
         header = file.read(20)
-    if not header.startswith(HEADER):
+    if not header.startswith(SQLITE_HEADER):
         raise UnreadableError("is no SQLite database" if header else "is empty")
-    if header[18] == WRITE_AHEAD:
+    if header[18] == WAL_VERSION:
         return None
     uri = f"file:{quote(str(database))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, timeout=20)) as connection:
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
-            return None  # an interrupted transaction is to be rolled back
+            return None  # an interrupted transaction has to be rolled back
     return uri
 
 
-def _copied(database: Path, copy: Path) -> str:
-    beside = [Path(f"{database}{end}") for end in ("", "-wal", "-journal")]
-    for _ in range(COPIES):
-        before = [_stamp(path) for path in beside]
-        for path in beside:
+def _copy_files(database: Path, copy: Path) -> str:
+    """Copy a database with its log and journal, at a moment when none of them changes; return the copy's URI."""
+    files = [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-journal")]
+    for _ in range(COPY_ATTEMPTS):
+        stamps = [_stamp(path) for path in files]
+        for path in files:
             target = copy.with_name(path.name.replace(database.name, copy.name))
             if path.exists():
                 shutil.copyfile(path, target)
             else:
                 target.unlink(missing_ok=True)
-        if before == [_stamp(path) for path in beside]:
+        if stamps == [_stamp(path) for path in files]:
             return f"file:{quote(str(copy))}"
-        time.sleep(0.2)
+        time.sleep(COPY_PAUSE_SECONDS)
     raise UnreadableError("is being written to all the time: try again when its job rests")
 
 
@@ -84,15 +90,17 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _revision(uri: str) -> str:
+    """Return the revision of the store's schema, empty where the store records none."""
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not tables >= TABLES:
+        if not tables >= REQUIRED_TABLES:
             raise UnreadableError("is no MLflow store, or one from before MLflow 1.1: it has not the tables of one")
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         return str(row[0]) if row else ""
 
 
-def _migrated(uri: str, copy: Path) -> str:
+def _migrate_copy(uri: str, copy: Path) -> str:
+    """Migrate the copy, made here if there is none yet, to this MLflow's schema; return its URI."""
     from trialmaker.tracking import sqlite_store  # MLflow takes a while to import
 
     if not copy.exists():
@@ -100,6 +108,6 @@ def _migrated(uri: str, copy: Path) -> str:
             source.backup(target)
     try:
         sqlite_store.migrate(copy)
-    except sqlite_store.DatabaseError as error:
+    except sqlite_store.StoreError as error:
         raise UnreadableError(str(error)) from error
     return f"file:{quote(str(copy))}"
