@@ -13,6 +13,7 @@ from trialmaker.training import augmentation, loop, optimizers
 from trialmaker.training.events import EarlyValidation, EpochDone, StepsDone
 from trialmaker.training.metrics import loss_and_accuracy
 from trialmaker.training.objective import Objective
+from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
 
 
@@ -26,7 +27,7 @@ def examples(count, seed):
     return Split(images, labels)
 
 
-def fit(listeners=(), rate=0.05, **changes):
+def fit(listeners=(), rate=0.05, stop=lambda: None, **changes):
     keras.utils.set_random_seed(0)
     fields = {"hidden_units": [8], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
     model = registry.builder("mlp")(input_shape=(6, 6, 1), num_classes=3, **fields)
@@ -39,20 +40,16 @@ def fit(listeners=(), rate=0.05, **changes):
     )
     program.begin(model.get_weights())
     arguments = {
-        "program": program,
         "learning_rates": lambda steps: np.full_like(steps, rate),
-        "train": examples(100, 0),
-        "validation": examples(40, 1),
         "objective": Objective("val_loss", "minimize"),
         "seed": 0,
         "epochs": 3,
         "batch_size": 16,
-        "patience": None,
-        "early_validation": None,
-        "stop": lambda: None,
-        "listeners": list(listeners),
     }
-    return loop.fit(**(arguments | changes)), model
+    plan = TrainingPlan(**(arguments | changes))
+    train, validation = examples(100, 0), examples(40, 1)
+    outcome = loop.fit(plan, program=program, train=train, validation=validation, stop=stop, listeners=list(listeners))
+    return outcome, model
 
 
 def test_events_tell_every_step_once_and_every_epoch_after_its_steps():

@@ -1,10 +1,8 @@
 """The best trial of a study, and its spread over seeds."""
 
 import os
-import re
 import statistics
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.errors import HydraException
@@ -13,58 +11,73 @@ from optuna.trial import FrozenTrial
 
 from optuna_sweep.storage import open_storage
 from trialmaker.analysis.recipe import SINGLE_RUN
+from trialmaker.analysis.training_command import run_training
 from trialmaker.errors import UserError
-from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
+from trialmaker.platform.run_result import RunResult
 
 
 def overrides(study: str, output: Path, storage: str | None = None, number: int | None = None) -> list[str]:
-    """What the best trial was run with.
+    """Return the overrides that the best trial was run with.
 
     Args:
         study: its name, or the path of its file.
-        output: where studies lie.
+        output: where ``studies/`` lies.
         storage: a database's or proxy's address, where the study lies in no file.
         number: of another trial than the best.
 
     Raises:
         UserError: there is no such study or trial, or no trial of it has completed; of several objectives none is best.
     """
-    loaded = _study(study, output, storage)
+    loaded = _load(study, output, storage)
     trial = _best(study, loaded) if number is None else _trial(loaded, number)
     return list(trial.user_attrs["overrides"])
 
 
-def run_with_seeds(words: list[str], seeds: int) -> int:
-    """Run it once a seed, and print mean and spread of what it reached; the exit code."""
-    reached: dict[str, list[float]] = {}
+def run_with_seeds(words: Sequence[str], seeds: int) -> int:
+    """Train once for each seed from 0, and print mean and spread of what was reached.
+
+    Args:
+        words: the trial's overrides.
+        seeds: how many.
+
+    Returns:
+        0, or the exit code of the first training that failed.
+    """
+    values: dict[str, list[float]] = {}
     for seed in range(seeds):
         line = [*(word for word in words if not word.startswith("seed=")), f"seed={seed}", SINGLE_RUN]
-        with subprocess.Popen(
-            [sys.executable, str(paths.PROJECT / "train.py"), *line], stdout=subprocess.PIPE, text=True
-        ) as process:
-            for text in process.stdout or ():
-                if text.startswith("best epoch="):
-                    print(f"seed={seed} {text}", end="", flush=True)
-                    for name, value in re.findall(r"(\w+_\w+)=([\d.]+)", text):
-                        reached.setdefault(name, []).append(float(value))
-        if process.returncode:
-            return process.returncode
-    for name, values in reached.items():
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"{name}: {statistics.mean(values):.4f} ± {spread:.4f} ({min(values):.4f} to {max(values):.4f})")
+        code, result = run_training(line)
+        if code:
+            return code
+        if result is None:
+            raise RuntimeError(f"train.py {' '.join(line)}: left no result.json")
+        reached = _reached(result)
+        shown = " ".join(f"{name}={value:.4f}" for name, value in reached.items())
+        print(f"seed={seed} best epoch={result.best_epoch} {shown}", flush=True)
+        for name, value in reached.items():
+            values.setdefault(name, []).append(value)
+    for name, of_seeds in values.items():
+        spread = statistics.stdev(of_seeds) if len(of_seeds) > 1 else 0.0
+        low, high = min(of_seeds), max(of_seeds)
+        print(f"{name}: {statistics.mean(of_seeds):.4f} ± {spread:.4f} ({low:.4f} to {high:.4f})")
     return 0
 
 
-def _study(name: str, output: Path, storage: str | None) -> Study:
+def _reached(result: RunResult) -> dict[str, float]:
+    """Return the best value of the objective, and the metrics of the test split."""
+    return {result.objective: result.best_metrics[result.objective], **result.test_metrics}
+
+
+def _load(name: str, output: Path, storage: str | None) -> Study:
     try:
         if storage:
             return load_study(study_name=name, storage=open_storage(storage))
         path = Path(name) if os.sep in name or Path(name).is_file() else output / "studies" / f"{name}.log"
         if path.is_file():
             return load_study(study_name=None, storage=open_storage(str(path)))
-        found = sorted(file.stem for file in (output / "studies").glob("*.log"))
-        raise UserError(f"{name}: there is no study {path}; there are: {', '.join(found) or 'none'}")
+        names = sorted(file.stem for file in (output / "studies").glob("*.log"))
+        raise UserError(f"{name}: there is no study {path}; there are: {', '.join(names) or 'none'}")
     except HydraException as error:
         raise UserError(str(error).replace("hydra.sweeper.storage=", "--storage ")) from error
     except (KeyError, ValueError) as error:

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
@@ -15,41 +17,48 @@ from trialmaker.platform.redaction import without_password
 SINGLE_RUN = "hydra.mode=RUN"  # a study's file asks for a study
 
 
-def command(words: list[str]) -> str:
-    """What to type to repeat it."""
+def command(words: Sequence[str]) -> str:
+    """Return what to type to repeat a trial.
+
+    Args:
+        words: its overrides.
+    """
     return shlex.join(["python", "train.py", *words, SINGLE_RUN])
 
 
-def write_recipe(name: str, words: list[str]) -> Path:
-    """``conf/experiment/<name>.yaml`` for it, so that ``experiment=<name>`` repeats it.
+def write_recipe(name: str, words: Sequence[str]) -> Path:
+    """Write ``conf/experiment/<name>.yaml`` for a trial, so that ``experiment=<name>`` repeats it; return its path.
+
+    Args:
+        words: the trial's overrides.
 
     Raises:
-        UserError: the name is none for a file, or is taken.
+        UserError: the name cannot be that of a file, or is taken.
     """
     path = paths.CONF / "experiment" / f"{name}.yaml"
     if not re.fullmatch(r"[\w-]+", name) or path.exists():
         raise UserError(f"--write {name}: must be a new name of letters, digits, - and _ for a file in conf/experiment")
-    parsed = [override for override in OverridesParser.create().parse_overrides(words) if override.key_or_group]
-    groups = {path.name for path in paths.CONF.iterdir() if path.is_dir()}
-    chosen = {one.key_or_group: str(one.value()) for one in parsed if one.key_or_group in groups}
+    overrides = [one for one in OverridesParser.create().parse_overrides(list(words)) if one.key_or_group]
+    groups = choices([paths.CONF])
+    chosen = {one.key_or_group: str(one.value()) for one in overrides if one.key_or_group in groups}
     values = OmegaConf.create({})
-    for one in parsed:
+    for one in overrides:
         is_secret = without_password(str(one.value())) != str(one.value())  # a recipe is for others to read
         if one.key_or_group not in groups and not one.key_or_group.startswith("hydra.") and not is_secret:
             OmegaConf.update(values, one.key_or_group, one.value())
     study = chosen.pop("sweeps", None)
-    merged = OmegaConf.merge(_of_study(study, chosen), values)
+    merged = OmegaConf.merge(_study_fields(study, chosen), values)
     defaults = "".join(f"  - override /{group}: {name}\n" for group, name in chosen.items())
     head = f"# @package _global_\n# The best trial of a study: python train.py experiment={name}\n"
     path.write_text(f"{head}{f'defaults:{chr(10)}{defaults}' * bool(defaults)}\n{OmegaConf.to_yaml(merged)}")
     return path
 
 
-def _of_study(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:
-    """The fields that the study's own file sets; the groups that it chooses join ``chosen``."""
+def _study_fields(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:
+    """Return the fields that the study's own file sets; the groups that it chooses join ``chosen``."""
     if name is None:
         return {}
-    fields: Any = OmegaConf.to_container(OmegaConf.load(paths.CONF / "sweeps" / f"{name}.yaml"))
+    fields: Any = OmegaConf.to_container(OmegaConf.load(paths.SWEEPS / f"{name}.yaml"))
     for entry in fields.pop("defaults", []):
         ((group, choice),) = entry.items()
         if "hydra/" not in group:

@@ -1,40 +1,39 @@
 """``python -m trialmaker best``."""
 
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
+
+import click
 
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
-HELP = "the best trial of a study"
-DESCRIPTION = """\
-Print the command that repeats the best trial of a study, or write a recipe for it, or run it with
-many seeds.
+HELP = """\
+Print the command that repeats the best trial of a study, or write a recipe for it, or run it with many seeds.
+
+STUDY is its name, such as mlp, or the path of its file.
 """
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """What may follow the command."""
-    add = parser.add_argument
-    add("study", metavar="STUDY", help="its name, such as mlp, or the path of its file")
-    add("--storage", metavar="URL", help="where it lies, if that is no file: hydra.sweeper.storage of the study")
-    add("--trial", type=int, metavar="N", help="another trial than the best one, such as one of a Pareto front")
-    add("--output", type=Path, default=paths.root() / "output", metavar="DIR", help="where studies/ lies")
-    add("--write", metavar="NAME", help="write conf/experiment/NAME.yaml")
-    add("--seeds", type=int, metavar="N", help="run it with the seeds 0 to N-1; mean and spread")
-
-
-def run(asked: Namespace) -> int:
-    """Run it."""
+@click.command("best", help=HELP, short_help="the best trial of a study")
+@click.argument("study")
+@click.option("--storage", metavar="URL", help="Where it lies, if not in a file: hydra.sweeper.storage of the study.")
+@click.option("--trial", type=int, metavar="N", help="Another trial than the best, such as one of a Pareto front.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Where studies/ lies (default: output).")
+@click.option("--write", metavar="NAME", help="Write conf/experiment/NAME.yaml.")
+@click.option("--seeds", type=int, metavar="N", help="Run it with the seeds 0 to N-1; mean and spread.")
+def command(
+    study: str, storage: str | None, trial: int | None, output: Path | None, write: str | None, seeds: int | None
+) -> int:
+    """Execute the command; return the exit code."""
     from trialmaker.analysis import best_trial, recipe  # Optuna takes a while to import
 
-    words = best_trial.overrides(asked.study, asked.output, asked.storage, asked.trial)
-    if asked.seeds is not None and asked.seeds < 1:
-        raise UserError(f"--seeds {asked.seeds}: must be at least 1")
-    if asked.write:
-        print(f"wrote {recipe.write_recipe(asked.write, words)}; to run it: python train.py experiment={asked.write}")
-    if asked.seeds:
-        return best_trial.run_with_seeds(words, asked.seeds)
-    if not asked.write:
+    words = best_trial.overrides(study, output or paths.root() / "output", storage, trial)
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds {seeds}: must be at least 1")
+    if write:
+        print(f"wrote {recipe.write_recipe(write, words)}; to run it: python train.py experiment={write}")
+    if seeds:
+        return best_trial.run_with_seeds(words, seeds)
+    if not write:
         print(recipe.command(words))
     return 0

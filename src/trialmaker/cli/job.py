@@ -1,64 +1,80 @@
 """``python -m trialmaker job``."""
 
 import shlex
-from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
+
+import click
 
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 from trialmaker.platform.emulator import job
 
-HELP = "rehearse a platform job on this machine"
-DESCRIPTION = """\
+HELP = """\
 Do on this machine what the platform does with a job: copy the code that git tracks, the data and the other inputs into
 a scratch directory, run train.py there in a clean environment, show its states, its log and the last values of the
 monitored metrics, and keep its output.
 
+\b
     python -m trialmaker job --data workspace/input/data --args "--model cnn --lr 1e-3 --epochs=1"
 """
+DIRECTORY = click.Path(path_type=Path)
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """What may follow the command."""
-    add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="the data set: becomes input/data/; left out: an empty one")
-    add("--args", default="", metavar="TEXT", help='the runtime parameters, e.g. "--model cnn --epochs 2"')
-    add("--input", action="append", default=[], metavar="NAME=DIR", help="another input: input/NAME/; may be repeated")
-    add("--instances", type=int, default=1, metavar="N", help="how many machines, 1 to 10 (default: 1)")
-    add("--max-seconds", type=float, metavar="S", help="longest training time: SIGTERM, and SIGKILL 30 seconds later")
-    add("--output", type=Path, metavar="DIR", help="gets a folder V0001, V0002, ... a job (default: workspace/jobs)")
-    add("--code", type=Path, default=paths.PROJECT, metavar="DIR", help="another code directory than this project")
-    add("--install", action="store_true", help="install requirements.txt into a fresh environment first")
+@click.command("job", help=HELP, short_help="rehearse a platform job on this machine")
+@click.option("--data", type=DIRECTORY, metavar="DIR", help="The data set: becomes input/data/ (default: none).")
+@click.option("--args", "words", default="", metavar="TEXT", help='The runtime parameters: "--model cnn --epochs 2".')
+@click.option("--input", "inputs", multiple=True, metavar="NAME=DIR", help="Another input: input/NAME/; repeatable.")
+@click.option("--instances", type=int, default=1, metavar="N", help="How many machines, 1 to 10 (default: 1).")
+@click.option(
+    "--max-seconds", type=float, metavar="S", help="Longest training time: SIGTERM, and SIGKILL 30 seconds later."
+)
+@click.option("--output", type=DIRECTORY, metavar="DIR", help="Gets V0001, V0002, ... (default: workspace/jobs).")
+@click.option("--code", type=DIRECTORY, metavar="DIR", help="Another code directory than this project.")
+@click.option("--install", is_flag=True, help="Install requirements.txt into a fresh environment first.")
+def command(
+    data: Path | None,
+    words: str,
+    inputs: Sequence[str],
+    instances: int,
+    max_seconds: float | None,
+    output: Path | None,
+    code: Path | None,
+    install: bool,
+) -> int:
+    """Execute the command; return the exit code."""
+    folders, mistakes = _inputs(data, inputs)
+    if not 1 <= instances <= 10:
+        mistakes.append(f"--instances {instances}: must be 1 to 10")
+    if max_seconds is not None and not max_seconds > 0:
+        mistakes.append(f"--max-seconds {max_seconds:g}: must be more than 0")
+    try:
+        arguments = shlex.split(words)
+    except ValueError as error:
+        mistakes.append(f"--args {words}: cannot be parted into words: {error}")
+    if mistakes:
+        raise UserError(*mistakes)
+    return job.run(
+        job.Job(
+            code=(code or paths.PROJECT).absolute(),
+            arguments=arguments,
+            inputs=folders,
+            instances=instances,
+            max_seconds=max_seconds,
+            output=output or paths.PROJECT / "workspace" / "jobs",
+            install=install,
+        )
+    )
 
 
-def run(asked: Namespace) -> int:
-    """Run it."""
+def _inputs(data: Path | None, texts: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
+    """Return the inputs by name, and the mistakes in them."""
     mistakes = []
-    inputs = {"data": asked.data} if asked.data else {}
-    for text in asked.input:
+    inputs = {"data": data} if data else {}
+    for text in texts:
         name, _, folder = text.partition("=")
         if not name or not folder or "/" in name or name in (".", "..", *inputs):
             mistakes.append(f"--input {text}: expected NAME=DIR, with a name used once; --data is the input named data")
         inputs[name] = Path(folder)
     mistakes += [f"{path}: there is no such file or folder" for path in inputs.values() if not path.exists()]
-    if not 1 <= asked.instances <= 10:
-        mistakes.append(f"--instances {asked.instances}: must be 1 to 10")
-    if asked.max_seconds is not None and not asked.max_seconds > 0:
-        mistakes.append(f"--max-seconds {asked.max_seconds:g}: must be more than 0")
-    try:
-        arguments = shlex.split(asked.args)
-    except ValueError as error:
-        mistakes.append(f"--args {asked.args}: cannot be parted into words: {error}")
-    if mistakes:
-        raise UserError(*mistakes)
-    return job.run(
-        job.Job(
-            code=asked.code.absolute(),
-            arguments=arguments,
-            inputs=inputs,
-            instances=asked.instances,
-            max_seconds=asked.max_seconds,
-            output=asked.output or paths.PROJECT / "workspace" / "jobs",
-            install=asked.install,
-        )
-    )
+    return inputs, mistakes

@@ -1,52 +1,88 @@
-"""``python -m trialmaker COMMAND``."""
+"""``python -m trialmaker COMMAND``: each command is the ``command`` of a module of this package, named for it."""
 
-import argparse
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from trialmaker.cli import best, compare, job, prune, push, request, rerun, ui
-from trialmaker.errors import UserError
+import click
+from click.shell_completion import shell_complete
 
-COMMANDS = {
-    "job": job,
-    "best": best,
-    "request": request,
-    "ui": ui,
-    "compare": compare,
-    "push": push,
-    "rerun": rerun,
-    "prune": prune,
-}
+from trialmaker.errors import UserError, one_line
+
+NAME = "trialmaker"
+COMPLETION_VARIABLE = "_TRIALMAKER_COMPLETE"  # set by the shell function that ``completion`` prints
+COMMANDS = ("job", "best", "request", "ui", "compare", "push", "rerun", "prune", "completion")
+
+
+class _Commands(click.Group):
+    """The commands, each imported when it is asked for."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Return the names, in the order of a project's life."""
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None for a name that there is not."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"trialmaker.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Refuse a name that there is not, with the nearest ones, since only the names are known before an import."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    help="Tools around train.py and predict.py.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+def commands() -> None:
+    """Group the commands."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
+    Args:
+        argv: the words after ``trialmaker``; None for those of the process.
+
     Returns:
-        the exit code: 2 for the person's mistake.
+        the exit code: 2 for the person's mistake, in a line on standard error.
     """
-    asked = _parser().parse_args(argv)
+    if instruction := os.environ.get(COMPLETION_VARIABLE):
+        return shell_complete(commands, {}, NAME, COMPLETION_VARIABLE, instruction)
     try:
-        code = int(COMMANDS[asked.name].run(asked))
+        code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # who reads it has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except UserError as error:
-        for mistake in error.mistakes:
-            print(f"trialmaker: error: {mistake}", file=sys.stderr)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
         return error.exit_code
+    except click.ClickException as error:
+        return _refuse(error.exit_code, one_line(error.format_message()))
+    except UserError as error:
+        return _refuse(error.exit_code, *error.mistakes)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("trialmaker", description="Tools around train.py and predict.py.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
-    for name, module in COMMANDS.items():
-        looks = argparse.RawDescriptionHelpFormatter
-        module.add_arguments(
-            commands.add_parser(name, help=module.HELP, description=module.DESCRIPTION, formatter_class=looks)
-        )
-    return parser
+def _run(argv: list[str]) -> int:
+    try:
+        with commands.make_context(NAME, argv) as context:
+            return int(commands.invoke(context) or 0)
+    except click.exceptions.Exit as end:  # --help
+        return end.exit_code
+
+
+def _refuse(code: int, *mistakes: str) -> int:
+    for mistake in mistakes:
+        print(f"{NAME}: error: {mistake}", file=sys.stderr)
+    return code

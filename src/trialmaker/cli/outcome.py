@@ -16,26 +16,21 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna_sweep.trial import current_trial, is_worker
 from trialmaker.config import validation
 from trialmaker.config.arguments import translation
+from trialmaker.config.arguments.output import requested_output
 from trialmaker.config.schema import Config
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line, printable
 from trialmaker.experiment import run_header
+from trialmaker.experiment.context import RunContext
 from trialmaker.platform import instances, paths, redaction, result_files
+from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals, Stopped
 
 log = logging.getLogger(__name__)
 
 # What goes wrong when a person names an output that cannot be one. ENOENT is not among them: that may be a bug.
 OUTPUT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOSPC}
-INSPECTION_FLAGS = {
-    "--help",
-    "-h",
-    "--hydra-help",
-    "--cfg",
-    "-c",
-    "-i",
-    "--shell-completion",
-    "-sc",
-}  # flags: nothing is run
+# Flags with which nothing is run.
+INSPECTION_FLAGS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "-i", "--shell-completion", "-sc"}
 
 
 class TrainOutcome:
@@ -43,53 +38,65 @@ class TrainOutcome:
 
     Attributes:
         code: the exit code so far.
-        outputs: those of its runs; of none as long as none has begun.
+        outputs: those of its runs; empty as long as none has begun.
     """
 
-    def __init__(self, started: float, signals: Signals, typed: list[str]) -> None:
-        self.started, self.signals, self.typed = started, signals, typed
+    def __init__(self, started: float, signals: Signals, argv: list[str]) -> None:
+        self.started, self.signals, self.argv = started, signals, argv
         self.code = 0
         self.causes: list[str] = []
         self.details = ""
         self.outputs: set[Path] = set()
+        self.context: RunContext | None = None  # of the run that goes on
         signals.fail_now = self.fail_now
 
     def run(self, composed: DictConfig) -> float | list[float] | None:
-        """One run. Its value, the best objective, is what a sweeper optimizes; None for one with a mistake."""
-        from trialmaker.experiment import startup
+        """Run one config, of the command or of a multirun.
 
+        Returns:
+            the best value of the objective, which a sweeper optimizes; None for a run that ended with an error.
+        """
         self.signals.reset()
-        directory = Path(HydraConfig.get().runtime.output_dir)
-        redaction.hide_passwords(directory / ".hydra")
+        self.context = context = self._new_context()
+        redaction.hide_passwords(context.directory / ".hydra")
         try:
-            checked = validation.load(composed)
-            self._begin(checked)
-            values = startup.start_run(checked, run_directory=directory, started=self.started, signals=self.signals)
+            with context.recorded():
+                values = self._start(validation.load(composed), context)
             return values[0] if len(values) == 1 else values
         except (UserError, OSError) as error:  # Hydra would call an exception a bug of the job
             self.signals.raise_if_received()
             if isinstance(error, OSError) and error.errno not in OUTPUT_ERRORS:
                 raise
-            if current_trial().number is not None:
+            if context.is_trial:
                 raise  # the sweep goes on, and notes why this trial did not
             self.explain(error, [])
         finally:
+            self.context = None
             self.started = time.monotonic()  # when the next run of a multirun starts
         return None  # and the next run of a multirun begins
 
-    def _begin(self, checked: Config) -> None:
-        output = Path(checked.output).absolute()
+    def _new_context(self) -> RunContext:
+        config = HydraConfig.get()
+        command = redaction.without_password(translation.command_line(config.overrides.task))
+        directory = Path(config.runtime.output_dir)
+        return RunContext(directory, current_trial(), self.started, self.signals, RunResult(command))
+
+    def _start(self, config: Config, context: RunContext) -> list[float]:
+        from trialmaker.experiment import startup
+
+        context.result.objective = config.objective
+        output = Path(config.output).absolute()
         self.outputs.add(output)
         if not is_worker():
             result_files.clear_result(output)
         instances.check_supported()
-        command = translation.command_line(HydraConfig.get().overrides.task)
-        if current_trial().number is None:
-            for line in run_header.lines(asdict(checked), command):
+        if not context.is_trial:
+            for line in run_header.lines(asdict(config), translation.command_line(HydraConfig.get().overrides.task)):
                 log.info(line)
+        return startup.start_run(config, context)
 
     def explain(self, error: Exception, argv: list[str]) -> None:
-        """Note an exception, and tell it: a person's mistake a line each, a bug with its traceback."""
+        """Note an exception, and print it: a person's mistake a line each, a bug with its traceback."""
         if self.signals.received is not None:  # what fails after a signal fails because of it
             stopped = Stopped(self.signals.received, self.signals.where)
             self.fail(stopped.exit_code, str(stopped))
@@ -98,24 +105,24 @@ class TrainOutcome:
         elif isinstance(error, HydraException | OmegaConfBaseException):
             self._refuse(translation.explain(error, argv))
         elif isinstance(error, OSError) and (not self.outputs or error.errno in OUTPUT_ERRORS):
-            self._refuse(self._unusable(error))
+            self._refuse(_unusable(error))
         else:
-            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            cause = one_line(f"{type(error).__name__}: {error}")
             self.fail(1, cause, details="".join(traceback.format_exception(error)))
 
     def fail(self, code: int, *causes: str, details: str = "") -> None:
-        """Note why, and tell it on standard error."""
+        """Note why the command failed, and print it on standard error."""
         self.code = code
         self.causes += causes
         self.details += details
         print(details + "".join(f"train.py: {cause}\n" for cause in causes if not details), end="", file=sys.stderr)
 
     def leave_result(self) -> None:
-        """``success`` or ``failure``, for whoever looks at the output alone."""
-        if {word.partition("=")[0] for word in self.typed} & INSPECTION_FLAGS or is_worker():
+        """Write ``success`` or ``failure``, for whoever looks at the output alone."""
+        if {word.partition("=")[0] for word in self.argv} & INSPECTION_FLAGS or is_worker():
             return
-        nothing_ran = not self.outputs and not self.code  # a dry run
-        for output in self.outputs or ({} if nothing_ran else {self._meant_output()}):
+        is_dry_run = not self.outputs and not self.code
+        for output in self.outputs or ({} if is_dry_run else {requested_output(self.argv)}):
             if self.code:
                 causes = (cause.removeprefix("error: ") for cause in self.causes)
                 result_files.write_failure(output, "\n".join(causes), self.details)
@@ -123,28 +130,19 @@ class TrainOutcome:
                 result_files.write_success(output)
 
     def fail_now(self, cause: str) -> None:
-        """Leave ``failure`` when the process ends at once."""
+        """Leave ``failure``, and the run's result, when the process ends at once."""
         self.code, self.causes = 1, [cause]
         self.leave_result()
+        if self.context:
+            self.context.result.status, self.context.result.message = "stopped", cause
+            self.context.write_result()
 
     def _refuse(self, error: UserError) -> None:
-        self.fail(error.exit_code, *(f"error: {_one_line(mistake)}" for mistake in error.mistakes))
-
-    def _meant_output(self) -> Path:
-        """Where a run would have written, as far as the words tell that none has understood."""
-        for word, following in zip(self.typed, [*self.typed[1:], ""], strict=True):
-            name, equals, value = word.lstrip("-").partition("=")
-            if name == "output" and (value if equals else following):
-                return Path(value if equals else following).absolute()
-        return paths.root() / "output"
-
-    def _unusable(self, error: OSError) -> UserError:
-        place = Path(str(error.filename))
-        inputs = paths.root() / "input"
-        law = "the output must be a folder that can be written to"
-        law = "it must be readable" if place.is_relative_to(inputs) else law
-        return UserError(f"{error.filename}: {error.strerror}: {law}")
+        self.fail(error.exit_code, *(f"error: {printable(mistake)}" for mistake in error.mistakes))
 
 
-def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+def _unusable(error: OSError) -> UserError:
+    place = Path(str(error.filename))
+    law = "the output must be a folder that can be written to"
+    law = "it must be readable" if place.is_relative_to(paths.root() / "input") else law
+    return UserError(f"{error.filename}: {error.strerror}: {law}")

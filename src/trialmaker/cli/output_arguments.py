@@ -3,9 +3,12 @@
 import hashlib
 import importlib.metadata
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import click
 
 from trialmaker.analysis.store import outputs
 from trialmaker.analysis.store.merging import MergeResult, merge
@@ -14,51 +17,71 @@ from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Outputs, and where they are merged."""
-    places = "outputs of jobs, or folders that contain some (default: this project's own output)"
-    parser.add_argument("places", nargs="*", type=Path, metavar="DIR", help=places)
-    store = "where to merge them (default: a folder for these outputs in workspace/comparisons)"
-    parser.add_argument("--store", type=lambda text: Path(text).absolute(), metavar="DIR", help=store)
+def output_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the argument ``places`` and the option ``store``."""
+    store = "Where to merge them (default: a folder for these outputs in workspace/comparisons)."
+    function = click.option("--store", type=click.Path(path_type=Path), metavar="DIR", help=store)(function)
+    return click.argument("places", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")(function)
 
 
-def merged(asked: Namespace, told: set[str] | None = None, *, forget: bool = True) -> MergeResult:
-    """The outputs that were named, as one store; a line on standard error for each that can't be shown.
+@dataclass(frozen=True)
+class OutputSelection:
+    """The outputs that a command works on, by default this project's own.
 
     Args:
-        told: such lines that need not be said again.
-        forget: see ``merge``.
-
-    Raises:
-        UserError: none can, or there is no such folder.
+        places: outputs of jobs, or folders that contain some.
+        store: where to merge them; None for a folder of their own.
+        printed: lines that have been printed, and need not be again.
     """
-    found, skipped = _find(asked)
-    done = merge(found, asked.store or default_store(found), forget=forget)
-    told = set() if told is None else told
-    for line in map(str, [*skipped, *done.skipped]):
-        if line not in told:
+
+    places: Sequence[Path]
+    store: Path | None
+    printed: set[str] = field(default_factory=set)
+
+    def merge(self, *, forget: bool = True) -> MergeResult:
+        """Merge the outputs; print a line on standard error for each that can't be read.
+
+        Args:
+            forget: see ``merging.merge``.
+
+        Raises:
+            UserError: none can be read, or there is no such folder.
+        """
+        selected, skipped = self._find()
+        store = self.store.absolute() if self.store else default_store(selected)
+        result = merge(selected, store, forget=forget)
+        for line in map(str, [*skipped, *result.skipped]):
+            self.print_once(line)
+        if not any(result.runs.values()):
+            places = ", ".join(map(str, self.places)) or str(_own_output())
+            raise UserError(f"{places}: holds no runs that can be shown")
+        return result
+
+    def into(self, store: Path) -> "OutputSelection":
+        """Return the same outputs, to be merged into this store."""
+        return replace(self, store=store)
+
+    def print_once(self, line: str) -> None:
+        """Print a line on standard error, unless it has been printed."""
+        if line not in self.printed:
+            self.printed.add(line)
             print(line, file=sys.stderr, flush=True)
-    told |= set(map(str, [*skipped, *done.skipped]))
-    if not any(done.runs.values()):
-        raise UserError(f"{_named(asked)}: holds no runs that can be shown")
-    return done
+
+    def _find(self) -> tuple[list[Output], list[SkippedOutput]]:
+        own = _own_output()
+        if not self.places and not own.exists():
+            raise UserError(f"{own}: there is no output yet: train first, or name outputs of jobs")
+        selected, skipped = outputs.find(self.places or [own])
+        if not selected:
+            raise UserError(*map(str, skipped))
+        return selected, skipped
 
 
-def default_store(found: Sequence[Output]) -> Path:
-    """The same for the same outputs; another one for another MLflow, whose tables may differ."""
-    names = [importlib.metadata.version("mlflow"), *sorted(str(output.database) for output in found)]
+def default_store(selected: Sequence[Output]) -> Path:
+    """Return the folder in which these outputs are merged; another one for another MLflow, whose tables may differ."""
+    names = [importlib.metadata.version("mlflow"), *sorted(str(output.database) for output in selected)]
     return paths.PROJECT / "workspace" / "comparisons" / hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
-def _find(asked: Namespace) -> tuple[list[Output], list[SkippedOutput]]:
-    own = paths.root() / "output"
-    if not asked.places and not own.exists():
-        raise UserError(f"{own}: there is no output yet: train first, or name outputs of jobs")
-    found, skipped = outputs.find(asked.places or [own])
-    if not found:
-        raise UserError(*map(str, skipped))
-    return found, skipped
-
-
-def _named(asked: Namespace) -> str:
-    return ", ".join(map(str, asked.places)) or str(paths.root() / "output")
+def _own_output() -> Path:
+    return paths.root() / "output"

@@ -1,59 +1,60 @@
 """``python -m trialmaker prune``."""
 
-from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
 
 from trialmaker.analysis import pruning
 from trialmaker.analysis.run_table import Table
 from trialmaker.analysis.store import runs
-from trialmaker.cli import output_arguments
+from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import superseded_versions
 
-HELP = "remove the artifacts of all but the best runs"
-DESCRIPTION = """\
+HELP = """\
 Remove artifacts, models and checkpoints of all but the best runs of each experiment (and objective). Parameters,
 metrics and logs stay, and the model that output/model/best.json names. Without --yes, only says what it would do.
 
+\b
     python -m trialmaker prune --keep 5
     python -m trialmaker prune --keep 5 --yes
 """
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """What may follow the command."""
-    output_arguments.add_arguments(parser)
-    parser.add_argument("--keep", type=int, default=5, metavar="K", help="how many, the best first (default: 5)")
-    parser.add_argument("--yes", action="store_true", help="remove them, and not only say so")
-
-
-def run(asked: Namespace) -> int:
-    """Run it."""
-    if asked.keep < 0:
-        raise UserError(f"--keep {asked.keep}: must be at least 0")
-    merged = output_arguments.merged(asked)
+@click.command("prune", help=HELP, short_help="remove the artifacts of all but the best runs")
+@output_arguments
+@click.option("--keep", type=int, default=5, metavar="K", help="How many, the best first (default: 5).")
+@click.option("--yes", is_flag=True, help="Remove them, and not only say so.")
+def command(places: Sequence[Path], store: Path | None, keep: int, yes: bool) -> int:
+    """Execute the command; return the exit code."""
+    if keep < 0:
+        raise UserError(f"--keep {keep}: must be at least 0")
+    merged = OutputSelection(places, store).merge()
     everything = runs.load(merged.store)
-    superfluous = pruning.prunable_runs(everything, asked.keep)
-    found = list(pruning.leftovers(merged.store, superfluous, everything, merged.outputs, superseded_versions))
-    if not found:
-        print(f"nothing to remove: {len(superfluous)} runs are not among the best {asked.keep}, and left nothing large")
+    prunable = pruning.prunable_runs(everything, keep)
+    leftovers = list(pruning.leftovers(merged.store, prunable, everything, merged.outputs, superseded_versions))
+    if not leftovers:
+        print(f"nothing to remove: {len(prunable)} runs are not among the best {keep}, and left nothing large")
         return 0
     rows = [
-        [one.run.name, one.output.label, one.run.best, f"{one.size / 1e6:.1f} MB", one.run.run_id[:8]] for one in found
+        [one.run.name, one.output.label, one.run.best, f"{one.size / 1e6:.1f} MB", one.run.run_id[:8]]
+        for one in leftovers
     ]
     print(Table(["run", "output", "best", "size", "id"], rows).as_format("text"))
-    total = f"{sum(one.size for one in found) / 1e6:.1f} MB of {len(found)} runs"
-    if not asked.yes:
+    total = f"{sum(one.size for one in leftovers) / 1e6:.1f} MB of {len(leftovers)} runs"
+    if not yes:
         print(f"would remove {total}; nothing has been removed: --yes does it")
         return 0
-    _remove(found)
+    _remove(leftovers)
     print(f"removed {total}")
     return 0
 
 
-def _remove(found: list[pruning.Leftover]) -> None:
+def _remove(leftovers: Sequence[pruning.Leftover]) -> None:
     from trialmaker.tracking import sqlite_store  # MLflow takes a while to import
 
-    for one in found:
+    for one in leftovers:
         try:
             sqlite_store.mark_pruned(one.output.database, one.run.run_id, one.models)
             one.remove()

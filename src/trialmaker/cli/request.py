@@ -1,9 +1,10 @@
 """``python -m trialmaker request``."""
 
 import json
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
@@ -13,41 +14,43 @@ if TYPE_CHECKING:
 
     from trialmaker.data.splits import Dataset
 
-SHADES = " .:-=+*#%@"
-HELP = "ask a deployed model"
-DESCRIPTION = """\
-Send a test image, or a picture, to a deployed model as the platform's clients do; show it and the answer.
-"""
+SHADES = " .:-=+*#%@"  # of a drawing, from black to white
+URL = "http://127.0.0.1:10000/ModelMaker/predict"
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """What may follow the command."""
-    add = parser.add_argument
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--index", type=int, default=0, metavar="N", help="a test image, from 0 (default: 0)")
-    what.add_argument("--image", type=Path, metavar="FILE", help="a PNG or JPEG")
-    data = paths.root() / "input" / "data"
-    add("--data", type=Path, default=data, metavar="DIR", help="where MNIST lies; if not there, scikit-learn's digits")
-    add("--url", default="http://127.0.0.1:10000/ModelMaker/predict", metavar="URL", help="(default: %(default)s)")
-    add("--ak", metavar="KEY", help="access key (default: $MODELMAKER_AK)")
-    add("--sk", metavar="KEY", help="secret key, to sign with (default: $MODELMAKER_SK)")
-
-
-def run(asked: Namespace) -> int:
-    """Run it."""
+@click.command(
+    "request",
+    help="Send a test image, or a picture, to a deployed model as the platform's clients do; show it and the answer.",
+    short_help="ask a deployed model",
+)
+@click.option("--index", type=int, metavar="N", help="A test image, from 0 (default: 0).")
+@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="A PNG or JPEG.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where MNIST lies; if not there, scikit-learn's digits (default: input/data).",
+)
+@click.option("--url", default=URL, metavar="URL", help=f"(default: {URL})")
+@click.option("--ak", metavar="KEY", help="Access key (default: $MODELMAKER_AK).")
+@click.option("--sk", metavar="KEY", help="Secret key, to sign with (default: $MODELMAKER_SK).")
+def command(index: int | None, image: Path | None, data: Path | None, url: str, ak: str | None, sk: str | None) -> int:
+    """Execute the command; return the exit code."""
     from trialmaker.data import image_decoding
     from trialmaker.serving import client
 
-    keys = client.caller_keys(asked.ak, asked.sk)
+    if image and index is not None:
+        raise UserError(f"--index {index}: leave it out, or --image {image}: one picture is sent")
+    keys = client.caller_keys(ak, sk)
     truth = None
-    if asked.image:
-        body, kind = client.file_body(asked.image)
-        print(drawing(image_decoding.decode(asked.image, image_size=(28, 28), channels=1)))
+    if image:
+        body, kind = client.file_body(image)
+        print(draw(image_decoding.decode(image, image_size=(28, 28), channels=1)))
     else:
-        image, truth = example(asked.index, asked.data)
-        body, kind = client.json_body(image), "application/json"
-        print(drawing(image))
-    answer = client.send_request(asked.url, body, kind, keys)
+        pixels, truth = test_image(index or 0, data or paths.root() / "input" / "data")
+        body, kind = client.json_body(pixels), "application/json"
+        print(draw(pixels))
+    answer = client.send_request(url, body, kind, keys)
     if truth is not None:
         print(f"ground truth: {truth}")
     print(f"response: {json.dumps(answer)}")
@@ -55,8 +58,12 @@ def run(asked: Namespace) -> int:
     return 0
 
 
-def example(index: int, directory: Path) -> "tuple[np.ndarray, str]":
-    """A test image, uint8 [H, W, C], and its class' name: of MNIST where it lies, else of scikit-learn's digits.
+def test_image(index: int, directory: Path) -> "tuple[np.ndarray, str]":
+    """Return a test image, uint8 [H, W, C], and its class' name: of MNIST, or of scikit-learn's digits.
+
+    Args:
+        index: from 0.
+        directory: where MNIST may lie.
 
     Raises:
         UserError: there are fewer, or MNIST's files are broken.
@@ -67,8 +74,8 @@ def example(index: int, directory: Path) -> "tuple[np.ndarray, str]":
     return dataset.test.images[index], dataset.class_names[int(dataset.test.labels[index])]
 
 
-def drawing(image: "np.ndarray") -> str:
-    """A picture in characters, a row for two rows of pixels; grey from uint8 [H, W, C]."""
+def draw(image: "np.ndarray") -> str:
+    """Return an image, uint8 [H, W, C], as characters: a line for two rows of pixels, a shade for the mean of both."""
     grey = image.mean(axis=2)
     rows = grey[: len(grey) // 2 * 2].reshape(-1, 2, grey.shape[1]).mean(axis=1)
     lines = ("".join(SHADES[int(value * (len(SHADES) - 1) / 255 + 0.5)] for value in row) for row in rows)

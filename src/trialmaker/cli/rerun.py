@@ -1,78 +1,79 @@
 """``python -m trialmaker rerun``."""
 
-import re
 import shlex
-import subprocess
-import sys
-from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
+
+import click
 
 from trialmaker.analysis import reproduction
 from trialmaker.analysis.store import merging, outputs, runs
-from trialmaker.cli import output_arguments
+from trialmaker.analysis.training_command import run_training
+from trialmaker.cli.output_arguments import OutputSelection, default_store, output_arguments
 from trialmaker.platform import paths
 
-HELP = "train again exactly what a run was"
-DESCRIPTION = """\
+HELP = """\
 Train again what a run was, with its config and seed, into this project's own output. Says before what differs here from
 there (versions, code, data), and afterwards whether the metrics came out the same. Exit code 3: they did not.
 
+RUN is its id, the first letters of it, or its name.
+
+\b
     python -m trialmaker rerun 1f41cc03
     python -m trialmaker rerun 1f41cc03 V0002 --data workspace/input/data
 """
 DIFFERENT = 3
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """What may follow the command."""
-    parser.add_argument("run", metavar="RUN", help="its id, the first letters of it, or its name")
-    output_arguments.add_arguments(parser)
-    add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="where its data lies here (default: where it lay then, or input/data)")
-    add("--init-model", type=Path, metavar="PATH", help="what it started from, if that lies elsewhere here")
-    add("--dry-run", action="store_true", help="only say what would be run, and what differs")
-
-
-def run(asked: Namespace) -> int:
-    """Run it."""
-    store = output_arguments.merged(asked).store
-    everything = runs.load(store)
-    old = reproduction.find_run(everything, asked.run)
-    parent = next((run for run in everything if run.run_id == old.tags.get("mlflow.parentRunId")), None)
-    words = reproduction.overrides(old, {"data.directory": asked.data, "init_model": asked.init_model})
+@click.command("rerun", help=HELP, short_help="train again exactly what a run was")
+@click.argument("run")
+@output_arguments
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where its data lies here (default: where it lay then, or input/data).",
+)
+@click.option(
+    "--init-model",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="What it started from, if that lies elsewhere here.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be run, and what differs.")
+def command(
+    run: str, places: Sequence[Path], store: Path | None, data: Path | None, init_model: Path | None, dry_run: bool
+) -> int:
+    """Execute the command; return the exit code."""
+    merged = OutputSelection(places, store).merge().store
+    everything = runs.load(merged)
+    old = reproduction.find_run(everything, run)
+    parent = next((one for one in everything if one.run_id == old.tags.get("mlflow.parentRunId")), None)
+    words = reproduction.overrides(old, {"data.directory": data, "init_model": init_model})
     for line in reproduction.environment_differences(old, parent):
         print(f"differs: {line}", flush=True)
-    if asked.dry_run:
+    if dry_run:
         print(shlex.join(["python", "train.py", *words]))
         return 0
-    new = _train(words)
-    return _compare(store, old, new) if isinstance(new, str) else new
-
-
-def _train(words: list[str]) -> str | int:
-    """The new run's id, or the exit code of a training that failed."""
-    run_id = ""
-    command = [sys.executable, str(paths.PROJECT / "train.py"), *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            if found := re.match(r"MLflow run: (\w+) in ", line):
-                run_id = found[1]
-    return process.returncode or run_id
+    code, result = run_training(words, lambda line: print(line, end="", flush=True))
+    if code:
+        return code
+    if result is None or not result.mlflow_run_id:
+        raise RuntimeError("the training left no result.json with the id of its MLflow run")
+    return _compare(merged, old, result.mlflow_run_id)
 
 
 def _compare(store: Path, old: runs.Run, new: str) -> int:
-    database = paths.root() / "output" / outputs.STORE_FILE
-    own = outputs.Output(database, "own")
-    merged = merging.merge([own], output_arguments.default_store([own])).store
-    (again,) = [run for run in runs.load(merged) if run.run_id == new]
+    """Print how the new run's metrics differ from the old one's; return the exit code."""
+    own = outputs.Output(paths.root() / "output" / outputs.STORE_FILE, "own")
+    merged = merging.merge([own], default_store([own])).store
     digests = runs.data_digests(store).get(old.run_id), runs.data_digests(merged).get(new)
     if None not in digests and digests[0] != digests[1]:
         print(f"differs: data: digest {str(digests[0])[:8]} then, {str(digests[1])[:8]} now")
     names = sorted(old.metrics)
     then = runs.histories(store, [old.run_id], names)[old.run_id]
     same, lines = reproduction.compare_metrics(old, then, runs.histories(merged, [new], names)[new])
-    print(f"{old.run_id} then, {again.run_id} now:")
+    print(f"{old.run_id} then, {new} now:")
     for line in lines:
         print(f"  {line}")
     return 0 if same else DIFFERENT

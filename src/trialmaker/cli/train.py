@@ -8,9 +8,8 @@ from contextlib import nullcontext
 import hydra
 
 from trialmaker.cli.outcome import TrainOutcome
-from trialmaker.config import user_files
+from trialmaker.config import resolvers, sweep_files, user_files
 from trialmaker.config.arguments import translation
-from trialmaker.config.resolvers import register
 from trialmaker.experiment import study
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals, Stopped
@@ -27,27 +26,28 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
         0 done; 2 the person's mistake, on standard error, a line each; 1 a bug, with its traceback; 143 stopped by
         SIGTERM, 130 by Ctrl-C.
     """
-    typed = sys.argv[1:]
+    argv = sys.argv[1:]
     with nullcontext(signals) if signals else Signals() as signals:
-        job = TrainOutcome(started or time.monotonic(), signals, typed)
+        outcome = TrainOutcome(started or time.monotonic(), signals, argv)
         try:
-            _run(job)
+            _run(outcome)
         except Stopped as stopped:
-            job.fail(stopped.exit_code, str(stopped))
+            outcome.fail(stopped.exit_code, str(stopped))
         except Exception as error:
-            job.explain(error, sys.argv[1:])
+            outcome.explain(error, sys.argv[1:])
         finally:
-            sys.argv[1:] = typed
-        job.leave_result()
-    return job.code
+            sys.argv[1:] = argv
+        outcome.leave_result()
+    return outcome.code
 
 
-def _run(job: "TrainOutcome") -> None:
-    job.signals.reset()
-    register()
+def _run(outcome: TrainOutcome) -> None:
+    outcome.signals.reset()
+    resolvers.register()
+    sweep_files.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
     folders = user_files.folders()
     sys.argv[1:] = translation.translate(sys.argv[1:], [paths.CONF, *folders])
     sys.argv += map(user_files.search_path, folders)
-    hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(job.run)()
-    job.outputs |= study.finish()
+    hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(outcome.run)()
+    outcome.outputs |= study.finish()

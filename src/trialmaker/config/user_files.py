@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from trialmaker.config import sweep_files
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
@@ -41,7 +42,7 @@ def _mistakes(path: Path, name: Path) -> Iterator[str]:
         yield "Hydra reads .yaml files only: rename it"
     if len(name.parts) == 1:
         yield "belongs in a folder named for its group, such as experiment/ or model/"
-    if (paths.CONF / name).exists():
+    if (paths.CONF / name).exists() or (paths.SWEEPS.parent / name) in sweep_files.sweep_files():
         yield "TrialMaker has a config file of that name: rename yours"
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """One run: train, publish, test, record."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import tensorflow as tf
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.data.subsets import subsample
+from trialmaker.experiment import final_test
+from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.stop_conditions import StopCondition
 from trialmaker.experiment.trial_listener import TrialReporter
 from trialmaker.model_store import initial_weights
@@ -19,15 +23,15 @@ from trialmaker.model_store.card import Card
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.platform import paths
-from trialmaker.platform.signals import Signals
+from trialmaker.platform.run_result import RunResult
 from trialmaker.tracking.client import Tracker
-from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Tested
+from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Predictions
 from trialmaker.training import loop, program_cache, schedules
 from trialmaker.training.console_listener import console_listener
 from trialmaker.training.events import EpochDone, Listener
 from trialmaker.training.loop import Outcome
-from trialmaker.training.metrics import loss_and_accuracy
 from trialmaker.training.objective import Objective
+from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
 from trialmaker.training.step_means import StepMeans
 from trialmaker.training.tensorboard_listener import TensorBoardListener
@@ -35,14 +39,8 @@ from trialmaker.training.tensorboard_listener import TensorBoardListener
 log = logging.getLogger(__name__)
 
 
-def run(
-    config: Config, *, run_directory: Path, dataset: Dataset, tracker: Tracker, started: float, signals: Signals
-) -> list[float]:
+def run(config: Config, context: RunContext, *, dataset: Dataset, tracker: Tracker) -> list[float]:
     """Train, publish the best model as soon as it is better, test it once, and tell the tracker.
-
-    Args:
-        run_directory: Hydra's, for what belongs to this run alone.
-        started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
 
     Returns:
         the best value of the objective; of a trial, its values.
@@ -50,105 +48,147 @@ def run(
     Raises:
         Stopped: by a signal; what was best until then is published.
     """
-    output = Path(config.output).absolute()
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))
     dataset = replace(dataset, train=subsample(dataset.train, config.training.max_examples, config.data.split_seed))
+    export_model, program = _build(config, context, dataset)
+    write_card = _CardWriter(config, digest)
+    models = Path(config.output).absolute() / "model"
+    publisher = Publisher(export_model, dataset.class_names, write_card, lambda: tracker.run_id, models)
+    reporter = TrialReporter(context.trial, config.objective)
+    stop = StopCondition(config.training, context.started, context.signals, reporter)
+    outcome = _train(config, context, program, dataset, stop, publisher, [tracker, publisher, reporter])
+    best = outcome.best.metrics
+    if context.is_trial:  # of a study, whose best model alone is tested, at its end
+        context.result.status = "pruned" if reporter.is_pruned else "finished"
+        tracker.finish(is_pruned=reporter.is_pruned)
+        tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": best[config.objective]}))
+        values = {**best, "parameters": float(export_model.count_params())}
+        return [values[name] for name in config.trial_values or (config.objective,)]
+    context.result.test_metrics = _test(config, program, dataset, outcome, tracker)
+    publisher.record_test_metrics(context.result.test_metrics)
+    _hand_over(config, context, publisher, tracker, outcome, dataset)
+    context.result.status = "finished"
+    return [best[config.objective]]
+
+
+def _build(config: Config, context: RunContext, dataset: Dataset) -> tuple[keras.Model, Program]:
+    """Return the model to export from, and the program to train, which has a model of its own and the same weights."""
     architecture: Any = {
         "model": asdict(config.model),
         "input_shape": dataset.input_shape,
         "num_classes": dataset.num_classes,
     }
-    twin = program_cache.initialized_model(seed=config.seed, **architecture)
-    trial = TrialReporter(config.objective)
-    parameters = f"{config.model.name}: {twin.count_params():,} parameters"
-    log.log(trial.level, f"{parameters}; {_sizes(dataset)}; output: {output}")
+    model = program_cache.initialized_model(seed=config.seed, **architecture)
+    parameters = f"{config.model.name}: {model.count_params():,} parameters"
+    log.log(context.log_level, f"{parameters}; {_sizes(dataset)}; output: {Path(config.output).absolute()}")
     if config.init_model:
-        log.info(f"starts from the weights of {initial_weights.load(twin, Path(config.init_model))}")
+        log.info(f"starts from the weights of {initial_weights.load(model, Path(config.init_model))}")
     program = program_cache.prepare_program(
-        weights=twin.get_weights(),
+        weights=model.get_weights(),
         optimizer=asdict(config.optimizer),
         augment=asdict(config.augment),
         label_smoothing=config.training.label_smoothing,
         jit_compile=config.training.jit_compile,
         **architecture,
     )
-    publisher = Publisher(
-        twin, dataset.class_names, _CardWriter(config, digest), lambda: tracker.run_id, output / "model"
-    )
-    listeners: list[Listener] = [tracker, publisher, trial]
-    if not trial.is_one:
-        listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(run_directory, output)))
-    with signals.deferred(), publisher:
-        ending = StopCondition(config.training, started, signals, trial)
-        outcome = _fit(config, program, dataset, listeners, ending)
-        signals.where = _progress_text(config, outcome)
-    if trial.is_one:  # of a study, whose best model alone is tested, at its end
-        tracker.is_pruned = trial.is_pruned
-        tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": outcome.best.metrics[config.objective]}))
-        found = {**outcome.best.metrics, "parameters": float(twin.count_params())}
-        return [found[name] for name in config.trial_values or (config.objective,)]
-    metrics = _test(config, program, dataset, outcome, tracker)
-    publisher.tested(metrics)
-    published = publisher.version_directory
-    directory = published or publisher.export(run_directory / "saved_model")
-    compile_for_litert(directory)
-    tracker.send(_best_model(directory, outcome, dataset))
-    log.info(_closing_message(config, publisher, run_directory / "saved_model"))
-    log.info(f"MLflow run: {tracker.run_id} in {tracker.where}; to compare runs: make ui")
-    return [outcome.best.metrics[config.objective]]
+    return model, program
+
+
+def _train(
+    config: Config,
+    context: RunContext,
+    program: Program,
+    dataset: Dataset,
+    stop: StopCondition,
+    publisher: Publisher,
+    listeners: Sequence[Listener],
+) -> Outcome:
+    """Train to the end, and publish what is best; a signal counts when both are done."""
+    output = Path(config.output).absolute()
+    listeners = [*listeners, ResultListener(context.result)]
+    if not context.is_trial:
+        listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(context.directory, output)))
+    try:
+        with context.signals.deferred(), publisher:
+            outcome = _fit(config, context, program, dataset, listeners, stop)
+            context.signals.where = _progress_text(config, outcome)
+    finally:
+        _note_model(context.result, publisher.version_directory, output)
+    return outcome
 
 
 def _fit(
     config: Config,
+    context: RunContext,
     program: Program,
     dataset: Dataset,
-    listeners: list[Listener],
+    listeners: Sequence[Listener],
     stop: StopCondition,
 ) -> Outcome:
-    wanted = config.training
-    steps_per_epoch = max(1, len(dataset.train) // wanted.batch_size)
+    training = config.training
+    steps_per_epoch = max(1, len(dataset.train) // training.batch_size)
     schedule = schedules.schedule(
         **asdict(config.schedule),
         learning_rate=config.optimizer.learning_rate,
         steps_per_epoch=steps_per_epoch,
-        epochs=wanted.epochs,
+        epochs=training.epochs,
     )
-    total_steps = steps_per_epoch * wanted.epochs
-    with console_listener(total_steps=total_steps, is_trial=stop.trial.is_one) as lines:
+    plan = TrainingPlan(
+        learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
+        objective=Objective(config.objective, config.direction),
+        seed=config.seed,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        patience=training.patience,
+        early_validation=training.early_validation if context.is_trial else None,
+    )
+    with console_listener(total_steps=steps_per_epoch * training.epochs, is_trial=context.is_trial) as lines:
         outcome = loop.fit(
+            plan,
             program=program,
-            learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
             train=dataset.train,
             validation=dataset.validation,
-            objective=Objective(config.objective, config.direction),
-            seed=config.seed,
-            epochs=wanted.epochs,
-            batch_size=wanted.batch_size,
-            patience=wanted.patience,
-            early_validation=wanted.early_validation if stop.trial.is_one else None,
             stop=stop,
-            listeners=[StepMeans(wanted.log_every_steps, [lines, *listeners])],
+            listeners=[StepMeans(training.log_every_steps, [lines, *listeners])],
         )
     if outcome.reason in ("patience", "max_seconds"):
-        limit = f"training.{outcome.reason}={getattr(wanted, outcome.reason)}"
-        log.info(f"ended in epoch {outcome.epochs} of {wanted.epochs} by {limit}")
+        limit = f"training.{outcome.reason}={getattr(training, outcome.reason)}"
+        log.info(f"ended in epoch {outcome.epochs} of {training.epochs} by {limit}")
     return outcome
 
 
 def _test(config: Config, program: Program, dataset: Dataset, outcome: Outcome, tracker: Tracker) -> dict[str, float]:
-    """The one look at the test split."""
+    """Measure the best weights on the test split, and tell the tracker; return the metrics."""
     test, best = dataset.test, outcome.best
     logits = program.logits(test.images)
-    loss, accuracy = loss_and_accuracy(logits, test.labels)
+    metrics = final_test.measure(logits, test.labels)
     value = best.metrics[config.objective]
-    log.info(
-        f"best epoch={best.epoch} {config.objective}={value:.4f} test_loss={loss:.4f} test_accuracy={accuracy:.4f}"
-    )
-    metrics = {"test_loss": loss, "test_accuracy": accuracy}
+    final_test.log_best(best.epoch, config.objective, value, metrics)
     tracker.send(Metrics(best.epoch, {**metrics, "best_epoch": best.epoch, f"best_{config.objective}": value}))
-    tracker.send(Tested(test.images, test.labels, keras.ops.softmax(logits).numpy(), dataset.class_names))
+    tracker.send(Predictions(test.images, test.labels, keras.ops.softmax(logits).numpy(), dataset.class_names))
     return metrics
+
+
+def _hand_over(
+    config: Config, context: RunContext, publisher: Publisher, tracker: Tracker, outcome: Outcome, dataset: Dataset
+) -> None:
+    """Make the run's model ready to serve, give it to the tracker, and say where both are."""
+    elsewhere = context.directory / "saved_model"
+    directory = publisher.version_directory or publisher.export(elsewhere)
+    compile_for_litert(directory)
+    _note_model(context.result, directory, Path(config.output).absolute())
+    tracker.send(_best_model(directory, outcome, dataset))
+    log.info(_closing_message(config, publisher, elsewhere))
+    log.info(f"MLflow run: {tracker.run_id} in {tracker.store}; to compare runs: make ui")
+
+
+def _note_model(result: RunResult, directory: Path | None, output: Path) -> None:
+    """Note where the run's best model lies, and under which number it is published, if it is."""
+    if directory:
+        result.model_version = int(directory.name) if directory.parent == output / "model" else None
+        is_below = directory.is_relative_to(output)
+        result.model_directory = str(directory.relative_to(output) if is_below else directory)
 
 
 class _CardWriter:

@@ -14,7 +14,7 @@ USED_INPUTS = ("config", "data", "init_model")
 
 
 def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
-    """One text a line. None of them looks like a metric to the platform's expressions, and none holds a secret.
+    """Yield the lines. None looks like a metric to the platform's expressions, and none holds a password.
 
     Args:
         config: nested, by group.
@@ -35,14 +35,14 @@ def _version() -> str:
 
 
 def _commit() -> str:
-    found = git.state(paths.PROJECT)
-    if not found.commit:
+    checkout = git.state(paths.PROJECT)
+    if not checkout.commit:
         return ""
-    return f", commit {found.commit[:10]}" + (" with uncommitted changes" if found.changes else "")
+    return f", commit {checkout.commit[:10]}" + (" with uncommitted changes" if checkout.changes else "")
 
 
 def _memory_bytes() -> int:
-    """What this container may use."""
+    """Return how much memory this container may use."""
     try:
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
     except (OSError, ValueError):  # no such file, or "max"

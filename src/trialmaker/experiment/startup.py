@@ -11,16 +11,15 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from optuna_sweep.trial import current_trial
 from trialmaker.config.fields import flat
 from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
+from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.tensorflow_import import importing_tensorflow
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
-from trialmaker.platform.signals import Signals
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 
@@ -28,14 +27,14 @@ log = logging.getLogger(__name__)
 QUICK_LOOK_SECONDS = 0.1  # enough to see that files are missing, before seconds go into TensorFlow's import
 
 
-def start_run(config: Config, *, run_directory: Path, started: float, signals: Signals) -> list[float]:
+def start_run(config: Config, context: RunContext) -> list[float]:
     """Train what the config says.
-
-    Args:
-        started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
 
     Returns:
         the best value of the objective; of a trial, its values.
+
+    Raises:
+        UserError: the data, the initial weights or the tracking store cannot be used.
     """
     if config.init_model and not Path(config.init_model).exists():
         raise UserError(f"init_model={config.init_model}: there is no such file or folder")
@@ -44,9 +43,14 @@ def start_run(config: Config, *, run_directory: Path, started: float, signals: S
     threading.Thread(target=_load, args=(config, dataset), daemon=True).start()
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
-    with Tracker(start_message(config, run_directory)) as tracker:
-        values = _train(config, run_directory, dataset, tracker, started, signals)
-        signals.defer()
+    message = start_message(config, context.directory, context.trial.study, context.trial.number)
+    tracker = Tracker(message)
+    try:
+        with tracker:
+            values = _train(config, context, dataset, tracker)
+            context.signals.defer()
+    finally:
+        context.result.mlflow_run_id = tracker.replies.run_id or None
     return values
 
 
@@ -59,27 +63,17 @@ def _load(config: Config, dataset: "Future[Dataset]") -> None:
 
 @lru_cache(maxsize=1)  # the next run of a multirun has mostly the same data
 def load_dataset(data: Data) -> Dataset:
-    """The data set."""
+    """Return the data set of a config group's choice."""
     return loading.load(**asdict(data))
 
 
-def _train(
-    config: Config, directory: Path, dataset: "Future[Dataset]", tracker: Tracker, started: float, signals: Signals
-) -> list[float]:
-    with importing_tensorflow(directory):
+def _train(config: Config, context: RunContext, dataset: "Future[Dataset]", tracker: Tracker) -> list[float]:
+    with importing_tensorflow(context.directory):
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()
-    level = logging.INFO if current_trial().number is None else logging.DEBUG
-    log.log(level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
-    return run.run(
-        config,
-        run_directory=directory,
-        dataset=_in_time(config, dataset, started),
-        tracker=tracker,
-        started=started,
-        signals=signals,
-    )
+    log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
+    return run.run(config, context, dataset=_in_time(config, dataset, context.started), tracker=tracker)
 
 
 def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Dataset:
@@ -92,19 +86,25 @@ def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Data
     return dataset.result()
 
 
-def start_message(config: Config, run_directory: Path) -> Start:
-    """What the tracking process is told first."""
-    study = current_trial().study
+def start_message(config: Config, directory: Path, study: str | None, trial: int | None = None) -> Start:
+    """Return what the tracking process is told first.
+
+    Args:
+        directory: Hydra's, of the run or of the study.
+        study: that the run is a trial of, or None.
+        trial: its number.
+    """
+    output = Path(config.output).absolute()
     return Start(
         uri=config.tracking.uri,
-        output=Path(config.output).absolute(),
+        output=output,
         experiment=config.tracking.experiment,
-        run_name=paths.run_name(run_directory.absolute(), Path(config.output).absolute()),
-        run_directory=run_directory.absolute(),
+        run_name=paths.run_name(directory.absolute(), output),
+        run_directory=directory.absolute(),
         project=paths.PROJECT,
         params={name: without_password(value) for name, value in flat(asdict(config))},
         resolved_config="" if study else without_password(OmegaConf.to_yaml(asdict(config))),
         system_metrics_seconds=config.tracking.system_metrics_seconds,
         study=study,
-        trial=current_trial().number,
+        trial=trial,
     )

@@ -9,16 +9,20 @@ from trialmaker.platform.signals import Signals
 
 
 class StopCondition:
-    """Why to end before the last epoch: a signal, or the time limit less its margin."""
+    """A signal, a study that prunes the trial, or the time limit less its margin.
 
-    def __init__(self, wanted: Training, started: float, signals: Signals, trial: "TrialReporter") -> None:
-        self.trial = trial
-        self.deadline = started + (wanted.max_seconds or math.inf) - wanted.margin_seconds
-        self.signals = signals
+    Args:
+        started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
+    """
+
+    def __init__(self, training: Training, started: float, signals: Signals, reporter: TrialReporter) -> None:
+        self.deadline = started + (training.max_seconds or math.inf) - training.margin_seconds
+        self.signals, self.reporter = signals, reporter
 
     def __call__(self) -> str | None:
+        """Return why to end now; None to go on."""
         if self.signals.received is not None:
             return "signal"
-        if self.trial.is_pruned:
+        if self.reporter.is_pruned:
             return "pruned"
         return "max_seconds" if time.monotonic() >= self.deadline else None

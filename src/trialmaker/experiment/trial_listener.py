@@ -1,25 +1,26 @@
 """The listener that reports a run to the study whose trial it is."""
 
-import logging
-
-from optuna_sweep.trial import current_trial
+from optuna_sweep.trial import CurrentTrial
 from trialmaker.training.events import EarlyValidation, EpochDone, Event
 
 
 class TrialReporter:
-    """A listener that reports to the study which the run is a trial of, if it is one."""
+    """A listener that reports each validation to the study, and learns whether the trial is pruned.
 
-    def __init__(self, objective: str) -> None:
-        self.objective = objective
-        self.current = current_trial()
-        self.is_one = self.current.number is not None
-        self.level = logging.DEBUG if self.is_one else logging.INFO  # of what all trials would say alike
+    Args:
+        trial: the study's, or the no-op trial.
+        objective: the metric to report.
+    """
+
+    def __init__(self, trial: CurrentTrial, objective: str) -> None:
+        self.trial, self.objective = trial, objective
         self.is_pruned = False
 
     def __call__(self, event: Event) -> None:
-        if self.is_pruned:  # early, so that the epoch is none
+        """Report a validation; one within the first epoch counts as step 0."""
+        if self.is_pruned:  # by the early validation, so that the epoch is cut short and no result
             return
         if isinstance(event, EarlyValidation | EpochDone):
             step = event.epoch if isinstance(event, EpochDone) else 0
-            self.current.report(event.metrics[self.objective], step)
-            self.is_pruned = self.current.should_prune()
+            self.trial.report(event.metrics[self.objective], step)
+            self.is_pruned = self.trial.should_prune()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONF = PROJECT / "conf"
+SWEEPS = PROJECT / "sweeps"
 
 
 def root() -> Path:

@@ -8,25 +8,14 @@ import tensorflow as tf
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def build(*, name: str, **fields: float) -> Augment:
-    """The augmentation of ``conf/augment/<name>.yaml``.
-
-    Returns:
-        a function of images (float32 [N, H, W, C]) and a seed (int32 [2]) that gives images of the same shape. What
-        comes into the picture from outside is 0.
-    """
-    functions: dict[str, Callable[..., tf.Tensor]] = {"none": none, "shift": shift, "affine": affine}
-    return lambda images, seed: functions[name](images, seed, **fields)
-
-
 def none(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The images themselves."""
+    """Return the images themselves."""
     del seed
     return images
 
 
 def shift(images: tf.Tensor, seed: tf.Tensor, *, pixels: int) -> tf.Tensor:
-    """Each image moved by whole pixels, evenly drawn from [-pixels, pixels] along each axis."""
+    """Move each image by whole pixels, drawn uniformly from [-pixels, pixels] along each axis."""
     count, height, width, _ = images.shape
     offsets = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * pixels + 1, tf.int32)
     padded = tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]])
@@ -37,7 +26,7 @@ def shift(images: tf.Tensor, seed: tf.Tensor, *, pixels: int) -> tf.Tensor:
 def affine(
     images: tf.Tensor, seed: tf.Tensor, *, degrees: float, scale: float, shear: float, pixels: float
 ) -> tf.Tensor:
-    """Each image rotated, scaled, sheared and moved about its centre, bilinearly, every amount evenly drawn."""
+    """Rotate, scale, shear and move each image about its centre, bilinearly, every amount drawn uniformly."""
     count, height, width, _ = images.shape
     draws = tf.random.stateless_uniform((5, count, 1, 1), seed, -1.0, 1.0)
     angle, size, slant = draws[0] * math.radians(degrees), 1.0 + draws[1] * scale, draws[2] * shear
@@ -53,7 +42,7 @@ def affine(
 
 
 def _bilinear(images: tf.Tensor, y: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Values of images at the points (y, x), float32 [N, H, W] in pixels; 0 outside."""
+    """Return the values of images at the points (y, x), float32 [N, H, W] in pixels; 0 outside."""
     count, height, width, channels = images.shape
     padded = tf.reshape(tf.pad(images, [[0, 0], [1, 2], [1, 2], [0, 0]]), (count, -1, channels))
     y = tf.clip_by_value(y, -1.0, height) + 1.0  # the border of zeros takes what lies outside
@@ -69,3 +58,16 @@ def _bilinear(images: tf.Tensor, y: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     upper = (1 - right) * at(0) + right * at(1)
     lower = (1 - right) * at(width + 3) + right * at(width + 4)
     return (1 - down) * upper + down * lower
+
+
+FUNCTIONS: dict[str, Callable[..., tf.Tensor]] = {"none": none, "shift": shift, "affine": affine}
+
+
+def build(*, name: str, **fields: float) -> Augment:
+    """Return the augmentation of ``conf/augment/<name>.yaml``.
+
+    Returns:
+        a function of images (float32 [N, H, W, C]) and a seed (int32 [2]) that gives images of the same shape. What
+        comes into the picture from outside is 0.
+    """
+    return lambda images, seed: FUNCTIONS[name](images, seed, **fields)

@@ -13,14 +13,14 @@ log = logging.getLogger(METRIC_LOGGER)
 
 
 def console_listener(*, total_steps: int, is_trial: bool) -> "Bar | Lines":
-    """On a terminal a live bar and a line an epoch; elsewhere, and above the table of a study, plain lines."""
+    """Return a live bar with a line an epoch, for a terminal; elsewhere, and above a study's table, plain lines."""
     if not is_trial and sys.stdout.isatty() and sys.stderr.isatty():
         return Bar(total_steps)
     return Lines()
 
 
 class Lines:
-    """``step`` and ``epoch`` lines: see DESIGN, standard output."""
+    """A listener that writes ``step`` and ``epoch`` lines, whose form the platform's regular expressions rely on."""
 
     def __init__(self, write: Callable[[str], None] = log.info) -> None:
         self.write = write
@@ -32,6 +32,7 @@ class Lines:
         pass
 
     def __call__(self, event: Event) -> None:
+        """Write the event's line, if it has one."""
         if isinstance(event, EpochDone):
             self.write(epoch_line(event))
         elif isinstance(event, StepsMean):
@@ -39,7 +40,7 @@ class Lines:
 
 
 class Bar:
-    """A bar with rate and time left on standard error, above it a line an epoch on standard output."""
+    """A listener that draws a bar with rate and time left on standard error; a line an epoch on standard output."""
 
     def __init__(self, total_steps: int) -> None:
         self.bar = progress_bar(text="training", total=total_steps, unit=" steps")
@@ -51,6 +52,7 @@ class Bar:
         self.bar.close()
 
     def __call__(self, event: Event) -> None:
+        """Move the bar by the steps done; write the line of an epoch above it."""
         if isinstance(event, StepsDone):
             self.bar.set_postfix_str(f"epoch {event.epoch}, loss {mean(event.losses):.4f}", refresh=False)
             self.bar.update(len(event.losses))
@@ -61,7 +63,7 @@ class Bar:
 
 
 def epoch_line(event: EpochDone) -> str:
-    """``epoch=1 loss=0.2103 accuracy=… val_loss=… val_accuracy=… learning_rate=0.001 seconds=0.43``."""
+    """Return ``epoch=1 loss=0.2103 accuracy=… val_loss=… val_accuracy=… learning_rate=0.001 seconds=0.43``."""
     metrics = event.metrics
     parts = [f"{name}={metrics[name]:.4f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy")]
     return " ".join(

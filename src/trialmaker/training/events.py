@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class StepsDone:
-    """Some consecutive steps of one epoch ended.
+    """Some consecutive steps of one epoch, which have ended.
 
     Args:
         epoch: the epoch they belong to.
@@ -27,7 +27,7 @@ class StepsDone:
 
 @dataclass(frozen=True)
 class StepsMean:
-    """Means over the steps since the last one: loss and share of right answers; ``step`` is the last of them."""
+    """The means of loss and share of right answers over some steps, of which ``step`` is the last."""
 
     step: int
     loss: float
@@ -36,7 +36,7 @@ class StepsMean:
 
 @dataclass(frozen=True)
 class EarlyValidation:
-    """Within the first epoch, for who wants to end hopeless trainings early; ``metrics`` as at an epoch's end."""
+    """A validation within the first epoch, for studies that prune early; ``metrics`` are those of ``EpochDone``."""
 
     step: int
     metrics: dict[str, float]
@@ -44,7 +44,7 @@ class EarlyValidation:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch ended and was validated.
+    """An epoch that has ended and was validated.
 
     Args:
         metrics: ``loss accuracy val_loss val_accuracy learning_rate seconds examples_per_second``, in this order;

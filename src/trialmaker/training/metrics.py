@@ -6,14 +6,21 @@ from trialmaker.training.events import StepsDone
 
 
 def epoch_metrics(
-    chunks: list[StepsDone], batch_size: int, learning_rate: float, logits: np.ndarray, labels: np.ndarray
+    calls: list[StepsDone], batch_size: int, learning_rate: float, logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-    losses = np.concatenate([chunk.losses for chunk in chunks])
-    seconds = sum(chunk.seconds for chunk in chunks)
+    """Return the metrics of ``EpochDone``.
+
+    Args:
+        calls: the epoch's calls; their losses and accuracies are averaged over steps.
+        learning_rate: of the last step.
+        logits: of the validation split, float32 [N, K]; labels: int32 [N].
+    """
+    losses = np.concatenate([call.losses for call in calls])
+    seconds = sum(call.seconds for call in calls)
     val_loss, val_accuracy = loss_and_accuracy(logits, labels)
     return {
         "loss": float(losses.mean()),
-        "accuracy": float(np.concatenate([chunk.accuracies for chunk in chunks]).mean()),
+        "accuracy": float(np.concatenate([call.accuracies for call in calls]).mean()),
         "val_loss": val_loss,
         "val_accuracy": val_accuracy,
         "learning_rate": learning_rate,
@@ -23,8 +30,9 @@ def epoch_metrics(
 
 
 def loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Mean cross-entropy, in nats, and share of right answers, of float32 [N, K] logits and int32 [N] labels."""
+    """Return mean cross-entropy, in nats, and share of right answers, of float32 [N, K] logits and int32 [N] labels."""
     wide = logits.astype(np.float64)
-    wide -= wide.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # of logits that are not finite; then the loss is nan, which the loop refuses
+        wide -= wide.max(axis=1, keepdims=True)
     log_likelihood = wide[np.arange(len(labels)), labels] - np.log(np.exp(wide).sum(axis=1))
     return float(-log_likelihood.mean()), float((logits.argmax(axis=1) == labels).mean())

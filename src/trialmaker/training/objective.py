@@ -17,7 +17,7 @@ class Objective:
     direction: str
 
     def is_better(self, metrics: Mapping[str, float], than: Mapping[str, float]) -> bool:
-        """Whether an epoch with ``metrics`` beats one with those of ``than``.
+        """Return whether an epoch with ``metrics`` beats one with those of ``than``.
 
         The lower ``val_loss`` breaks a tie: a few hundred validation images give the same accuracy again and again.
         """

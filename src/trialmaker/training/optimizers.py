@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from trialmaker.training.keras_internals import skip_replica_sum
+
 CLASSES = {
     "sgd": keras.optimizers.SGD,
     "rmsprop": keras.optimizers.RMSprop,
@@ -20,7 +22,7 @@ NOT_DECAYED = ["bias", "gamma", "beta"]  # weight decay pulls kernels to zero; a
 
 
 def build(*, name: str, variables: list[Any], **fields: Any) -> keras.Optimizer:
-    """A built optimizer, whose learning rate is set before each step.
+    """Build an optimizer, whose learning rate is set before each step.
 
     Args:
         name: a key of ``CLASSES``.
@@ -30,6 +32,6 @@ def build(*, name: str, variables: list[Any], **fields: Any) -> keras.Optimizer:
     optimizer = CLASSES[name](**fields)
     if fields.get("weight_decay"):
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
-    optimizer._all_reduce_sum_gradients = list  # the sum over one replica, which TensorFlow remembers for ever
+    skip_replica_sum(optimizer)
     optimizer.build(variables)
     return optimizer

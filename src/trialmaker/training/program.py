@@ -1,13 +1,13 @@
 """The compiled part of training: many steps, or a whole evaluation, in one call."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from trialmaker.training.augmentation import Augment
+from trialmaker.training.keras_internals import dropout_states
 
 EVALUATION_BATCH = 500
 AUGMENT_STREAM, DROPOUT_STREAM = 1, 2  # so that no two users of the seed draw the same numbers
@@ -17,7 +17,7 @@ Steps = Callable[[np.ndarray, np.ndarray, int, int, int], Chunk]
 
 
 def data_order(*, seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
-    """Which examples each step of an epoch takes: int32 [steps, batch_size], a pure function of the arguments.
+    """Return which examples each step of an epoch takes: int32 [steps, batch_size], a pure function of the arguments.
 
     Every epoch is a fresh permutation; the examples left after the last whole batch are dropped.
     """
@@ -54,7 +54,7 @@ class Program:
                 layer.rate = self.dropout_rate
         if optimizer.weight_decay is not None:
             optimizer.weight_decay = self.weight_decay
-        self._fresh = [variable.numpy() for variable in optimizer.variables]
+        self._initial_state = [variable.numpy() for variable in optimizer.variables]
         smoothing = self.label_smoothing if smooths_labels else None
         self._run = tf.function(_loop(model, optimizer, augment, smoothing), jit_compile=jit_compile)
         self._logits = tf.function(lambda images: model(_scaled(images), training=False), jit_compile=jit_compile)
@@ -67,7 +67,7 @@ class Program:
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
     ) -> None:
-        """Start anew: with these weights, and the optimizer as it was built.
+        """Start a training: with these weights, and the optimizer as it was built.
 
         Args:
             dropout_rate, label_smoothing: in [0, 1); weight_decay: at least 0. Each counts where it is on.
@@ -76,7 +76,7 @@ class Program:
         self.weight_decay.assign(weight_decay)
         self.label_smoothing.assign(label_smoothing)
         self.model.set_weights(list(weights))
-        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+        for variable, value in zip(self.optimizer.variables, self._initial_state, strict=True):
             variable.assign(value)
 
     def steps_over(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Steps:
@@ -100,7 +100,7 @@ class Program:
         return steps
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """From images, uint8 [N, H, W, C], to float32 [N, K]."""
+        """Return the logits, float32 [N, K], of images, uint8 [N, H, W, C]."""
         size = min(EVALUATION_BATCH, len(images))
         padding = np.repeat(images[:1], -len(images) % size, axis=0)  # one shape, so compiled once
         padded = np.concatenate([images, padding]) if len(padding) else images
@@ -111,7 +111,7 @@ class Program:
 def _loop(
     model: keras.Model, optimizer: keras.Optimizer, augment: Augment, label_smoothing: tf.Variable | None
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
-    dropouts = _dropout_states(model)
+    dropouts = dropout_states(model)
 
     def run(
         images: tf.Tensor,
@@ -123,14 +123,14 @@ def _loop(
         stop: tf.Tensor,
         before: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
-        def drawn(stream: int, step: tf.Tensor) -> tf.Tensor:
+        def seed_of(stream: int, step: tf.Tensor) -> tf.Tensor:
             return tf.stack([tf.bitwise.bitwise_xor(seed, stream << 20), before + step])
 
         def body(step: tf.Tensor, _: tf.Tensor, losses: tf.Tensor, accuracies: tf.Tensor) -> tuple[tf.Tensor, ...]:
             for layer, state in enumerate(dropouts):
-                state.assign(tf.cast(drawn(DROPOUT_STREAM + layer, step), state.dtype))
+                state.assign(tf.cast(seed_of(DROPOUT_STREAM + layer, step), state.dtype))
             optimizer.learning_rate.assign(rates[step])
-            batch = augment(_scaled(tf.gather(images, order[step])), drawn(AUGMENT_STREAM, step))
+            batch = augment(_scaled(tf.gather(images, order[step])), seed_of(AUGMENT_STREAM, step))
             loss, accuracy = _step(model, optimizer, batch, tf.gather(labels, order[step]), label_smoothing)
             losses = tf.tensor_scatter_nd_update(losses, [[step]], [loss])
             accuracies = tf.tensor_scatter_nd_update(accuracies, [[step]], [accuracy])
@@ -164,11 +164,5 @@ def _step(
             uniform = -tf.reduce_mean(tf.nn.log_softmax(logits))
             loss = (1 - label_smoothing) * loss + label_smoothing * uniform
     optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-    right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
-    return loss, tf.reduce_mean(tf.cast(right, tf.float32))
-
-
-def _dropout_states(model: keras.Model) -> list[Any]:
-    """The variables that Keras keeps dropout's seeds in; set before each step, they make dropout a pure function."""
-    generators = [layer.seed_generator for layer in model.layers if hasattr(layer, "seed_generator")]
-    return [generator.state for generator in generators]
+    is_right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
+    return loss, tf.reduce_mean(tf.cast(is_right, tf.float32))

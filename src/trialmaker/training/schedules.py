@@ -8,27 +8,12 @@ import tensorflow as tf
 Schedule = Callable[[tf.Tensor], tf.Tensor]  # from steps to shares of the learning rate, float32
 
 
-def schedule(*, name: str, learning_rate: float, steps_per_epoch: int, epochs: int, **fields: float) -> Schedule:
-    """The learning rate as a function of the step.
-
-    Args:
-        name: ``constant``, ``cosine``, ``exponential`` or ``one_cycle``.
-        learning_rate: the highest of the schedule.
-        fields: those of ``conf/schedule/<name>.yaml``.
-
-    Returns:
-        a function from steps (from 0) to their learning rates, both float32 and of one shape.
-    """
-    shape = SCHEDULES[name](steps_per_epoch=steps_per_epoch, steps=steps_per_epoch * epochs, **fields)
-    return lambda step: learning_rate * shape(step)
-
-
 def _constant(**_: int) -> Schedule:
     return tf.ones_like
 
 
 def _cosine(*, warmup_epochs: float, final_fraction: float, steps_per_epoch: int, steps: int) -> Schedule:
-    """Linear warm-up, then half a cosine: Loshchilov and Hutter, "SGDR", 2017, without restarts."""
+    """Rise linearly, then fall by half a cosine: Loshchilov and Hutter, "SGDR", 2017, without restarts."""
     warmup = warmup_epochs * steps_per_epoch
 
     def shape(step: tf.Tensor) -> tf.Tensor:
@@ -47,7 +32,7 @@ def _exponential(*, decay_rate: float, steps_per_epoch: int, steps: int) -> Sche
 def _one_cycle(
     *, warmup_fraction: float, initial_fraction: float, final_fraction: float, steps_per_epoch: int, steps: int
 ) -> Schedule:
-    """Half a cosine up, half a cosine down: Smith and Topin, "Super-Convergence", 2018, in fast.ai's form."""
+    """Rise by half a cosine, fall by half a cosine: Smith and Topin, "Super-Convergence", 2018, in fast.ai's form."""
     del steps_per_epoch
     warmup = warmup_fraction * steps
 
@@ -69,3 +54,18 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "exponential": _exponential,
     "one_cycle": _one_cycle,
 }
+
+
+def schedule(*, name: str, learning_rate: float, steps_per_epoch: int, epochs: int, **fields: float) -> Schedule:
+    """Return the learning rate as a function of the step.
+
+    Args:
+        name: ``constant``, ``cosine``, ``exponential`` or ``one_cycle``.
+        learning_rate: the highest of the schedule.
+        fields: those of ``conf/schedule/<name>.yaml``.
+
+    Returns:
+        a function from steps (from 0) to their learning rates, both float32 and of one shape.
+    """
+    shape = SCHEDULES[name](steps_per_epoch=steps_per_epoch, steps=steps_per_epoch * epochs, **fields)
+    return lambda step: learning_rate * shape(step)

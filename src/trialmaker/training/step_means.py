@@ -6,7 +6,12 @@ from trialmaker.training.events import Event, Listener, StepsDone, StepsMean
 
 
 class StepMeans:
-    """Passes on what it hears, and after every so many steps their means."""
+    """A listener that passes events on, and adds the means over every so many steps.
+
+    Args:
+        every_steps: steps between two means.
+        listeners: to pass events on to.
+    """
 
     def __init__(self, every_steps: int, listeners: Sequence[Listener]) -> None:
         self.every_steps, self.listeners = every_steps, listeners
@@ -14,21 +19,23 @@ class StepMeans:
         self.accuracies: list[float] = []
 
     def __call__(self, event: Event) -> None:
-        self._tell(event)
+        """Pass the event on, and the means that it completes."""
+        self._notify(event)
         if isinstance(event, StepsDone):
             first = event.step - len(event.losses) + 1
             for step, loss, accuracy in zip(range(first, event.step + 1), event.losses, event.accuracies, strict=True):
                 self.losses.append(loss)
                 self.accuracies.append(accuracy)
                 if step % self.every_steps == 0:
-                    self._tell(StepsMean(step, mean(self.losses), mean(self.accuracies)))
+                    self._notify(StepsMean(step, mean(self.losses), mean(self.accuracies)))
                     self.losses.clear()
                     self.accuracies.clear()
 
-    def _tell(self, event: Event) -> None:
+    def _notify(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)
 
 
 def mean(values: list[float]) -> float:
+    """Return the arithmetic mean, summed from left to right."""
     return sum(values) / len(values)

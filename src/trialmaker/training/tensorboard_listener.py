@@ -8,13 +8,18 @@ from trialmaker.training.events import EpochDone, Event
 
 
 class TensorBoardListener:
-    """A scalar for each metric of each epoch, in ``directory``."""
+    """A listener that writes a scalar for each metric of each epoch.
+
+    Args:
+        directory: of the event files; made if it is missing.
+    """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.writer = tf.summary.create_file_writer(str(directory))
 
     def __call__(self, event: Event) -> None:
+        """Write the metrics of an epoch that has ended."""
         if isinstance(event, EpochDone):
             with self.writer.as_default(step=event.epoch):
                 for name, value in event.metrics.items():

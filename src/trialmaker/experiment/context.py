@@ -1,0 +1,65 @@
+"""What a run is given beside its config."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna_sweep.trial import CurrentTrial
+from trialmaker.errors import one_line
+from trialmaker.platform.redaction import without_password
+from trialmaker.platform.run_result import RunResult
+from trialmaker.platform.signals import Signals
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a run is given beside its config.
+
+    Args:
+        directory: Hydra's, for what belongs to this run alone.
+        trial: the study's trial that the run is, or the no-op trial.
+        started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
+        result: filled in by the run; ``recorded`` writes it.
+    """
+
+    directory: Path
+    trial: CurrentTrial
+    started: float
+    signals: Signals
+    result: RunResult
+
+    @property
+    def is_trial(self) -> bool:
+        """Return whether the run is the trial of a study."""
+        return self.trial.number is not None
+
+    @property
+    def log_level(self) -> int:
+        """Return the level of lines that all trials of a study would repeat."""
+        return logging.DEBUG if self.is_trial else logging.INFO
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Leave ``result.json`` in the run's directory, however the run inside ends."""
+        try:
+            yield
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            self.write_result()
+
+    def fail(self, error: BaseException) -> None:
+        """Note why the run did not finish. What fails after a signal fails because of it."""
+        is_stopped = self.signals.received is not None or not isinstance(error, Exception)
+        self.result.status = "stopped" if is_stopped else "failed"
+        self.result.message = without_password(one_line(error))
+
+    def write_result(self) -> None:
+        """Write the result as it stands. An output that can't be written to has no such file."""
+        self.result.seconds = round(time.monotonic() - self.started, 3)
+        with suppress(OSError):
+            self.result.write(self.directory)

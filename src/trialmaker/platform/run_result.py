@@ -1,0 +1,81 @@
+"""``result.json`` in a run's directory: how the run ended and what it reached, for programs to read."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trialmaker.platform.atomic_files import write_text
+
+RESULT_FILE = "result.json"
+
+
+@dataclass
+class RunResult:
+    """How a run ended and what it reached; filled in while the run goes on.
+
+    Attributes:
+        command: what to type to repeat the run.
+        status: ``finished``, ``pruned`` (a study's trial), ``stopped`` (by a signal) or ``failed``.
+        message: why the run is not finished, in a line; else "".
+        objective: the metric that decides what is best.
+        best_epoch: counted from 1; None before the first epoch was validated.
+        best_metrics: the best epoch's.
+        test_metrics: ``test_loss`` and ``test_accuracy`` of the best weights; empty for a run that was not tested.
+        mlflow_run_id: None as long as MLflow has not answered.
+        model_version: the number under which the run's best model is published; None where it is not.
+        model_directory: the folder of the run's best model, relative to the output; None where there is none.
+        seconds: from the start of the process, or of this run of a multirun, to the run's end.
+        started_at: ISO 8601, UTC.
+        process_id: of the process that ran it.
+    """
+
+    command: str
+    status: str = "failed"
+    message: str = ""
+    objective: str = ""
+    best_epoch: int | None = None
+    best_metrics: dict[str, float] = field(default_factory=dict)
+    test_metrics: dict[str, float] = field(default_factory=dict)
+    mlflow_run_id: str | None = None
+    model_version: int | None = None
+    model_directory: str | None = None
+    seconds: float = 0.0
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    process_id: int = field(default_factory=os.getpid)
+
+    def write(self, directory: Path) -> None:
+        """Replace the directory's ``result.json``."""
+        write_text(directory / RESULT_FILE, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_result(path: Path) -> RunResult | None:
+    """Return the content of a ``result.json``; None for a file that is missing or holds something else.
+
+    Fields that this version does not know are left out.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return RunResult(**{one.name: record[one.name] for one in fields(RunResult) if one.name in record})
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def run_results(output: Path) -> Iterator[tuple[Path, RunResult]]:
+    """Yield the directory and the result of each run in an output, trials included, in the order of their names."""
+    for path in sorted((output / "logs").rglob(RESULT_FILE)):
+        if result := read_result(path):
+            yield path.parent, result
+
+
+def result_of_process(output: Path, process_id: int, since: float) -> RunResult | None:
+    """Return the last result that a process wrote below an output.
+
+    Args:
+        since: seconds since 1970; older files are of another process with the same number.
+    """
+    paths = [path for path in (output / "logs").rglob(RESULT_FILE) if path.stat().st_mtime >= since]
+    results = [read_result(path) for path in sorted(paths, key=lambda path: path.stat().st_mtime)]
+    return next((one for one in reversed(results) if one and one.process_id == process_id), None)

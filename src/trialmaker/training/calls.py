@@ -1,0 +1,56 @@
+"""Calls into the compiled loop, of a length that lets limits and signals be seen soon."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from trialmaker.errors import UserError
+from trialmaker.training.events import StepsDone
+from trialmaker.training.plan import EpochPlan
+from trialmaker.training.program import Steps
+
+CALL_SECONDS = 0.8  # what a call aims at
+
+
+class Calls:
+    """Epochs, cut into calls of about ``CALL_SECONDS``. Where they are cut changes no weight.
+
+    Args:
+        run: makes steps; see ``Program.steps_over``.
+        stop: asked after each call; a reason ends the epoch.
+    """
+
+    def __init__(self, *, run: Steps, stop: Callable[[], str | None]) -> None:
+        self.run, self.stop = run, stop
+        self.size = 1  # steps; the first call compiles, and its first result is soon seen
+
+    def of_epoch(self, plan: EpochPlan, pause: int = 0) -> Iterator[StepsDone]:
+        """Make the epoch's steps, at least one, to its end or until told to stop; yield an event for each call.
+
+        Args:
+            pause: a call ends after so many steps; 0 for no such call.
+
+        Raises:
+            UserError: a loss is not finite.
+        """
+        steps, before, start = len(plan.order), plan.steps_before, 0
+        while start < steps:
+            end = min(start + self.size, pause if start < pause else steps)
+            began = time.monotonic()
+            losses, accuracies = self.run(plan.order, plan.rates, start, end, before)
+            seconds = time.monotonic() - began
+            if not math.isfinite(losses[-1]):
+                raise not_finite("loss", losses[-1], before + start + len(losses), plan.epoch)
+            yield StepsDone(plan.epoch, before + end, losses.tolist(), accuracies.tolist(), seconds)
+            self.size = max(1, min(8 * self.size, int((end - start) * CALL_SECONDS / max(seconds, 1e-6))))
+            start = end
+            if self.stop():
+                return
+
+
+def not_finite(name: str, value: float, step: int, epoch: int) -> UserError:
+    """Return the error for a loss that is infinite or not a number."""
+    return UserError(
+        f"{name} became {value} at step {step} (epoch {epoch}): lower optimizer.learning_rate,"
+        " or limit the gradients with optimizer.global_clipnorm=1"
+    )
