@@ -1,4 +1,4 @@
-"""What Hydra must find: the sweeper and its config. What it does lies in ``optuna_sweep``.
+"""What Hydra must find: the sweeper and its config. Their implementation is ``optuna_sweep``.
 
 Hydra imports every module of this namespace whose last name part has no underscore, whenever it starts.
 """

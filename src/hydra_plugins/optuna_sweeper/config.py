@@ -1,4 +1,4 @@
-"""The sweeper's configuration: Hydra's groups ``hydra/sweeper``, with its ``sampler`` and its ``pruner``.
+"""The sweeper's configuration: Hydra's group ``hydra/sweeper``, with the groups ``sampler`` and ``pruner`` in it.
 
 The fields of hydra-optuna-sweeper keep their names and meaning, so that a sweep file written for it runs unchanged;
 but ``n_trials`` is the study's total, which the same command again completes, and ``n_jobs`` counts worker processes.
@@ -13,27 +13,28 @@ from omegaconf import MISSING
 
 @dataclass
 class OptunaSweeperConf:
-    """What ``hydra.sweeper`` holds.
+    """The fields of ``hydra.sweeper``.
 
     Args:
-        sampler, pruner: Optuna's, by ``_target_``.
-        direction: ``minimize`` or ``maximize``, or a list of them, one an objective.
+        sampler: Optuna's, by ``_target_``.
+        pruner: Optuna's, by ``_target_``.
+        direction: ``minimize`` or ``maximize``, or a list of them, one per objective.
         storage: a file (Optuna's journal), or the URL of a database, or ``grpc://host:port``; null for a file in
             ``studies/`` of the current directory.
         study_name: null for the job's name.
         n_trials: how many trials the study has in the end.
-        n_jobs: worker processes on this machine; 1 for this process alone. Of another launcher than the basic one: how
-            many trials it gets at once.
+        n_jobs: worker processes on this machine; 1 for this process alone. With another launcher than the basic one:
+            how many trials it gets at once.
         max_failure_rate: the highest share of failed trials, in [0, 1]; more end the sweep.
         params: the search space: override, without its name, by name.
-        custom_search_space: dotted path of a function of (config, trial) that suggests more.
-        timeout_seconds: begin no trial after so many seconds of this command, or null.
+        custom_search_space: dotted path of a function of (config, trial) that suggests more parameters.
+        timeout_seconds: begin no trial once this command has run for so long, or null.
         target: end when a value is at least as good, or null.
         max_consecutive_failures: end after so many failures in a row, or null.
         max_retries: how often a trial whose process died is run again.
-        enqueue: points to try first: ``default`` for that of the config, or parameters by name.
+        enqueue: points to try first: ``default`` for the config's own values, or parameters by name.
         dry_run: print the search space and the first suggestions, run nothing, store nothing.
-        trial: set by the sweeper in the jobs of other launchers, which find their trial by it.
+        trial: set by the sweeper in the jobs of other launchers, whose tasks find their trial by it.
     """
 
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "none"}])
@@ -58,7 +59,7 @@ class OptunaSweeperConf:
     _recursive_: bool = False
 
 
-# The arguments that a person may set, with Optuna's defaults.
+# By name: Optuna's class, and the arguments that a person may set, with Optuna's defaults.
 NSGA = {"population_size": 50, "mutation_prob": None, "crossover_prob": 0.9, "swapping_prob": 0.5}
 SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "tpe": (
@@ -70,7 +71,7 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "gp": ("GPSampler", {"n_startup_trials": 10, "deterministic_objective": False}),
     "nsgaii": ("NSGAIISampler", NSGA),
     "nsgaiii": ("NSGAIIISampler", NSGA | {"dividing_parameter": 3}),
-    "motpe": ("TPESampler", {"n_startup_trials": 10, "n_ei_candidates": 24}),  # which took it in
+    "motpe": ("TPESampler", {"n_startup_trials": 10, "n_ei_candidates": 24}),  # MOTPE is part of it today
     "qmc": ("QMCSampler", {"qmc_type": "sobol", "scramble": False}),
     "grid": ("GridSampler", {}),
     "bruteforce": ("BruteForceSampler", {}),
@@ -100,7 +101,7 @@ PRUNERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def register() -> None:
-    """Tell Hydra of them."""
+    """Register the groups with Hydra."""
     store = ConfigStore.instance()
     store.store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConf, provider="optuna_sweeper")
     for kind, choices, common in (("sampler", SAMPLERS, {"seed": None}), ("pruner", PRUNERS, {})):

@@ -1,4 +1,4 @@
-"""The plugin as Hydra finds it; Optuna is imported when it sweeps."""
+"""The plugin that Hydra finds; Optuna is imported when it sweeps."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ register()
 
 
 class OptunaSweeper(Sweeper):
-    """Runs the trials of an Optuna study.
+    """A Hydra sweeper that runs the trials of an Optuna study.
 
     Args:
         fields: those of ``OptunaSweeperConf``.
@@ -22,13 +22,21 @@ class OptunaSweeper(Sweeper):
         self.fields = fields
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what a sweep needs from Hydra."""
         self.context, self.task, self.composed = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
         """Complete the study.
 
+        Args:
+            arguments: overrides of the command line.
+
         Returns:
-            its best value, or the list of best values of several objectives; None where no trial completed.
+            The best value; of several objectives those of each trial on the Pareto front, a list each; an empty list
+            where all trials were pruned; None in a worker or a dry run.
+
+        Raises:
+            HydraException: a field breaks a law, or too many trials failed.
         """
         from optuna_sweep.sweep import Sweep
 
