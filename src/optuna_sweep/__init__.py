@@ -1,1 +1,1 @@
-"""Hydra sweeps as Optuna studies: pruning, resume, parallel workers, budgets. It knows nothing of the application."""
+"""Hydra sweeps as Optuna studies: pruning, resume, parallel workers, limits; for any application."""

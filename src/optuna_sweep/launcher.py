@@ -1,4 +1,8 @@
-"""Jobs in this process: what Hydra's basic launcher does, in a few milliseconds a job instead of a hundred."""
+"""Jobs in this process, as Hydra's basic launcher runs them, in a few milliseconds each instead of a hundred.
+
+It follows ``run_job`` of hydra-core 1.3.8, and uses OmegaConf 2.3's private YAML dumper, whose public function has no
+way to choose libyaml.
+"""
 
 import logging
 import os
@@ -19,14 +23,17 @@ from omegaconf._utils import get_omega_conf_dumper
 
 from optuna_sweep.composition import Composer
 
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"  # the default of ``hydra.launcher``
 TRACEBACK = "traceback.txt"  # in the directory of a job that failed
 
 
 class InProcessLauncher:
-    """Runs the jobs of a sweep, one after another. It stands in for a launcher.
+    """A launcher that runs the jobs of a sweep one after another in this process.
 
     Args:
-        context, task, config: what a launcher is set up with.
+        context: Hydra's.
+        task: the application's function.
+        config: the sweep's own.
     """
 
     def __init__(self, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:
@@ -34,7 +41,10 @@ class InProcessLauncher:
         self.context, self.task, self.config = context, task, config
 
     def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """As a launcher's."""
+        """Run a job for each list of overrides, numbered from `initial_job_idx`.
+
+        A task that raises leaves its traceback in the job's directory; its ``JobReturn`` is FAILED.
+        """
         setup_globals()
         return [self._run(overrides, number) for number, overrides in enumerate(jobs, start=initial_job_idx)]
 
@@ -47,14 +57,14 @@ class InProcessLauncher:
         try:
             hydra.set_config(config)
             directory = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir).absolute()
-            for known in (config, hydra.cfg):
-                _set_output(known, directory)
-            return self._in_directory(config, directory)
+            for one in (config, hydra.cfg):
+                _set_output(one, directory)
+            return self._run_in_directory(config, directory)
         finally:
             hydra.cfg = before
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
-    def _in_directory(self, config: DictConfig, directory: Path) -> JobReturn:
+    def _run_in_directory(self, config: DictConfig, directory: Path) -> JobReturn:
         result = JobReturn(
             overrides=list(config.hydra.overrides.task),
             cfg=_without_hydra(config),
@@ -85,6 +95,11 @@ class InProcessLauncher:
             (directory / TRACEBACK).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
 
 
+def raised_exception(returned: JobReturn) -> Any:
+    """Return what the task of a failed job raised; the public ``return_value`` would raise it and print."""
+    return returned._return_value
+
+
 def _set_output(config: Any, directory: Path) -> None:
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(directory)
@@ -98,8 +113,8 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _changes_directory(config: DictConfig) -> bool:
-    wanted = config.hydra.job.chdir
-    return not version.base_at_least("1.2") if wanted is None else bool(wanted)
+    chdir = config.hydra.job.chdir
+    return not version.base_at_least("1.2") if chdir is None else bool(chdir)
 
 
 @contextmanager
@@ -119,8 +134,8 @@ def _save(result: JobReturn, directory: Path) -> None:
 
 
 def _yaml(config: Any) -> str:
-    """``OmegaConf.to_yaml``, by libyaml where PyYAML has it."""
-    kind = type("Dumper", (getattr(yaml, "CDumper", yaml.Dumper),), {})
-    kind.yaml_representers = get_omega_conf_dumper().yaml_representers  # type: ignore[attr-defined]
+    """Return what ``OmegaConf.to_yaml`` does, by libyaml where PyYAML has it."""
+    dumper = type("Dumper", (getattr(yaml, "CDumper", yaml.Dumper),), {})
+    dumper.yaml_representers = get_omega_conf_dumper().yaml_representers  # type: ignore[attr-defined]
     values = config if isinstance(config, list) else OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-    return str(yaml.dump(values, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=kind))
+    return str(yaml.dump(values, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=dumper))

@@ -1,41 +1,46 @@
-"""The trial of a study that a task reports to."""
+"""The trial of a study, as a task reports to it."""
 
 from copy import copy
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from optuna.trial import Trial as OptunaTrial
+from optuna.trial import Trial
 
-PRUNED = "pruned"
+from optuna_sweep.attributes import PRUNED
+from optuna_sweep.optuna_internals import get_trial_id
 
 
 class LiveTrial:
-    """Of a study.
+    """A running trial of a study.
+
+    Trials of several objectives are never pruned, and their reports are not stored.
 
     Attributes:
-        reports: how many values were told.
+        number: the trial's, from 0.
+        study: the study's name.
+        report_count: how many values were reported.
         is_pruned: whether the task was told to stop.
     """
 
-    def __init__(self, trial: "OptunaTrial") -> None:
+    def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self.number: int | None = trial.number
         self.study: str | None = trial.study.study_name
-        self.is_single = len(trial.study.directions) == 1
-        self.told: dict[int, float] = {}  # an attempt that was stopped may have left others in the storage
-        self.reports = 0
+        self.report_count = 0
         self.is_pruned = False
+        self._has_one_objective = len(trial.study.directions) == 1
+        self._values: dict[int, float] = {}  # by step; an attempt that was stopped may have left others in the storage
 
     def report(self, value: float, step: int) -> None:
-        self.reports += 1
-        if self.is_single:
-            self.told[step] = float(value)
-            self.trial.storage.set_trial_intermediate_value(self.trial._trial_id, step, float(value))
+        """Store a value of the objective, reached after `step` units of work."""
+        self.report_count += 1
+        if self._has_one_objective:
+            self._values[step] = float(value)
+            self.trial.storage.set_trial_intermediate_value(get_trial_id(self.trial), step, float(value))
 
     def should_prune(self) -> bool:
-        if not self.is_pruned and self.is_single:
-            frozen = copy(self.trial.storage.get_trial(self.trial._trial_id))
-            frozen.intermediate_values = self.told
+        """Return whether the study's pruner ends this trial; once it does, always."""
+        if not self.is_pruned and self._has_one_objective:
+            frozen = copy(self.trial.storage.get_trial(get_trial_id(self.trial)))
+            frozen.intermediate_values = self._values
             self.is_pruned = self.trial.study.pruner.prune(self.trial.study, frozen)
             if self.is_pruned:
                 self.trial.set_user_attr(PRUNED, True)  # for the sweeper, which may be another process

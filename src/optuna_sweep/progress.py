@@ -7,59 +7,66 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_sweep.study import ERROR, Study
+from optuna_sweep.attributes import ERROR
+from optuna_sweep.study import Study
 
 log = logging.getLogger(__name__)
-TABLE_ROWS, ERROR_CHARACTERS = 12, 60  # of the table: trials, and characters of an error
-PASSWORD = r"://[^@\s]*@"  # of an address among the overrides
+TABLE_ROWS = 12  # the last trials
+ERROR_CHARACTERS = 60  # of an error in the table
 
 
-def start_progress(study: Study, name: str, place: str) -> "Lines":
-    """A live table on a terminal, lines elsewhere."""
-    log.info(f"study {name} in {place}: {len(_ended(study))} of {study.n_trials} trials are done")
-    return Table(study) if sys.stdout.isatty() else Lines(study)
+def start_progress(study: Study, name: str, place: str) -> "LineProgress":
+    """Log how far a study is; return a live table on a terminal, lines elsewhere.
+
+    Args:
+        study: its rows are all there.
+        name: the study's.
+        place: the study's storage, without its password.
+    """
+    log.info(f"study {name} in {place}: {len(_ended_trials(study))} of {study.n_trials} trials are done")
+    return TableProgress(study) if sys.stdout.isatty() else LineProgress(study)
 
 
-class Lines:
-    """A line for each trial that has ended."""
+class LineProgress:
+    """A log line for each trial that has ended, with the best one and the time left."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        ended = _ended(study)
-        self.told = {trial.number for trial in ended}
-        self.before = len(ended)
+        self.reported_numbers = {trial.number for trial in _ended_trials(study)}
+        self.initial_count = len(self.reported_numbers)
         self.best = ""
-        self.began = time.monotonic()
+        self.start_seconds = time.monotonic()
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "LineProgress":
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
     def update(self) -> None:
-        """Tell what is new."""
-        for trial in self._news():
-            log.info(f"{line(trial)}{self.best}{self._left()}")
+        """Log the trials that have ended since the last call."""
+        for trial in self._new_trials():
+            log.info(f"{trial_text(trial)}{self.best}{self._time_left_text()}")
 
-    def _news(self) -> list[FrozenTrial]:
-        """The trials that have ended since the last time."""
-        news = [trial for trial in _ended(self.study) if trial.number not in self.told]
-        self.told |= {trial.number for trial in news}
-        if not self.best or any(trial.state == TrialState.COMPLETE for trial in news):
+    def _new_trials(self) -> list[FrozenTrial]:
+        """Return the trials that have ended since the last call, and note the best of all."""
+        trials = [trial for trial in _ended_trials(self.study) if trial.number not in self.reported_numbers]
+        self.reported_numbers |= {trial.number for trial in trials}
+        if not self.best or any(trial.state == TrialState.COMPLETE for trial in trials):
             self.best = best_text(self.study)
-        return news
+        return trials
 
-    def _left(self) -> str:
-        ended = len(self.told) - self.before
-        if not ended or len(self.told) == self.study.n_trials:
+    def _time_left_text(self) -> str:
+        count = len(self.reported_numbers) - self.initial_count
+        remaining = self.study.n_trials - len(self.reported_numbers)
+        if not count or not remaining:
             return ""
-        seconds = (time.monotonic() - self.began) / ended * (self.study.n_trials - len(self.told))
+        seconds = (time.monotonic() - self.start_seconds) / count * remaining
         return f"; {seconds / 60:.0f} min left" if seconds >= 120 else f"; {seconds:.0f} s left"
 
 
-class Table(Lines):
-    """The last trials, the best one, and the time left."""
+class TableProgress(LineProgress):
+    """A live table of the last trials, titled with the best one and the time left."""
 
     def __init__(self, study: Study) -> None:
         from rich.live import Live
@@ -67,7 +74,7 @@ class Table(Lines):
         super().__init__(study)
         self.live = Live(get_renderable=self._render, refresh_per_second=2)
 
-    def __enter__(self) -> "Table":
+    def __enter__(self) -> "TableProgress":
         self.live.start()
         return self
 
@@ -75,15 +82,17 @@ class Table(Lines):
         self.live.stop()
 
     def update(self) -> None:
+        """Draw the table anew."""
         self.live.refresh()
 
     def _render(self) -> Any:
-        from rich.table import Table as Grid
+        from rich.table import Table
         from rich.text import Text
 
-        self._news()
+        self._new_trials()
         trials = self.study.trials(*(state for state in TrialState if state != TrialState.WAITING))
-        table = Grid(title=Text(f"{len(self.told)} of {self.study.n_trials} trials{self.best}{self._left()}"))
+        counts = f"{len(self.reported_numbers)} of {self.study.n_trials} trials"
+        table = Table(title=Text(f"{counts}{self.best}{self._time_left_text()}"))
         for column in ("trial", "state", "value", "parameters"):
             table.add_column(column)
         for trial in trials[-TABLE_ROWS:]:
@@ -93,7 +102,12 @@ class Table(Lines):
         return table
 
 
+def _ended_trials(study: Study) -> list[FrozenTrial]:
+    return study.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
 def best_text(study: Study) -> str:
+    """Return which trials are best, to follow another text; "" before any has completed."""
     best = study.best()
     if not best:
         return ""
@@ -102,17 +116,14 @@ def best_text(study: Study) -> str:
     return f"; best: trial {best[0].number} with {values_text(best[0])}"
 
 
-def line(trial: FrozenTrial) -> str:
-    """Of a trial that has ended."""
+def trial_text(trial: FrozenTrial) -> str:
+    """Return the line of a trial that has ended: its number, state, values or error, and parameters."""
     end = f" {trial.user_attrs[ERROR]}" if ERROR in trial.user_attrs else f" {values_text(trial)}"
     return f"trial {trial.number} {trial.state.name}{end} {params_text(trial)}"
 
 
-def _ended(study: Study) -> list[FrozenTrial]:
-    return study.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
-
 def values_text(trial: FrozenTrial) -> str:
+    """Return a trial's values, or its last report; "" without either."""
     if trial.values:
         return " ".join(f"{value:.6g}" for value in trial.values)
     last = trial.last_step
@@ -120,5 +131,6 @@ def values_text(trial: FrozenTrial) -> str:
 
 
 def params_text(trial: FrozenTrial) -> str:
+    """Return a trial's parameters as ``name=value``, floats to 4 digits."""
     texts = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in trial.params.items()}
     return " ".join(f"{name}={text}" for name, text in texts.items())

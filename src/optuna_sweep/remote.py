@@ -10,25 +10,26 @@ from hydra.utils import instantiate
 from optuna.trial import Trial
 
 from optuna_sweep.live_trial import LiveTrial
-from optuna_sweep.sampling import fitting
+from optuna_sweep.sampling import accepted_arguments
 from optuna_sweep.storage import open_storage
 
 
-def connect(found: Mapping[str, object]) -> LiveTrial:
-    """The trial of that number.
+def connect(reference: Mapping[str, object]) -> LiveTrial:
+    """Return the trial that ``hydra.sweeper.trial`` refers to.
 
     Args:
-        found: ``study`` and ``number``, and ``storage`` where the sweep's config does not name it.
+        reference: the trial's ``study`` and ``number``, and ``storage`` where the sweep's config does not name it.
     """
     sweeper: Any = HydraConfig.get().sweeper
-    place = found.get("storage") or sweeper.storage
-    return _connect(str(place), str(found["study"]), int(str(found["number"])))
+    place = reference.get("storage") or sweeper.storage
+    return _connect(str(place), str(reference["study"]), int(str(reference["number"])))
 
 
 @lru_cache(maxsize=1)
 def _connect(place: str, name: str, number: int) -> LiveTrial:
     storage = open_storage(place)
     sweeper: Any = HydraConfig.get().sweeper
-    study = optuna.load_study(study_name=name, storage=storage, pruner=instantiate(fitting(sweeper.pruner, "pruner")))
+    pruner = instantiate(accepted_arguments(sweeper.pruner, "pruner"))
+    study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
     trial_id = storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(name), number)
     return LiveTrial(Trial(study, trial_id))

@@ -1,4 +1,4 @@
-"""The sampler of each trial, and what a config may say of it."""
+"""The sampler of each trial, and the checks of its config."""
 
 import inspect
 import itertools
@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution
-from optuna.search_space import IntersectionSearchSpace
 
-from optuna_sweep.space import grid
+from optuna_sweep.optuna_internals import share_search_space
+from optuna_sweep.space import grid_values
 
 WHOLE_STUDY_SAMPLERS = ("GridSampler", "QMCSampler", "BruteForceSampler")  # their order is one for the whole study
 RENAMED = {"optuna.samplers.MOTPESampler": "optuna.samplers.TPESampler", "n_ehvi_candidates": "n_ei_candidates"}
@@ -23,72 +23,88 @@ RENAMED = {"optuna.samplers.MOTPESampler": "optuna.samplers.TPESampler", "n_ehvi
 log = logging.getLogger(__name__)
 
 
-def fitting(config: DictConfig, what: str) -> dict[str, Any]:
-    """A config with only those arguments that its ``_target_`` takes.
+def accepted_arguments(config: DictConfig, kind: str) -> dict[str, Any]:
+    """Return a config with only those arguments that its ``_target_`` takes; warn of the others.
 
     A sweep file sets arguments of the sampler and the pruner that it chose itself; the command line may choose others.
+
+    Args:
+        config: ``hydra.sweeper.sampler`` or ``hydra.sweeper.pruner``.
+        kind: which of them: ``sampler`` or ``pruner``.
+
+    Raises:
+        HydraException: it has no ``_target_``, or a text where a number belongs.
     """
-    _check(config, what)
-    held: Any = OmegaConf.to_container(config, resolve=True)
-    taken = inspect.signature(get_object(held["_target_"])).parameters
-    if any(name.kind == inspect.Parameter.VAR_KEYWORD for name in taken.values()):
-        return dict(held)
-    for name, value in held.items():
-        if isinstance(value, str) and name in taken and isinstance(taken[name].default, int | float):
-            raise HydraException(f"hydra.sweeper.{what}.{name}={value}: must be a number")
-    strange = {str(name) for name in held if not name.startswith("_")} - set(taken)
+    _check_is_chosen(config, kind)
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    parameters = inspect.signature(get_object(values["_target_"])).parameters
+    if any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(values)
+    for name, value in values.items():
+        if isinstance(value, str) and name in parameters and isinstance(parameters[name].default, int | float):
+            raise HydraException(f"hydra.sweeper.{kind}.{name}={value}: must be a number")
+    strange = {str(name) for name in values if not name.startswith("_")} - set(parameters)
     if strange:
-        kind = held["_target_"].rpartition(".")[2]
-        log.warning(f"hydra.sweeper.{what}: {kind} does not take {', '.join(sorted(strange))}: left out")
-    return {name: value for name, value in held.items() if name not in strange}
+        target = values["_target_"].rpartition(".")[2]
+        log.warning(f"hydra.sweeper.{kind}: {target} does not take {', '.join(sorted(strange))}: left out")
+    return {name: value for name, value in values.items() if name not in strange}
 
 
-def _check(config: Any, what: str) -> None:
+def _check_is_chosen(config: Any, kind: str) -> None:
     if not OmegaConf.is_dict(config) or "_target_" not in config:
-        raise HydraException(f"hydra.sweeper.{what}={config}: write hydra/sweeper/{what}={config} to choose one")
+        raise HydraException(f"hydra.sweeper.{kind}={config}: write hydra/sweeper/{kind}={config} to choose one")
 
 
-class Sampling:
-    """Makes samplers.
+class SamplerFactory:
+    """A maker of samplers, one for each trial.
 
     Args:
         config: ``hydra.sweeper.sampler``; names that Optuna gave up mean what took their place.
-        drawn: the search space, for samplers that must know it before.
+        distributions: the search space, for samplers that must know it before.
+
+    Attributes:
+        study_sampler: the sampler that belongs to no trial.
+        max_trials: how many points a finite space has; infinity for other samplers.
+        grid_points: all points of a ``GridSampler``, in an order drawn by the seed; empty for other samplers.
+
+    Raises:
+        HydraException: an argument is refused by Optuna, or the space has no grid.
     """
 
-    def __init__(self, config: DictConfig, drawn: Mapping[str, BaseDistribution]) -> None:
-        _check(config, "sampler")
+    def __init__(self, config: DictConfig, distributions: Mapping[str, BaseDistribution]) -> None:
+        _check_is_chosen(config, "sampler")
         renamed = {RENAMED.get(str(name), name): RENAMED.get(str(value), value) for name, value in config.items()}
-        self.config = fitting(OmegaConf.create(renamed), "sampler")
-        self.kind = str(self.config["_target_"]).rpartition(".")[2]
-        self.points: list[dict[str, Any]] = []
-        self.most: float = math.inf
-        if self.kind == "BruteForceSampler" and drawn:
-            self.most = math.prod(len(grid(name, distribution)) for name, distribution in drawn.items())
-        if self.kind == "GridSampler":
-            values = {name: grid(name, distribution) for name, distribution in drawn.items()}
-            self.config["search_space"] = values
-            self.points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
-            random.Random(self.config.get("seed") or 0).shuffle(self.points)
-            self.most = len(self.points)
+        self.config = accepted_arguments(OmegaConf.create(renamed), "sampler")
+        self.class_name = str(self.config["_target_"]).rpartition(".")[2]
+        self.grid_points: list[dict[str, Any]] = []
+        self.max_trials: float = math.inf
+        if self.class_name == "BruteForceSampler" and distributions:
+            self.max_trials = math.prod(len(values) for values in _grid(distributions).values())
+        if self.class_name == "GridSampler":
+            self.config["search_space"] = values = _grid(distributions)
+            self.grid_points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+            random.Random(self.config.get("seed") or 0).shuffle(self.grid_points)
+            self.max_trials = len(self.grid_points)
 
-        self.make: Callable[..., optuna.samplers.BaseSampler] = instantiate(self.config, _partial_=True)
+        self._make: Callable[..., optuna.samplers.BaseSampler] = instantiate(self.config, _partial_=True)
         try:
-            self.first = self.make()
+            self.study_sampler = self._make()
         except (TypeError, ValueError) as error:  # Optuna's own laws
             raise HydraException(f"hydra.sweeper.sampler: {error}") from error
 
-    def __call__(self, number: int) -> optuna.samplers.BaseSampler:
-        """One for each trial, seeded by its number: a study that is resumed does not draw again what it drew."""
+    def sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """Return the sampler of a trial, seeded by its number, so that a resumed study draws nothing twice."""
         seed = self.config.get("seed")
-        if seed is None or self.kind in WHOLE_STUDY_SAMPLERS:
-            return self.first
-        sampler = self.make(seed=(int(seed) * 1_000_003 + number) % 2**32)
-        known = getattr(self.first, "_search_space", None)
-        if isinstance(known, IntersectionSearchSpace):  # what all trials have in common: found again, it takes longer
-            sampler._search_space = known  # type: ignore[attr-defined]
+        if seed is None or self.class_name in WHOLE_STUDY_SAMPLERS:
+            return self.study_sampler
+        sampler = self._make(seed=(int(seed) * 1_000_003 + number) % 2**32)
+        share_search_space(self.study_sampler, sampler)
         return sampler
 
-    def first_points(self, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What the first trials take: the known points, and then all of a grid, which is gone through once."""
-        return known + [point for point in self.points if point not in known]
+    def initial_points(self, enqueued: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the first trials' parameters: the enqueued points, then the rest of a grid, each of them once."""
+        return enqueued + [point for point in self.grid_points if point not in enqueued]
+
+
+def _grid(distributions: Mapping[str, BaseDistribution]) -> dict[str, list[Any]]:
+    return {name: grid_values(name, distribution) for name, distribution in distributions.items()}

@@ -30,27 +30,28 @@ from optuna.distributions import (
 
 @dataclass(frozen=True)
 class Space:
-    """What the trials draw, and what is the same in all of them.
+    """A search space, with the overrides that are the same in all trials.
 
     Args:
-        drawn: distribution by parameter.
-        fixed: overrides.
+        distributions: by parameter.
+        fixed_overrides: as on the command line.
     """
 
-    drawn: Mapping[str, BaseDistribution]
-    fixed: tuple[str, ...]
+    distributions: Mapping[str, BaseDistribution]
+    fixed_overrides: tuple[str, ...]
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
-        """Of a trial: what is fixed, then what is drawn."""
+        """Return a trial's overrides: the fixed ones, then its parameters."""
+        # Choices are texts of the grammar already; strings of a custom search space are not.
         texts = {
-            name: _text(_quoted(value) if isinstance(value, str) and name not in self.drawn else value)
+            name: _text(_quote_if_needed(value) if isinstance(value, str) and name not in self.distributions else value)
             for name, value in params.items()
         }
-        return [*self.fixed, *(f"{name}={text}" for name, text in texts.items())]
+        return [*self.fixed_overrides, *(f"{name}={text}" for name, text in texts.items())]
 
 
 def read(params: Mapping[str, Any], arguments: Iterable[str]) -> Space:
-    """The space of the sweep file, with what the command line adds to it or fixes of it.
+    """Return the sweep file's space, with what the command line adds to it or fixes of it.
 
     Args:
         params: override, without its name, by name.
@@ -61,20 +62,27 @@ def read(params: Mapping[str, Any], arguments: Iterable[str]) -> Space:
     """
     parser = OverridesParser.create()
     texts = [f"{name}={_text(value) if not isinstance(value, str) else value}" for name, value in params.items()]
-    drawn: dict[str, BaseDistribution] = {}
+    distributions: dict[str, BaseDistribution] = {}
     fixed: dict[str, str] = {}
     for override in parser.parse_overrides([*texts, *arguments]):
         name = override.get_key_element()
-        drawn.pop(name, None), fixed.pop(name, None)
+        distributions.pop(name, None), fixed.pop(name, None)
         if override.is_sweep_override():
-            drawn[name] = distribution(override)
+            distributions[name] = distribution_of(override)
         else:
             fixed[name] = override.input_line or f"{name}={override.get_value_element_as_str()}"
-    return Space(drawn, tuple(fixed.values()))
+    return Space(distributions, tuple(fixed.values()))
 
 
-def distribution(override: Override) -> BaseDistribution:
-    """Of one sweep: ``interval``, ``range`` or ``choice``, with ``tag(log, …)``, ``int(…)``, ``shuffle(…)`` around."""
+def distribution_of(override: Override) -> BaseDistribution:
+    """Return the distribution of a sweep override.
+
+    Args:
+        override: with ``interval``, ``range`` or ``choice``, perhaps in ``tag(log, …)``, ``int(…)`` or ``shuffle(…)``.
+
+    Raises:
+        HydraException: another sweep, or limits that Optuna refuses.
+    """
     value = override.value()
     name = override.get_key_element()
     try:
@@ -83,7 +91,7 @@ def distribution(override: Override) -> BaseDistribution:
         if isinstance(value, RangeSweep):
             return _range(value)
         if isinstance(value, ChoiceSweep):
-            return CategoricalDistribution([_scalar(element) for element in value.list])
+            return CategoricalDistribution([_choice(element) for element in value.list])
     except ValueError as error:  # Optuna's laws, such as low <= high
         raise HydraException(f"{override.input_line}: {error}") from error
     raise HydraException(f"{name}: {override.input_line} is no search space; interval, range and choice are")
@@ -102,7 +110,7 @@ def _interval(value: IntervalSweep) -> BaseDistribution:
 
 
 def _range(value: RangeSweep) -> BaseDistribution:
-    """The same numbers as Hydra's own sweeper would run: the end is not among them."""
+    """Return the distribution of the numbers that Hydra's own sweeper would run: the end is not among them."""
     low, step = value.start or 0, value.step
     numbers = list(value.range())
     if not numbers:
@@ -114,30 +122,36 @@ def _range(value: RangeSweep) -> BaseDistribution:
     return FloatDistribution(float(min(numbers)), float(max(numbers)), step=abs(float(step)))
 
 
-def _scalar(element: ParsedElementType) -> CategoricalChoiceType:
-    """As Optuna can store it: strings, lists and dictionaries as the text of an override."""
+def as_choice(value: Any) -> CategoricalChoiceType:
+    """Return a config's value as it stands among the choices of a distribution."""
+    element: Any = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return _choice(element)
+
+
+def _choice(element: ParsedElementType) -> CategoricalChoiceType:
+    """Return an element as Optuna can store it: strings, lists and dictionaries as the text of an override."""
     if element is None or isinstance(element, bool | int | float):
         return element
-    return _quoted(element) if isinstance(element, str) else str(Transformer.encode(element))
+    return _quote_if_needed(element) if isinstance(element, str) else str(Transformer.encode(element))
 
 
-def _quoted(text: str) -> str:
-    """In quotes where it would not be read as the same string without them."""
+def _quote_if_needed(text: str) -> str:
+    """Return a string in quotes where Hydra would not read the same string without them."""
     try:
         if OverridesParser.create().parse_override(f"x={text}").value() == text:
             return text
     except HydraException:
         pass
-    return quoted(text)
+    return quote(text)
 
 
-def quoted(text: str) -> str:
-    """In quotes."""
+def quote(text: str) -> str:
+    """Return a string in the quotes of Hydra's grammar."""
     return str(QuotedString(text, Quote.single).with_quotes())
 
 
 def _text(value: Any) -> str:
-    """A value as Hydra's grammar has it."""
+    """Return a value as Hydra's grammar writes it; a string is one already."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -147,30 +161,17 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list | dict) else repr(value)
 
 
-def contains(drawn: BaseDistribution, value: CategoricalChoiceType) -> bool:
-    """Whether a value can be drawn."""
-    try:
-        return drawn._contains(drawn.to_internal_repr(value))
-    except ValueError:
-        return False
-
-
-def stored(value: Any) -> CategoricalChoiceType:
-    """A value of a config as the space has it."""
-    held: Any = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-    return _scalar(held)
-
-
-def grid(name: str, drawn: BaseDistribution) -> list[Any]:
-    """All values of a parameter.
+def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:
+    """Return all values of a parameter.
 
     Raises:
         HydraException: there are endlessly many.
     """
-    if isinstance(drawn, CategoricalDistribution):
-        return list(drawn.choices)
-    if isinstance(drawn, IntDistribution) and not drawn.log:
-        return list(range(drawn.low, drawn.high + 1, drawn.step))
-    if isinstance(drawn, FloatDistribution) and drawn.step:
-        return [drawn.low + number * drawn.step for number in range(round((drawn.high - drawn.low) / drawn.step) + 1)]
-    raise HydraException(f"{name}: {drawn} has no grid: give it a choice or a range")
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if isinstance(distribution, FloatDistribution) and distribution.step:
+        count = round((distribution.high - distribution.low) / distribution.step) + 1
+        return [distribution.low + number * distribution.step for number in range(count)]
+    raise HydraException(f"{name}: {distribution} has no grid: give it a choice or a range")

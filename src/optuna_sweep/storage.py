@@ -1,4 +1,4 @@
-"""Where a study lies: a journal file that survives kills, or what an URL names."""
+"""The storage of a study: a journal file that survives kills, or what a URL names."""
 
 import fcntl
 import os
@@ -14,22 +14,22 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from optuna_sweep.location import displayed
+from optuna_sweep.location import displayed, without_password
 
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-PROXY_SECONDS = 20  # to wait for a proxy before the sweep is refused
-TABLE_ATTEMPTS = 5  # to make a database's tables
-JOURNAL = b'{"op_code":'  # how each of its lines begins
+PROXY_SECONDS = 20  # to wait for a gRPC proxy before the sweep is refused
+TABLE_ATTEMPTS = 5  # to create a database's tables
+JOURNAL_START = b'{"op_code":'  # of each line of a journal
 
 
 def open_storage(place: str) -> BaseStorage:
-    """Open, and make if need be.
+    """Open a storage, and create it where there is none.
 
     Args:
-        place: the path of a file, ``grpc://host:port``, or a database's URL.
+        place: the path of a journal file, ``grpc://host:port``, or a database's URL.
 
     Raises:
-        HydraException: nothing answers there, or its driver is not installed.
+        HydraException: nothing answers there, its driver is not installed, or the file is no journal.
     """
     scheme, separator, rest = place.partition("://")
     try:
@@ -38,12 +38,7 @@ def open_storage(place: str) -> BaseStorage:
         return _proxy(rest) if scheme == "grpc" else _database(scheme, place)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise HydraException(f"hydra.sweeper.storage={displayed(place)}: {_redacted_reason(place, reason)}") from error
-
-
-def _redacted_reason(place: str, text: str) -> str:
-    """A message of a driver's, which may repeat the address."""
-    return text.replace(place, displayed(place)).replace(place.rpartition("@")[0].rpartition(":")[2] or "\0", "***")
+        raise HydraException(f"hydra.sweeper.storage={displayed(place)}: {without_password(reason, place)}") from error
 
 
 def _proxy(address: str) -> BaseStorage:
@@ -61,7 +56,7 @@ def _database(scheme: str, place: str) -> BaseStorage:
         try:
             storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
             break
-        except SQLAlchemyError as error:  # another process makes the same tables at this moment
+        except SQLAlchemyError as error:  # another process creates the same tables at this moment
             if attempt == TABLE_ATTEMPTS - 1 or not re.search("exist|duplicate", str(error), re.IGNORECASE):
                 raise
             time.sleep(1.0)
@@ -71,36 +66,37 @@ def _database(scheme: str, place: str) -> BaseStorage:
 
 
 def _lock_whole_transactions(engine: Engine) -> None:
-    """SQLite knows no SELECT ... FOR UPDATE, by which Optuna gives a trial to one worker alone."""
+    """Lock SQLite from a transaction's start: it has no SELECT … FOR UPDATE, by which Optuna claims a trial."""
 
-    def leave_it_to_us(connection: Any, _: object) -> None:
+    def disable_implicit_begin(connection: Any, _: object) -> None:
         connection.isolation_level = None
 
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    event.listen(engine, "connect", leave_it_to_us)
+    event.listen(engine, "connect", disable_implicit_begin)
     event.listen(engine, "begin", begin)
     engine.dispose()  # connections that were opened before
 
 
 class _Journal(JournalFileBackend):
-    """Optuna's journal in a file, for local file systems and NFS version 4."""
+    """Optuna's journal file, for local file systems and NFS version 4."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             with path.open("rb") as file:
-                if not (JOURNAL.startswith(start := file.read(len(JOURNAL))) or start.startswith(JOURNAL)):
+                start = file.read(len(JOURNAL_START))
+                if not JOURNAL_START.startswith(start):  # a file may be empty, or end within its first line
                     raise ValueError("is no journal of Optuna's; name another file, or a database as sqlite:///…")
         super().__init__(str(path), lock_obj=_Lock(path))
 
 
 class _Lock(JournalFileOpenLock):
-    """The kernel's lock: free again the moment that its holder dies, however it dies.
+    """The kernel's lock on a journal, free again the moment that its holder dies, however it dies.
 
-    What a killed writer left of its last line is taken away as soon as the file is locked for the next one; otherwise
-    the file could never be read again (optuna#5138).
+    To lock the file removes what a killed writer left of its last line; otherwise the file could never be read again
+    (optuna#5138, seen to be needed with optuna 5.0).
     """
 
     def __init__(self, journal: Path) -> None:
@@ -109,6 +105,7 @@ class _Lock(JournalFileOpenLock):
         self.file = -1
 
     def acquire(self) -> bool:
+        """Wait for the lock, mend the journal, and return True."""
         lock = os.open(self.journal.with_name(self.journal.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
         fcntl.flock(lock, fcntl.LOCK_EX)
         self.file = lock
@@ -119,11 +116,12 @@ class _Lock(JournalFileOpenLock):
         return True
 
     def release(self) -> None:
+        """Release the lock."""
         os.close(self.file)
 
 
 def _end_of_last_line(file: int, size: int) -> int:
-    """Where the last whole line of a file ends; in blocks from the end, since journals grow long."""
+    """Return where the last whole line of a file ends, read in blocks from the end, since journals grow long."""
     block = 1 << 12
     for start in range((size - 1) // block * block, -1, -block):
         at = os.pread(file, min(block, size - start), start).rfind(b"\n")

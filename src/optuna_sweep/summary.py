@@ -1,7 +1,6 @@
-"""The end of a sweep: counts, the best trial and what mattered."""
+"""The end of a sweep: counts, the best trial, and which parameters mattered."""
 
 import logging
-import re
 import shlex
 import sys
 import warnings
@@ -12,32 +11,39 @@ import optuna
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_sweep.progress import PASSWORD, values_text
-from optuna_sweep.study import OVERRIDES, Study
+from optuna_sweep.attributes import OVERRIDES
+from optuna_sweep.location import displayed
+from optuna_sweep.progress import values_text
+from optuna_sweep.study import Study
 
 log = logging.getLogger(__name__)
 
 
 def write_summary(study: Study, name: str, directory: Path) -> None:
-    """The end of a sweep: counts, the best value, how to repeat it, what mattered.
+    """Log how a study stands: counts by state, the best trials, their commands, the parameters' importances.
 
-    ``optimization_results.yaml`` in the directory is what hydra-optuna-sweeper writes there.
+    Args:
+        study: perhaps with trials that still wait.
+        name: the study's.
+        directory: gets ``optimization_results.yaml``, as hydra-optuna-sweeper writes it.
     """
     trials = study.trials()
-    counts = ", ".join(
-        f"{sum(trial.state == state for trial in trials)} {state.name}"
-        for state in TrialState
-        if any(trial.state == state for trial in trials)
-    )
-    log.info(f"study {name}: {counts}")
+    counts = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
+    log.info(f"study {name}: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
     for trial in study.best():
         log.info(f"best trial={trial.number} value={values_text(trial)}")
-        log.info(f"to repeat it: {re.sub(PASSWORD, '://***@', command(trial))}")
+        log.info(f"to repeat it: {command(trial)}")
     if study.best():
         directory.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(_results(study)), directory / "optimization_results.yaml")
     if importances := _importances(study):
         log.info("importance: " + ", ".join(f"{name} {share:.0%}" for name, share in importances.items()))
+
+
+def command(trial: FrozenTrial) -> str:
+    """Return the command that runs a trial's job again, alone; names and passwords in addresses are ``***``."""
+    overrides = [displayed(override, shows_user=False) for override in trial.user_attrs.get(OVERRIDES, [])]
+    return shlex.join(["python", sys.argv[0], *overrides, "hydra.mode=RUN"])
 
 
 def _results(study: Study) -> dict[str, Any]:
@@ -47,14 +53,10 @@ def _results(study: Study) -> dict[str, Any]:
     return {"name": "optuna", "best_params": best[0].params, "best_value": best[0].value}
 
 
-def command(trial: FrozenTrial) -> str:
-    """What to type to run a trial's job again, alone."""
-    return shlex.join(["python", sys.argv[0], *trial.user_attrs.get(OVERRIDES, []), "hydra.mode=RUN"])
-
-
 def _importances(study: Study) -> dict[str, float]:
-    done = study.trials(TrialState.COMPLETE)
-    if len(study.study.directions) > 1 or len(done) < 4:
+    """Return each parameter's share of the values' variance (fANOVA); nothing where it cannot be measured."""
+    completed = study.trials(TrialState.COMPLETE)
+    if len(study.study.directions) > 1 or len(completed) < 4:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

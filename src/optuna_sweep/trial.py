@@ -1,49 +1,47 @@
-"""What a task says to the sweep that runs it: ``current_trial()`` reports values, and learns whether to go on."""
+"""A task's side of a sweep: ``current_trial()`` takes its reports and says whether to stop."""
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hydra.core.hydra_config import HydraConfig
 
-if TYPE_CHECKING:
-    pass
-WORKER = "HYDRA_OPTUNA_WORKER"  # marks a worker process; the process that started it
+WORKER = "HYDRA_OPTUNA_WORKER"  # environment variable of worker processes: their supervisor's process id
 
 
 class CurrentTrial(Protocol):
-    """Of a task.
+    """The trial that a task runs as.
 
     Attributes:
-        number: of the trial, from 0; None outside of a sweep.
-        study: its study's name; None outside of a sweep.
+        number: the trial's, from 0; None outside a sweep.
+        study: the study's name; None outside a sweep.
     """
 
     number: int | None
     study: str | None
 
     def report(self, value: float, step: int) -> None:
-        """Tell a value of the objective, and after how much work it was reached; steps ascend."""
+        """Report a value of the objective, reached after `step` units of work; steps ascend."""
 
     def should_prune(self) -> bool:
-        """Whether to stop. A task that has been told to is PRUNED, whether it returns or raises."""
+        """Return whether to stop; once True, the trial is PRUNED, whether the task returns or raises."""
 
 
 class NoTrial:
-    """Outside of a sweep."""
+    """A no-op trial, for tasks outside a sweep."""
 
     number: int | None = None
     study: str | None = None
 
     def report(self, value: float, step: int) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
     def should_prune(self) -> bool:
-        """No."""
+        """Return False."""
         return False
 
 
 def is_worker() -> bool:
-    """Whether this process is one of several that the sweep started; the first one reports for all."""
+    """Return whether this process is one of a sweep's workers, whose supervisor reports for all of them."""
     return WORKER in os.environ
 
 
@@ -51,26 +49,27 @@ _current: CurrentTrial | None = None  # of this process, which runs one task at 
 
 
 def current_trial() -> CurrentTrial:
-    """The trial that runs this task.
+    """Return the trial that runs this task.
 
-    In a process of a launcher's (joblib, submitit, Ray) it is found through the storage.
+    Outside a sweep, ``current_trial()`` returns a no-op trial. In a process of another launcher (joblib, submitit, Ray)
+    it connects to the trial through the study's storage.
     """
-    return _current or _from_storage() or NoTrial()
+    return _current or _trial_in_storage() or NoTrial()
 
 
-def set_current(trial: CurrentTrial | None) -> None:
-    """For the sweeper."""
+def set_current_trial(trial: CurrentTrial | None) -> None:
+    """Set the trial that ``current_trial()`` returns in this process; None when it has ended."""
     global _current
     _current = trial
 
 
-def _from_storage() -> CurrentTrial | None:
+def _trial_in_storage() -> CurrentTrial | None:
     if not HydraConfig.initialized():
         return None
     config: Any = HydraConfig.get()
-    found = config.sweeper.get("trial") if config.get("sweeper") else None
-    if not found:
+    reference = config.sweeper.get("trial") if config.get("sweeper") else None
+    if not reference:
         return None
     from optuna_sweep.remote import connect
 
-    return connect(found)
+    return connect(reference)

@@ -1,4 +1,4 @@
-"""The laws of ``hydra.sweeper``'s fields, and of what a task returns."""
+"""Checks of ``hydra.sweeper``'s fields, and of what a task returns."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,37 +12,42 @@ MINIMUMS = {"n_trials": 1, "n_jobs": 1, "max_retries": 0, "max_consecutive_failu
 
 
 def check(fields: Mapping[str, Any]) -> None:
-    """Raise HydraException for the first law that is broken: one line, with the value and what would be right."""
-    found = directions(fields)
-    if not found or (illegal := [one for one in found if one not in ("minimize", "maximize")]):
-        shown = illegal[0] if found else fields["direction"]
-        raise HydraException(f"hydra.sweeper.direction={shown}: must be minimize or maximize, or a list of them")
-    for field, least in MINIMUMS.items():
-        if fields[field] is not None and fields[field] < least:
-            raise HydraException(f"hydra.sweeper.{field}={fields[field]}: must be at least {least}")
+    """Check the fields against their laws.
+
+    Raises:
+        HydraException: the first law that is broken, in one line with the value and what would be right.
+    """
+    names = directions(fields)
+    illegal = [name for name in names if name not in ("minimize", "maximize")]
+    if illegal or not names:
+        value = illegal[0] if illegal else fields["direction"]
+        raise HydraException(f"hydra.sweeper.direction={value}: must be minimize or maximize, or a list of them")
+    for field, minimum in MINIMUMS.items():
+        if fields[field] is not None and fields[field] < minimum:
+            raise HydraException(f"hydra.sweeper.{field}={fields[field]}: must be at least {minimum}")
     rate, seconds, target = (fields[field] for field in ("max_failure_rate", "timeout_seconds", "target"))
     if not 0 <= rate <= 1:
         raise HydraException(f"hydra.sweeper.max_failure_rate={rate}: must be 0 to 1")
     if seconds is not None and not seconds > 0:
         raise HydraException(f"hydra.sweeper.timeout_seconds={seconds}: must be more than 0, or null for no limit")
-    if target is not None and len(found) > 1:
-        raise HydraException(f"hydra.sweeper.target={target}: needs one direction, not {found}")
+    if target is not None and len(names) > 1:
+        raise HydraException(f"hydra.sweeper.target={target}: needs one direction, not {names}")
     for point in fields["enqueue"]:
         if point != "default" and not OmegaConf.is_dict(point):
             raise HydraException(f"hydra.sweeper.enqueue={point}: must be default, or parameters such as {{x: 1}}")
 
 
 def directions(fields: Mapping[str, Any]) -> list[str]:
-    """One an objective."""
+    """Return the direction of each objective."""
     direction = fields["direction"]
-    return [str(one) for one in direction] if OmegaConf.is_list(direction) else [str(direction)]
+    return [str(name) for name in direction] if OmegaConf.is_list(direction) else [str(direction)]
 
 
 def custom_search_space(fields: Mapping[str, Any]) -> Callable[..., Any] | None:
-    """The function that it names.
+    """Return the function that ``custom_search_space`` names; None where it names none.
 
     Raises:
-        HydraException: there is none.
+        HydraException: it cannot be imported.
     """
     name = fields["custom_search_space"]
     try:
@@ -53,10 +58,15 @@ def custom_search_space(fields: Mapping[str, Any]) -> Callable[..., Any] | None:
 
 
 def returned_values(returned: Any, count: int) -> tuple[list[float] | None, str]:
-    """A task's values, and what is wrong with them."""
-    found = list(returned) if isinstance(returned, Sequence) and not isinstance(returned, str) else [returned]
+    """Return a task's values, one per objective, and ""; or None and what is wrong with them.
+
+    Args:
+        returned: what the task returned: a number, or a sequence of them.
+        count: of objectives.
+    """
+    values = list(returned) if isinstance(returned, Sequence) and not isinstance(returned, str) else [returned]
     try:
-        numbers = [float(value) for value in found]
+        numbers = [float(value) for value in values]
     except (TypeError, ValueError):
         return None, f"the task returned {returned!r}: expected {'a number' if count == 1 else f'{count} numbers'}"
     if len(numbers) != count:

@@ -1,4 +1,4 @@
-"""Worker processes: the same command again, marked as a worker by its environment."""
+"""Worker processes: the same command again, marked as a worker by an environment variable."""
 
 import os
 import signal
@@ -17,33 +17,36 @@ from optuna.trial import TrialState
 from optuna_sweep.study import Study
 from optuna_sweep.trial import WORKER, is_worker
 
-STOP_SECONDS = 12.0  # for a worker to end its trial in order
-POLL_SECONDS = 0.25
+STOP_SECONDS = 12.0  # for a worker to requeue its trial and exit
+POLL_SECONDS = 0.25  # between two looks at the workers, or at the supervisor
 
 
 def supervise(study: Study, count: int, directory: Path, update: Callable[[], None]) -> None:
-    """Have so many processes run trials until none is left. A worker that dies is replaced, and its trial run again.
+    """Run worker processes until no trial is left, replacing those that die.
 
     Args:
-        directory: for what the workers print.
-        update: called now and then.
+        study: its rows are all there.
+        count: how many workers run at once.
+        directory: for ``worker-N.log``, what worker N prints.
+        update: called every ``POLL_SECONDS``, and at the end.
 
     Raises:
-        HydraException: a worker ended with an error of its own, as its successor would.
+        HydraException: a worker ended with an error of its own, as its successor would, or several in a row were killed
+            before they began a trial.
     """
     directory.mkdir(parents=True, exist_ok=True)
     workers: dict[int, subprocess.Popen[bytes]] = {}
     deaths = 0
-    study.recover()
+    study.leases.recover()
     try:
         while True:
             for number in range(1, count + 1):
                 if number in workers and (code := workers[number].poll()):
                     del workers[number]
                     deaths = 0 if _recover_trials_of(study, number, code, directory) else deaths + 1
-                    if deaths > study.max_retries:
+                    if deaths > study.leases.max_retries:
                         raise HydraException(f"worker {number} was killed by signal {-code} before it began a trial")
-                if number not in workers and (study.trials(TrialState.WAITING) or study.is_unclear()):
+                if number not in workers and _has_work(study):
                     workers[number] = _start(number, directory)
             if all(worker.poll() == 0 for worker in workers.values()):
                 return
@@ -51,15 +54,24 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
             time.sleep(POLL_SECONDS)
     finally:
         _stop(list(workers.values()))
-        study.recover()
+        study.leases.recover()
         update()
 
 
+def _has_work(study: Study) -> bool:
+    """Return whether a trial waits, or may soon wait again."""
+    return bool(study.trials(TrialState.WAITING)) or study.leases.has_unconfirmed_claims()
+
+
 def _recover_trials_of(study: Study, number: int, code: int, directory: Path) -> bool:
-    """Have the trial of a dead worker wait again. Whether it had one."""
+    """Recover the trial of a worker that was killed; return whether it had one.
+
+    Raises:
+        HydraException: the worker was not killed, but ended with an error.
+    """
     if code > 0:
         raise HydraException(f"worker {number} ended with exit code {code}: see {_log(number, directory)}")
-    return bool(study.recover())
+    return bool(study.leases.recover())
 
 
 def _start(number: int, directory: Path) -> "subprocess.Popen[bytes]":
@@ -70,7 +82,7 @@ def _start(number: int, directory: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends them in order
+            start_new_session=True,  # Ctrl-C goes to this process alone, which then stops the workers
         )
 
 
@@ -91,13 +103,13 @@ def _stop(workers: "list[subprocess.Popen[bytes]]") -> None:
             worker.wait()
 
 
-def began() -> float:
-    """When the sweep was, in seconds since 1970: of a worker, the process that started it."""
+def sweep_start_seconds() -> float:
+    """Return when the sweep began, in seconds since 1970: for a worker, when its supervisor was started."""
     return psutil.Process(int(os.environ[WORKER])).create_time() if is_worker() else time.time()
 
 
 def end_with_supervisor() -> None:
-    """Have this worker stop in order when the process that started it is gone, however it went."""
+    """Have this worker receive SIGTERM when its supervisor is gone, however it ended."""
     supervisor = int(os.environ[WORKER])
 
     def watch() -> None:
@@ -110,7 +122,7 @@ def end_with_supervisor() -> None:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Where nobody handles SIGTERM, it ends the sweep as Ctrl-C does: the running trial is given back."""
+    """Have SIGTERM end the sweep as Ctrl-C does, so that the running trial is requeued, where nobody handles it."""
     is_main = threading.current_thread() is threading.main_thread()
     unhandled = is_main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 

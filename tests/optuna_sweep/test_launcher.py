@@ -1,4 +1,4 @@
-"""What the sweeper does in Hydra's place, beside Hydra: composing a job's config, and running it."""
+"""The sweeper's own composition of configs and launch of jobs, compared with Hydra's."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,10 +58,10 @@ def test_configs_are_hydras(hydra: tuple[Any, DictConfig], lines: list[str]) -> 
     loader, master = hydra
     composer = Composer(loader, master)
     for earlier in (FIRST, [*FIRST[:1], *FIRST[2:], FIRST[1]], lines, lines):
-        found = composer(earlier)
+        config = composer(earlier)
     expected = loader.load_sweep_config(master, lines)
-    assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected)
-    assert OmegaConf.is_struct(found) and OmegaConf.to_container(found.hydra.job) == OmegaConf.to_container(
+    assert OmegaConf.to_yaml(config) == OmegaConf.to_yaml(expected)
+    assert OmegaConf.is_struct(config) and OmegaConf.to_container(config.hydra.job) == OmegaConf.to_container(
         expected.hydra.job
     )
 
@@ -81,8 +81,8 @@ def test_jobs_leave_what_hydras_leave(tmp_path: Path) -> None:
     words = ("x=0.25,0.75", "hydra.job.chdir=true", "+hydra.job.env_set.FROM_HYDRA=yes")
     assert sweep(ours, *words, "hydra/sweeper/sampler=grid").returncode == 0
     assert sweep(theirs, *words, "--config-name", "of_no_sweeper").returncode == 0
-    left = [sorted(str(path.relative_to(root)) for path in root.glob("multirun/[01]/**/*")) for root in (ours, theirs)]
-    assert left[0] == left[1]
+    files = [sorted(str(path.relative_to(root)) for path in root.glob("multirun/[01]/**/*")) for root in (ours, theirs)]
+    assert files[0] == files[1]
     jobs = {(theirs / f"multirun/{n}/.hydra/config.yaml").read_text(): n for n in (0, 1)}
     for number in (0, 1):
         same = jobs[(ours / f"multirun/{number}/.hydra/config.yaml").read_text()]

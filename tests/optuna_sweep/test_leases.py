@@ -1,4 +1,4 @@
-"""Whose a trial is that runs: of this machine's processes, another container's, or another machine's."""
+"""Claims on trials: by processes of this machine, of another container, or of another machine."""
 
 import time
 from pathlib import Path
@@ -8,16 +8,18 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from optuna_sweep import study as studies
+from optuna_sweep import leases
+from optuna_sweep.attributes import OWNER
 from optuna_sweep.storage import open_storage
+from optuna_sweep.study import Study
 
-HERE = studies._machine()
+THIS_MACHINE = leases._machine()
 
 
-def claimed(tmp_path: Path) -> tuple[studies.Study, int]:
+def study_with_a_claim(tmp_path: Path) -> tuple[Study, int]:
     """A study, and its one trial, which this process has claimed."""
     pruner = optuna.pruners.NopPruner()
-    study = studies.Study(open_storage(str(tmp_path / "study.log")), "study", [StudyDirection.MINIMIZE], 1, 3, pruner)
+    study = Study(open_storage(str(tmp_path / "study.log")), "study", [StudyDirection.MINIMIZE], 1, 3, pruner)
     study.prepare()
     trial = study.claim(optuna.samplers.RandomSampler(seed=0))
     assert trial
@@ -27,27 +29,27 @@ def claimed(tmp_path: Path) -> tuple[studies.Study, int]:
 @pytest.mark.parametrize(
     ("host", "pid", "silent_seconds", "lives"),
     [
-        (HERE, 1, 0, False),  # alive, but begun at another time: the number was given again
+        (THIS_MACHINE, 1, 0, False),  # alive, but begun at another time: the number was given again
         ("another-machine pid:[4026531836]", 1 << 22, 10, True),
         ("another-machine pid:[4026531836]", 1, 1000, False),
-        (HERE.partition(" ")[0] + " pid:[1]", 1 << 22, 10, True),  # a container of the same name
+        (THIS_MACHINE.partition(" ")[0] + " pid:[1]", 1 << 22, 10, True),  # a container of the same name
     ],
 )
-def test_a_worker_elsewhere_lives_while_it_gives_signs(
+def test_a_worker_elsewhere_lives_while_it_sends_heartbeats(
     tmp_path: Path, host: str, pid: int, silent_seconds: float, lives: bool
 ) -> None:
-    study, trial = claimed(tmp_path)
+    study, trial = study_with_a_claim(tmp_path)
     owner = {"host": host, "pid": pid, "began": 0.0, "seen": time.time() - silent_seconds, "attempt": 0}
-    study.storage.set_trial_system_attr(trial, studies.OWNER, owner)
-    study.recover()
+    study.storage.set_trial_system_attr(trial, OWNER, owner)
+    study.leases.recover()
     assert study.storage.get_trial(trial).state == (TrialState.RUNNING if lives else TrialState.WAITING)
 
 
-def test_a_trial_that_nobody_works_on_waits_again_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study, trial = claimed(tmp_path)
-    study.storage.set_trial_system_attr(trial, studies.OWNER, {})
-    assert study.is_unclear() and not study.recover()
-    monkeypatch.setattr(studies, "CLAIM_SECONDS", 0.01)
+def test_a_claim_without_a_heartbeat_is_requeued_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, trial = study_with_a_claim(tmp_path)
+    study.storage.set_trial_system_attr(trial, OWNER, {})
+    assert study.leases.has_unconfirmed_claims() and not study.leases.recover()
+    monkeypatch.setattr(leases, "CLAIM_SECONDS", 0.01)
     time.sleep(0.02)
-    assert not study.is_unclear() and study.recover()
+    assert not study.leases.has_unconfirmed_claims() and study.leases.recover()
     assert study.storage.get_trial(trial).state == TrialState.WAITING

@@ -1,4 +1,4 @@
-"""What goes wrong in sweeps, and what is said of it: a line that names the law, the value and the way on."""
+"""Mistakes in sweeps, and their messages: a line that names the law, the value and what to do."""
 
 import os
 import signal
@@ -137,8 +137,8 @@ def test_workers_share_a_study_in_sqlite(tmp_path: Path) -> None:
     storage = optuna.storages.RDBStorage(place)
     assert [trial.state for trial in storage.get_all_trials(1)] == [TrialState.COMPLETE] * 60
     storage.engine.dispose()
-    seen = [line for log in tmp_path.glob("multirun/worker-*.log") for line in log.read_text().splitlines()]
-    assert sum(line.startswith("task of trial ") for line in seen) == 60
+    lines = [line for log in tmp_path.glob("multirun/worker-*.log") for line in log.read_text().splitlines()]
+    assert sum(line.startswith("task of trial ") for line in lines) == 60
 
 
 def test_jobs_of_other_launchers_keep_their_trials_numbers(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from support.sweeping import APP, environment, states, study, sweep, trials, wai
     ],
 )
 def test_a_sweep_of_hydras_grammar_is_a_distribution(typed: str, expected: object) -> None:
-    assert space.read({"x": typed}, []).drawn == {"x": expected}
+    assert space.read({"x": typed}, []).distributions == {"x": expected}
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_a_space_that_is_none_is_refused(typed: str, law: str) -> None:
 
 
 def test_the_command_line_wins_over_the_sweep_file() -> None:
-    found = space.read({"x": "interval(0.0, 1.0)", "y": 3, "z": "choice(1, 2)"}, ["x=2", "y=choice(4, 5)", "+new=a"])
-    assert found.drawn == {"z": CategoricalDistribution([1, 2]), "y": CategoricalDistribution([4, 5])}
-    assert found.fixed == ("x=2", "+new=a")
-    assert found.overrides({"y": 4, "z": None}) == ["x=2", "+new=a", "y=4", "z=null"]
+    merged = space.read({"x": "interval(0.0, 1.0)", "y": 3, "z": "choice(1, 2)"}, ["x=2", "y=choice(4, 5)", "+new=a"])
+    assert merged.distributions == {"z": CategoricalDistribution([1, 2]), "y": CategoricalDistribution([4, 5])}
+    assert merged.fixed_overrides == ("x=2", "+new=a")
+    assert merged.overrides({"y": 4, "z": None}) == ["x=2", "+new=a", "y=4", "z=null"]
 
 
 # ---- trials
@@ -261,8 +261,8 @@ def test_workers_end_when_the_process_that_started_them_is_gone(tmp_path: Path) 
 def test_workers_that_all_have_the_same_bug_are_not_replaced_for_ever(tmp_path: Path) -> None:
     done = sweep(tmp_path, "hydra.sweeper.custom_search_space=app.broken", "hydra.sweeper.n_jobs=2")
     assert done.returncode != 0
-    found = re.search(r"ended with exit code 1: see (\S+)", done.stderr)
-    assert found and "ZeroDivisionError" in Path(found[1]).read_text()
+    log = re.search(r"ended with exit code 1: see (\S+)", done.stderr)
+    assert log and "ZeroDivisionError" in Path(log[1]).read_text()
     assert set(states(tmp_path)) == {TrialState.WAITING}
 
 

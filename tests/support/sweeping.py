@@ -1,4 +1,4 @@
-"""The sweeper as tests run it: an application with a task of no weight, and what its study holds."""
+"""Running the sweeper on a small application in tests, and reading the study that it leaves."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ def states(root: Path) -> list[TrialState]:
 
 
 def wait_until_running(root: Path, count: int) -> None:
-    """Until so many trials run."""
+    """Wait until `count` trials run."""
     deadline = time.monotonic() + 30
     while True:
         with suppress(KeyError):  # the study is not there yet

@@ -1,4 +1,4 @@
-"""A Hydra application with a task of no weight, for the sweeper's tests."""
+"""A Hydra application whose task takes no time, for the sweeper's tests."""
 
 import os
 import signal
@@ -33,13 +33,13 @@ def main(config: DictConfig) -> float | list[float] | None:
 
 
 def wide(_: DictConfig, trial: object) -> None:
-    """A custom search space: ``y`` only where ``x`` is positive."""
+    """Suggest ``y`` where ``x`` is positive: a conditional search space."""
     if trial.params["x"] > 0:  # type: ignore[attr-defined]
         trial.suggest_float("y", 10, 20)  # type: ignore[attr-defined]
 
 
 def broken(_: DictConfig, __: object) -> None:
-    """A custom search space with a bug."""
+    """Raise, as a custom search space with a bug does."""
     raise ZeroDivisionError
 
 
