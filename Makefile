@@ -26,7 +26,7 @@ ui: $(VENV)/runtime  ## MLflow's UI over this project's output
 	$(RUN) -m trialmaker ui --watch
 
 bench: $(VENV)/runtime
-	for name in epoch start tracking_cost memory accuracy sweep hyperband bookkeeping serving comparison; do $(RUN) benchmarks/$$name.py || exit 1; done
+	$(RUN) benchmarks/run.py
 
 requirements: $(VENV)/development  ## freeze what pyproject.toml allows
 	$(RUN) -m pip install --quiet uv

@@ -11,26 +11,26 @@ import sys
 import tempfile
 import time
 
-from measure import PROJECT, mnist
+from support.measure import PROJECT, mnist
 
 
 def main(recipe: str, seeds: int) -> None:
-    """Run the recipe once for each seed, as its user does."""
+    """Run the recipe's command once for each seed."""
     accuracies, minutes = [], []
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as root:
             command = [sys.executable, "train.py", f"experiment={recipe}", f"seed={seed}"]
             command += [f"data.directory={mnist()}"] if recipe.startswith("mnist") else []
-            began = time.perf_counter()
-            environment = os.environ | {"AI_ROOT": root}
-            done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
-        minutes.append((time.perf_counter() - began) / 60)
-        accuracies += [100 * float(value) for value in re.findall(r"test_accuracy=([\d.]+)$", done.stdout, re.M)]
+            start = time.perf_counter()
+            variables = os.environ | {"AI_ROOT": root}
+            process = subprocess.run(command, cwd=PROJECT, env=variables, capture_output=True, text=True, check=True)
+        minutes.append((time.perf_counter() - start) / 60)
+        accuracies += [100 * float(value) for value in re.findall(r"test_accuracy=([\d.]+)$", process.stdout, re.M)]
         print(f"{recipe} seed {seed}: {accuracies[-1]:.2f} %, {minutes[-1]:.1f} minutes", flush=True)
     spread = statistics.stdev(accuracies) if seeds > 1 else 0.0
     print(f"{recipe}: {statistics.mean(accuracies):.2f} % ± {spread:.2f}, {max(minutes):.1f} minutes at most")
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:2] or ("digits_mlp", "mnist_mlp", "mnist_cnn"):
-        main(chosen, int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+    for recipe in sys.argv[1:2] or ("digits_mlp", "mnist_mlp", "mnist_cnn"):
+        main(recipe, int(sys.argv[2]) if len(sys.argv) > 2 else 5)

@@ -1,16 +1,19 @@
-"""An epoch on MNIST: our loop beside Keras' ``fit``, with the same model, optimizer and batches, in turn.
+"""An epoch on MNIST: this project's loop beside Keras' ``fit``, with the same model, optimizer and batches, in turn.
 
 python benchmarks/epoch.py [mlp|cnn] [rounds]
 """
 
 import sys
+from collections.abc import Callable
 
-from measure import alternate, mnist, report
+from support.measure import alternate, mnist, report
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
+# isort: split
+import keras
+import numpy as np
 
 from trialmaker.data import mnist as data
+from trialmaker.data.splits import Split
 from trialmaker.models import registry
 from trialmaker.training import augmentation, optimizers
 from trialmaker.training.metrics import loss_and_accuracy
@@ -31,58 +34,62 @@ MODELS = {
         "batch_norm": False,
     },
 }
+FIT_SETTINGS = {
+    "fit": {},
+    "fit, jit_compile, steps_per_execution=100": {"jit_compile": True, "steps_per_execution": 100},
+}
 BATCH = 128
 
 
-def main(name: str, rounds: int) -> None:
-    """Compare epochs of the model; a first round, which compiles, is not counted."""
-    split = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
-    floats = split.train.images.astype("float32") / 255
+def build_model(name: str) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return registry.builder(name)(input_shape=(28, 28, 1), num_classes=10, **MODELS[name])
 
-    def build() -> keras.Model:
-        keras.utils.set_random_seed(0)
-        return registry.builder(name)(input_shape=(28, 28, 1), num_classes=10, **MODELS[name])
 
-    model = build()
-    ours = Program(
+def our_epoch(model: keras.Model, name: str, train: Split) -> Callable[[], None]:
+    """Return a function that trains the model for an epoch with this project's compiled loop."""
+    program = Program(
         model=model,
         optimizer=optimizers.build(name="adam", variables=model.trainable_variables),
         augment=augmentation.build(name="none"),
         smooths_labels=False,
         jit_compile=registry.compiles_faster(name),
     )
-    run = ours.steps_over(split.train.images, split.train.labels, seed=0)
+    run_steps = program.steps_over(train.images, train.labels, seed=0)
     epochs = iter(range(1, 1000))
 
-    def our_epoch() -> None:
-        order = data_order(seed=0, epoch=next(epochs), examples=len(split.train), batch_size=BATCH)
-        run(order, np.full(len(order), 0.001, np.float32), 0, len(order), 0)
+    def epoch() -> None:
+        order = data_order(seed=0, epoch=next(epochs), examples=len(train), batch_size=BATCH)
+        run_steps(order, np.full(len(order), 0.001, np.float32), 0, len(order), 0)
 
-    tasks = {"ours": our_epoch}
-    fitted = {"fit": {}, "fit, jit_compile, steps_per_execution=100": {"jit_compile": True, "steps_per_execution": 100}}
-    rivals = {}
-    for label, settings in fitted.items() if name == "mlp" else list(fitted.items())[:1]:
-        rivals[label] = build()
-        rivals[label].compile(
-            keras.optimizers.Adam(0.001),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-            **settings,
-        )
-        tasks[label] = lambda model=rivals[label]: model.fit(
-            floats, split.train.labels, batch_size=BATCH, epochs=1, verbose=0
-        )
+    return epoch
+
+
+def fit_epoch(model: keras.Model, settings: dict[str, object], images: np.ndarray, labels: np.ndarray) -> Callable:
+    """Return a function that trains the model for an epoch with Keras' ``fit``."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.001), loss, metrics=["accuracy"], **settings)
+    return lambda: model.fit(images, labels, batch_size=BATCH, epochs=1, verbose=0)
+
+
+def main(name: str, rounds: int) -> None:
+    """Compare epochs of the model; a first round, which compiles, is not counted."""
+    dataset = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
+    train, test = dataset.train, dataset.test
+    images = train.images.astype("float32") / 255
+    settings = FIT_SETTINGS if name == "mlp" else {"fit": {}}
+    models = {label: build_model(name) for label in ("ours", *settings)}
+    tasks = {"ours": our_epoch(models["ours"], name, train)}
+    tasks |= {label: fit_epoch(models[label], settings[label], images, train.labels) for label in settings}
     alternate(tasks, rounds=1)
-    print(f"{name}: seconds an epoch of {len(split.train):,} images, batch {BATCH}, Adam")
+    print(f"{name}: seconds an epoch of {len(train):,} images, batch {BATCH}, Adam")
     report(alternate(tasks, rounds=rounds), "ours")
-    floats = split.test.images.astype("float32") / 255
-    for label, trained in {"ours": model, **rivals}.items():
-        logits = trained.predict(floats, verbose=0)
-        print(
-            f"{label:<44} test accuracy after {rounds + 1} epochs {loss_and_accuracy(logits, split.test.labels)[1]:.4f}"
-        )
+    images = test.images.astype("float32") / 255
+    for label, model in models.items():
+        accuracy = loss_and_accuracy(model.predict(images, verbose=0), test.labels)[1]
+        print(f"{label:<44} test accuracy after {rounds + 1} epochs {accuracy:.4f}")
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:2] or ("mlp", "cnn"):
-        main(chosen, int(sys.argv[2]) if len(sys.argv) > 2 else (7 if chosen == "mlp" else 3))
+    for model_name in sys.argv[1:2] or ("mlp", "cnn"):
+        main(model_name, int(sys.argv[2]) if len(sys.argv) > 2 else (7 if model_name == "mlp" else 3))

@@ -1,4 +1,4 @@
-"""How long a study on MNIST needs to a validation accuracy, beside keras-tuner's Hyperband over the same space.
+"""Seconds until a study on MNIST reaches a validation accuracy, beside keras-tuner's Hyperband over the same space.
 
 python benchmarks/hyperband.py [seeds] [accuracy]
 
@@ -15,26 +15,28 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from measure import PROJECT, mnist
-from peer import arrays, environment, timed
+from support.measure import PROJECT, mnist
+from support.peer import environment, run_timed, write_arrays
 
 
 def main(seeds: int, accuracy: float) -> None:
-    """Alternate, a seed at a time."""
+    """Alternate, one seed at a time."""
     python = environment("keras-tuner", "keras-tuner==1.4.8", f"keras=={version('keras')}")
     script = PROJECT / "benchmarks" / "peers" / "keras_tuner_hyperband.py"
     ratios = []
     with tempfile.TemporaryDirectory() as root:
-        data = {"PEER_DATA": str(arrays(Path(root)))}
+        variables = {"PEER_DATA": str(write_arrays(Path(root)))}
         for seed in range(seeds):
-            theirs, log = timed([str(python), str(script), str(seed), str(accuracy)], Path(root), data)
-            words = ["sweeps=mlp", f"seed={seed}", f"data.directory={mnist()}", f"hydra.sweeper.target={accuracy}"]
-            words.append("hydra.sweeper.n_trials=300")
-            ours, own = timed([sys.executable, "train.py", *words], PROJECT, {"AI_ROOT": f"{root}/{seed}"})
+            theirs, their_log = run_timed([str(python), str(script), str(seed), str(accuracy)], Path(root), variables)
+            overrides = ["sweeps=mlp", f"seed={seed}", f"data.directory={mnist()}"]
+            overrides += [f"hydra.sweeper.target={accuracy}", "hydra.sweeper.n_trials=300"]
+            command = [sys.executable, "train.py", *overrides]
+            ours, our_log = run_timed(command, PROJECT, {"AI_ROOT": f"{root}/{seed}"})
             ratios.append(theirs / ours)
+            trials = our_log.count(" COMPLETE ") + our_log.count(" PRUNED ")
             print(
-                f"seed {seed}: peer {theirs:.0f} s in {log.count('trial ')} trials; ours {ours:.0f} s in"
-                f" {own.count(' COMPLETE ') + own.count(' PRUNED ')} trials: {ratios[-1]:.1f} times as fast",
+                f"seed {seed}: peer {theirs:.0f} s in {their_log.count('trial ')} trials; ours {ours:.0f} s in"
+                f" {trials} trials: {ratios[-1]:.1f} times as fast",
                 flush=True,
             )
     print(f"{statistics.median(ratios):.1f} times as fast ({min(ratios):.1f} to {max(ratios):.1f})")

@@ -1,29 +1,28 @@
-"""Memory of runs on MNIST: the highest of one process over 20 runs, and how it grows from run to run.
+"""Memory of runs on MNIST: the peak of one process over 20 runs, and its growth from run to run.
 
 python benchmarks/memory.py [runs]
 """
 
 import logging
 import os
+import resource
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import psutil
-from measure import PROJECT, mnist
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from support.measure import PROJECT, mnist
 from trialmaker.config import resolvers, validation
 from trialmaker.experiment import startup
 from trialmaker.platform.signals import Signals
 
 
 def main(runs: int) -> None:
-    """Train two epochs ``runs`` times in this process; print its resident memory, and its children's, after each."""
-    from pathlib import Path
-
-    from hydra import compose, initialize_config_dir
-
+    """Train two epochs ``runs`` times in this process; print its resident memory and its peak after each."""
     with tempfile.TemporaryDirectory() as root:
         os.environ["AI_ROOT"] = root
         resolvers.register()
@@ -47,9 +46,7 @@ def main(runs: int) -> None:
 
 
 def peak_mebibytes() -> float:
-    """Of this process, since its start."""
-    import resource
-
+    """Return the largest resident memory of this process since its start, MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from measure import PROJECT
+
+from support.measure import PROJECT
 
 PORT = 10077
 CLIENT = PROJECT / "benchmarks" / "peers" / "load.py"
@@ -30,7 +31,7 @@ IMAGE = [round((x * 37 % 256) / 255, 8) if x % 5 == 0 else 0.0 for x in range(78
 
 @dataclass
 class Server:
-    """How it is started, asked and measured."""
+    """A server to compare: its command and request, and its measurements, one a round."""
 
     name: str
     command: list[str]
@@ -40,54 +41,58 @@ class Server:
     rates: dict[int, list[float]] = field(default_factory=lambda: {1: [], 32: []})
     medians: dict[int, list[float]] = field(default_factory=lambda: {1: [], 32: []})
     ready: list[float] = field(default_factory=list)
-    megabytes: list[float] = field(default_factory=list)
+    mebibytes: list[float] = field(default_factory=list)
 
 
 def main(rounds: int, seconds: float) -> None:
-    """Alternate, a round at a time."""
+    """Alternate, one round at a time."""
     with tempfile.TemporaryDirectory() as root:
         servers = peers(Path(root))
         for _ in range(rounds):
             for server in servers:
                 with running(server):
                     for connections in (1, 32):
-                        found = load(server, connections, seconds)
-                        server.rates[connections].append(found["rate"])
-                        server.medians[connections].append(found["p50"])
+                        figures = load(server, connections, seconds)
+                        server.rates[connections].append(figures["rate"])
+                        server.medians[connections].append(figures["p50"])
         for server in servers:
-            show(server, servers[0])
-        half_load(servers[0], seconds)
+            report(server, servers[0])
+        report_half_load(servers[0], seconds)
+        report_tensorflow_import()
 
 
-def show(server: Server, ours: Server) -> None:
-    """Its figures, and how many times its throughput ours has, round by round."""
+def report(server: Server, ours: Server) -> None:
+    """Print a server's figures, and how many times its throughput ours has, round by round."""
     ratios = [own / rate for own, rate in zip(ours.rates[32], server.rates[32], strict=True)]
-    lone, many = (statistics.median(server.medians[count]) * 1000 for count in (1, 32))
+    single, parallel = (statistics.median(server.medians[count]) * 1000 for count in (1, 32))
+    rate, ready = statistics.median(server.rates[32]), statistics.median(server.ready)
+    print(f"{server.name}: 1 connection: median {single:.2f} ms; 32: {rate:.0f} requests/s,")
+    print(f"    median {parallel:.1f} ms; ours has {statistics.median(ratios):.1f} times the throughput", end=" ")
+    print(f"({min(ratios):.1f} to {max(ratios):.1f}); ready in {ready:.1f} s", end=" ")
     print(
-        f"{server.name}: 1 connection: median {lone:.2f} ms; 32: {statistics.median(server.rates[32]):.0f} requests/s,"
-    )
-    print(f"    median {many:.1f} ms; ours has {statistics.median(ratios):.1f} times the throughput", end=" ")
-    print(f"({min(ratios):.1f} to {max(ratios):.1f}); ready in {statistics.median(server.ready):.1f} s", end=" ")
-    print(
-        f"({min(server.ready):.1f} to {max(server.ready):.1f}); {statistics.median(server.megabytes):.0f} MiB",
+        f"({min(server.ready):.1f} to {max(server.ready):.1f}); {statistics.median(server.mebibytes):.0f} MiB",
         flush=True,
     )
 
 
-def half_load(ours: Server, seconds: float) -> None:
-    """The 99th percentile at half of the highest throughput."""
+def report_half_load(ours: Server, seconds: float) -> None:
+    """Print the percentiles of the latency at half of the highest throughput."""
     rate = statistics.median(ours.rates[32]) / 2
     with running(ours):
-        found = load(ours, 32, seconds, rate)
-    median, slow = found["p50"] * 1000, found["p99"] * 1000
-    print(f"ours at {found['rate']:.0f} requests/s on 32 connections: p50 {median:.1f} ms, p99 {slow:.1f} ms")
-    began = time.perf_counter()
+        figures = load(ours, 32, seconds, rate)
+    p50, p99 = figures["p50"] * 1000, figures["p99"] * 1000
+    print(f"ours at {figures['rate']:.0f} requests/s on 32 connections: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+
+
+def report_tensorflow_import() -> None:
+    """Print what a service with TensorFlow pays before it is ready."""
+    start = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import tensorflow"], check=True, stderr=subprocess.DEVNULL)
-    print(f"import tensorflow: {time.perf_counter() - began:.1f} s")
+    print(f"import tensorflow: {time.perf_counter() - start:.1f} s")
 
 
 def peers(root: Path) -> list[Server]:
-    """Ours first."""
+    """Train a model, and return its servers, ours first."""
     train = [sys.executable, "train.py", "data=digits", "model.hidden_units=[128,128]", "training.epochs=5"]
     subprocess.run(train, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(root)}, check=True, stdout=subprocess.DEVNULL)
     model = root / "output" / "model"
@@ -96,36 +101,36 @@ def peers(root: Path) -> list[Server]:
     logged = next((root / "output" / "mlartifacts").rglob("MLmodel")).parent
     mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(logged), "--env-manager", "local", *port]
     flask = [sys.executable, str(PROJECT / "benchmarks" / "peers" / "flask_service.py"), str(version), str(PORT)]
-    one = json.dumps({"image": IMAGE})
-    rows = json.dumps({"inputs": [[[[value] for value in IMAGE[at : at + 28]] for at in range(0, 784, 28)]]})
+    image = json.dumps({"image": IMAGE})
+    rows = json.dumps({"inputs": [[[[value] for value in IMAGE[start : start + 28]] for start in range(0, 784, 28)]]})
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where MLflow looks for uvicorn
-    without = {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    variables = {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
     by_tensorflow = shutil.copytree(version, root / "1", ignore=shutil.ignore_patterns("model.tflite"))
     ours = [sys.executable, "predict.py", *port, "--model-dir"]
     return [
-        Server("ours", [*ours, str(version)], "/ModelMaker/predict", one),
-        Server("ours, by TensorFlow", [*ours, str(by_tensorflow)], "/ModelMaker/predict", one),
-        Server("Flask, a call a request", flask, "/ModelMaker/predict", one, without),
-        Server("mlflow models serve", mlflow, "/invocations", rows, without),
+        Server("ours", [*ours, str(version)], "/ModelMaker/predict", image),
+        Server("ours, by TensorFlow", [*ours, str(by_tensorflow)], "/ModelMaker/predict", image),
+        Server("Flask, a call a request", flask, "/ModelMaker/predict", image, variables),
+        Server("mlflow models serve", mlflow, "/invocations", rows, variables),
     ]
 
 
 @contextmanager
 def running(server: Server) -> Iterator[None]:
-    """From when it has answered once."""
-    began = time.perf_counter()
+    """Start a server, wait for its first answer, record seconds and memory; kill it at the end."""
+    start = time.perf_counter()
     process = subprocess.Popen(
         server.command, cwd=PROJECT, env=os.environ | server.environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         while not answers(server):
-            if process.poll() is not None or time.perf_counter() - began > 120:
+            if process.poll() is not None or time.perf_counter() - start > 120:
                 sys.exit(f"{server.name} does not answer")
             time.sleep(0.02)
-        server.ready.append(time.perf_counter() - began)
+        server.ready.append(time.perf_counter() - start)
         family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
-        server.megabytes.append(sum(psutil.Process(pid).memory_info().rss for pid in family) / 2**20)
+        server.mebibytes.append(sum(psutil.Process(pid).memory_info().rss for pid in family) / 2**20)
         yield
     finally:
         if process.poll() is None:
@@ -136,6 +141,7 @@ def running(server: Server) -> Iterator[None]:
 
 
 def answers(server: Server) -> bool:
+    """Return whether the server answers a request with 200."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{PORT}{server.path}", server.body.encode(), {"Content-Type": "application/json"}
     )
@@ -147,12 +153,12 @@ def answers(server: Server) -> bool:
 
 
 def load(server: Server, connections: int, seconds: float, rate: float = 0) -> dict[str, float]:
-    """Requests a second, and the percentiles of their seconds; ``rate`` limits the requests a second."""
-    words = [str(PORT), server.path, str(connections), str(seconds), str(rate)]
-    command = [sys.executable, str(CLIENT), *words]
-    done = subprocess.run(command, input=server.body, text=True, stdout=subprocess.PIPE, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    """Return the requests a second, and percentiles of their seconds; ``rate`` limits the requests a second."""
+    arguments = [str(PORT), server.path, str(connections), str(seconds), str(rate)]
+    command = [sys.executable, str(CLIENT), *arguments]
+    process = subprocess.run(command, input=server.body, text=True, stdout=subprocess.PIPE, check=True)
+    figures: dict[str, float] = json.loads(process.stdout)
+    return figures
 
 
 if __name__ == "__main__":

@@ -10,66 +10,86 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import PROJECT, mnist
+from support.measure import PROJECT, mnist
 
-import keras  # isort: skip
-import numpy as np  # isort: skip
+# isort: split
+import keras
+import numpy as np
 
 from trialmaker.data import mnist as data
+from trialmaker.data.splits import Dataset
 from trialmaker.models import registry
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 from trialmaker.training import augmentation, loop, optimizers
+from trialmaker.training.events import Listener
 from trialmaker.training.objective import Objective
+from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
 
 EPOCHS = 10
+MODEL = {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
 
 
-def main(rounds: int) -> None:
-    """Train with a listener that tracks, and with none; start and end of the MLflow run are outside the loop."""
-    split = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
+def build_program() -> Program:
     keras.utils.set_random_seed(0)
-    fields = {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
-    model = registry.builder("mlp")(input_shape=(28, 28, 1), num_classes=10, **fields)
-    optimizer = optimizers.build(name="adam", variables=model.trainable_variables)
-    program = Program(
+    model = registry.builder("mlp")(input_shape=(28, 28, 1), num_classes=10, **MODEL)
+    return Program(
         model=model,
-        optimizer=optimizer,
+        optimizer=optimizers.build(name="adam", variables=model.trainable_variables),
         augment=augmentation.build(name="none"),
         smooths_labels=False,
         jit_compile=True,
     )
-    weights = model.get_weights()
 
-    def train(listeners: list[loop.Listener]) -> float:
-        program.begin(weights)
-        seconds: list[float] = []
-        times = [lambda _: seconds.append(time.perf_counter())]
-        loop.fit(
-            program=program,
-            learning_rates=lambda steps: np.full_like(steps, 0.001),
-            train=split.train,
-            validation=split.validation,
-            objective=Objective("val_accuracy", "maximize"),
-            seed=0,
-            epochs=EPOCHS,
-            batch_size=128,
-            patience=None,
-            stop=lambda: None,
-            listeners=[*listeners, *times],
-        )
-        return seconds[-1] - seconds[len(seconds) // 3]
 
+def train_seconds(program: Program, weights: list[np.ndarray], dataset: Dataset, listeners: list[Listener]) -> float:
+    """Train from the weights; return the seconds between the events of the last two thirds of the training."""
+    plan = TrainingPlan(
+        learning_rates=lambda steps: np.full_like(steps, 0.001),
+        objective=Objective("val_accuracy", "maximize"),
+        seed=0,
+        epochs=EPOCHS,
+        batch_size=128,
+    )
+    program.begin(weights)
+    times: list[float] = []
+    loop.fit(
+        plan,
+        program=program,
+        train=dataset.train,
+        validation=dataset.validation,
+        stop=lambda: None,
+        listeners=[*listeners, lambda _: times.append(time.perf_counter())],
+    )
+    return times[-1] - times[len(times) // 3]
+
+
+def main(rounds: int) -> None:
+    """Train with and without a listener that tracks; the MLflow run starts and ends outside the loop."""
+    dataset = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
+    program = build_program()
+    weights = program.model.get_weights()
+    ratios = []
     with tempfile.TemporaryDirectory() as root:
-        start = Start(None, Path(root), "cost", "cost", Path(root), PROJECT, {"a": "b"}, "", 1.0)
+        start = Start(
+            uri=None,
+            output=Path(root),
+            experiment="cost",
+            run_name="cost",
+            run_directory=Path(root),
+            project=PROJECT,
+            params={"a": "b"},
+            resolved_config="",
+            system_metrics_seconds=1.0,
+        )
         with Tracker(start) as tracker:
-            _ = tracker.run_id
-            ratios = []
+            _ = tracker.run_id  # waits until the run has started
             for _ in range(rounds):
-                without, tracked = train([]), train([tracker])
-                ratios.append(tracked / without)
-                print(f"without {without:.3f} s, tracked {tracked:.3f} s, ratio {ratios[-1]:.3f}", flush=True)
+                untracked = train_seconds(program, weights, dataset, [])
+                tracked = train_seconds(program, weights, dataset, [tracker])
+                ratios.append(tracked / untracked)
+                print(f"without {untracked:.3f} s, tracked {tracked:.3f} s, ratio {ratios[-1]:.3f}", flush=True)
     print(f"tracking: median ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
 
 

@@ -1,4 +1,4 @@
-"""The platform's own example design: Flask, a call of the model for each request.
+"""The design of the platform's own example: Flask, with a call of the model for each request.
 
 python flask_service.py VERSION PORT
 """
@@ -10,15 +10,15 @@ import tensorflow as tf
 from flask import Flask, jsonify, request
 
 app = Flask(__name__)
-loaded = tf.saved_model.load(sys.argv[1])
-answer = loaded.signatures["serving_default"]
+model = tf.saved_model.load(sys.argv[1])
+signature = model.signatures["serving_default"]
 
 
 @app.post("/ModelMaker/predict")
 def predict():
     image = np.array(request.get_json()["image"], np.float32).reshape(1, 28, 28, 1)
-    probabilities = answer(images=tf.constant(image))["probabilities"].numpy()[0]
-    predictions = [{"label": str(at), "probability": float(value)} for at, value in enumerate(probabilities)]
+    probabilities = signature(images=tf.constant(image))["probabilities"].numpy()[0]
+    predictions = [{"label": str(label), "probability": float(value)} for label, value in enumerate(probabilities)]
     return jsonify({"success": True, "predictions": predictions})
 
 

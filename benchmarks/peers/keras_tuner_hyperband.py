@@ -25,15 +25,15 @@ class UntilReached(keras_tuner.Hyperband):
             sys.exit()
 
 
-def build(drawn: keras_tuner.HyperParameters) -> keras.Model:
-    width = drawn.Choice("width", [64, 128, 256, 512])
-    dropout_rate = drawn.Float("dropout_rate", 0.0, 0.5)
+def build(hyperparameters: keras_tuner.HyperParameters) -> keras.Model:
+    width = hyperparameters.Choice("width", [64, 128, 256, 512])
+    dropout_rate = hyperparameters.Float("dropout_rate", 0.0, 0.5)
     layers = [keras.Input((28, 28, 1)), keras.layers.Flatten()]
     for _ in range(2):
         layers += [keras.layers.Dense(width, activation="relu"), keras.layers.Dropout(dropout_rate)]
     model = keras.Sequential([*layers, keras.layers.Dense(10)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    learning_rate = drawn.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+    learning_rate = hyperparameters.Float("learning_rate", 1e-4, 1e-1, sampling="log")
     model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
     return model
 

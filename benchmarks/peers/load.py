@@ -1,9 +1,9 @@
-"""A client of little weight: the same request on each connection, again as soon as it is answered.
+"""A lightweight HTTP load generator: the same request on each connection, again as soon as it is answered.
 
 python load.py PORT PATH CONNECTIONS SECONDS RATE < BODY
 
-RATE limits the requests a second over all connections (0: no limit); an answer's seconds then count from the moment
-at which its request was due, so that a server which falls behind cannot hide it.
+RATE limits the requests a second over all connections (0: no limit); latency then counts from the moment at which the
+request was due, so that a server which falls behind cannot hide it (no "coordinated omission").
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import uvloop
 
 
 class Connection(asyncio.Protocol):
-    """One, or one after another where the server ends each with its answer, as wrk does."""
+    """A connection that is opened anew where the server closes it after an answer, as wrk does."""
 
     def __init__(self, port: int, request: bytes, pause: float, first: float, seconds: list[float]) -> None:
         self.port, self.request, self.pause, self.due, self.seconds = port, request, pause, first, seconds
@@ -28,7 +28,7 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self.send()
 
-    def later(self) -> None:
+    def schedule(self) -> None:
         self.due = self.due + self.pause if self.pause else time.perf_counter()
         delay = max(0.0, self.due - time.perf_counter())
         if delay:
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self.seconds.append(time.perf_counter() - self.due)
         if b"connection: close" in lower or head.startswith(b"HTTP/1.0"):
             self.transport.close()
-        self.later()
+        self.schedule()
 
 
 async def main(port: int, path: str, connections: int, duration: float, rate: float, body: bytes) -> None:
@@ -66,18 +66,18 @@ async def main(port: int, path: str, connections: int, duration: float, rate: fl
     ).encode() + body
     seconds: list[float] = []
     pause = connections / rate if rate else 0.0
-    began = time.perf_counter()
+    start = time.perf_counter()
     for number in range(connections):
-        first = began + pause * number / connections if pause else time.perf_counter()
+        first = start + pause * number / connections if pause else time.perf_counter()
         await Connection(port, request, pause, first, seconds).open()
     await asyncio.sleep(min(1.0, duration / 4))  # to warm up
     seconds.clear()
-    began = time.perf_counter()
+    start = time.perf_counter()
     await asyncio.sleep(duration)
-    count, passed = len(seconds), time.perf_counter() - began
+    count, elapsed = len(seconds), time.perf_counter() - start
     ordered = sorted(seconds)
-    found = {f"p{share}": ordered[min(count - 1, count * share // 100)] for share in (50, 99)}
-    print(json.dumps({"rate": count / passed, **found}))
+    percentiles = {f"p{share}": ordered[min(count - 1, count * share // 100)] for share in (50, 99)}
+    print(json.dumps({"rate": count / elapsed, **percentiles}))
 
 
 if __name__ == "__main__":
