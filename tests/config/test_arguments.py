@@ -262,7 +262,7 @@ def test_the_answer_to_what_cannot_be(typed: str, lines: list[str]) -> None:
 @pytest.mark.parametrize("word", ["+x=(", "++x", "~[", "hydra.x=[", "a@b=(", "+x=" + "[" * 5000, "training={"])
 def test_what_hydra_cannot_read_is_one_line(word: str) -> None:
     (line,) = mistakes(shlex.quote(word))
-    assert line.startswith(word[: tokens.LONGEST_SHOWN])
+    assert line.startswith(word[: tokens.MAX_DISPLAY_CHARACTERS])
     assert line.endswith("; quote values with blanks or special characters: \"key='a b'\"")
 
 
@@ -272,7 +272,7 @@ def test_control_characters_and_length_do_not_break_the_line() -> None:
     first, second, third = caught.value.mistakes
     assert first == "--epochs 'a\\nb\\x1b[31m': must be a whole number"
     assert second.startswith("--'zebra\\r'='\\ud800': there is no such field or group")
-    assert third == f"--lr {'9' * tokens.LONGEST_SHOWN}…: must be a number"
+    assert third == f"--lr {'9' * tokens.MAX_DISPLAY_CHARACTERS}…: must be a number"
 
 
 @pytest.mark.parametrize(

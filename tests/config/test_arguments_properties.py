@@ -38,7 +38,7 @@ def bounds(declared: Any) -> dict[str, Any]:
 
 def values_of(declared: Any) -> st.SearchStrategy[Any]:
     """All legal values of a declared type."""
-    kind, limits = values.kind_of(declared), bounds(declared)
+    kind, limits = values.base_type(declared), bounds(declared)
     least, most = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
     beyond = {"exclude_min": "gt" in limits, "exclude_max": "lt" in limits}
     if kind is bool:

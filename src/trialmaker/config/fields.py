@@ -17,10 +17,11 @@ class Field:
     """One field of the config.
 
     Args:
-        path: such as ``optimizer.learning_rate``.
-        owner: the value of ``name`` in the group's choices that have this field, such as ``adam``; "" for all.
-        meaning: with unit.
-        type: its annotation, with its bounds.
+        path: the keys with dots between, such as ``optimizer.learning_rate``.
+        owner: the ``name`` of the group's choices that have this field, such as ``sgd`` or ``adam/adamw/nadam``; ""
+            outside the groups.
+        meaning: a phrase, with the unit.
+        type: the annotation, with the bounds.
     """
 
     path: str
@@ -30,7 +31,7 @@ class Field:
 
 
 def leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of each field in nested dictionaries."""
+    """Yield (path, value) for each field in nested dictionaries."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
@@ -39,14 +40,14 @@ def leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def flat(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    """The same with values as text."""
+    """Yield (path, value as text) for each field in nested dictionaries; tuples are written as lists."""
     for path, value in leaves(values):
         yield path, str(list(value) if isinstance(value, tuple) else value)
 
 
 @lru_cache
 def fields() -> tuple[Field, ...]:
-    """Every field of every choice, in the order of ``schema.py``."""
+    """Return every field of every choice, in the order of ``Config``; a path comes once for each owner."""
     return tuple(_fields_of(Config, prefix="", owner=""))
 
 
@@ -54,13 +55,13 @@ def _fields_of(cls: type, prefix: str, owner: str) -> Iterator[Field]:
     types = typing.get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         path = prefix + field.name
-        inner = _dataclasses_in(types[field.name])
-        for choice in inner:
+        choices = _dataclasses_in(types[field.name])
+        for choice in choices:
             name = typing.get_type_hints(choice).get("name")
             yield from _fields_of(choice, f"{path}.", "/".join(typing.get_args(name)) if name else "")
-        if not inner and not (owner and field.name == "name"):
-            declared: Any = Annotated[types[field.name], field.default]
-            yield Field(path, owner, getattr(field.default, "description", ""), declared)
+        if not choices and not (owner and field.name == "name"):
+            annotation: Any = Annotated[types[field.name], field.default]
+            yield Field(path, owner, getattr(field.default, "description", ""), annotation)
 
 
 def _dataclasses_in(annotation: Any) -> list[type]:

@@ -9,6 +9,7 @@ from trialmaker.platform import paths
 
 
 def register() -> None:
+    """Register ``ai_root``, ``input``, ``process_id`` and ``manual``; repeated calls are harmless."""
     OmegaConf.register_new_resolver("ai_root", lambda: str(paths.root()), replace=True)
     OmegaConf.register_new_resolver("input", _input, replace=True)
     OmegaConf.register_new_resolver("process_id", os.getpid, replace=True)
@@ -16,5 +17,5 @@ def register() -> None:
 
 
 def _input(name: str) -> str | None:
-    found = paths.inputs().get(name)
-    return str(found) if found else None
+    path = paths.inputs().get(name)
+    return str(path) if path else None

@@ -1,4 +1,4 @@
-"""The legal names that are nearest to a mistyped one."""
+"""Suggestions for a mistyped name."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -6,16 +6,22 @@ from types import MappingProxyType
 
 
 def nearest(name: str, legal: Iterable[str], aliases: Mapping[str, str] = MappingProxyType({})) -> str:
-    """``; did you mean …?`` with the legal names most like this one, or nothing.
+    """Return ``; did you mean …?`` with the legal names that resemble a mistyped one, or "" where none does.
 
-    A path is looked for in its own group, by its last part; a name without a group everywhere, and among the aliases,
-    which map other names to legal ones.
+    A path with a legal group is compared by its last part with the paths of that group. Any other name is compared with
+    the last parts of all paths, and with the aliases.
+
+    Args:
+        name: the mistyped name.
+        legal: the legal names or paths.
+        aliases: other names, each with the legal name to suggest for it.
     """
     paths = sorted(legal)
     group = name.rpartition(".")[0]
     siblings = [path for path in paths if group and path.rpartition(".")[0] == group]
-    meant = {path.rpartition(".")[2]: path for path in siblings or paths} | ({} if siblings else dict(aliases))
+    candidates = {path.rpartition(".")[2]: path for path in siblings or paths} | ({} if siblings else dict(aliases))
     last = name.rpartition(".")[2]
-    close = get_close_matches(last, meant, cutoff=0.6) or [part for part in meant if len(last) > 2 and last in part][:3]
-    names = dict.fromkeys(meant[part] for part in close)
+    matches = get_close_matches(last, candidates, cutoff=0.6)
+    matches = matches or [part for part in candidates if len(last) > 2 and last in part][:3]
+    names = dict.fromkeys(candidates[part] for part in matches)
     return f"; did you mean {' or '.join(names)}?" if names else ""

@@ -1,4 +1,4 @@
-"""The check of a composed config: from Hydra's ``DictConfig`` to a ``Config``."""
+"""The validation of a composed config: from Hydra's ``DictConfig`` to a ``Config``."""
 
 import json
 from collections.abc import Iterator
@@ -10,12 +10,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from trialmaker.config.config_dataclass import STRICT
 from trialmaker.config.fields import GROUPS, Field, fields, flat
-from trialmaker.config.schema import STRICT, Config
+from trialmaker.config.schema import Config
 from trialmaker.config.suggestions import nearest
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 
-MESSAGES = {
+# By pydantic's error type; the braces get the bound.
+LAW_BY_ERROR_TYPE = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
@@ -35,29 +37,29 @@ MESSAGES = {
 
 
 def load(composed: DictConfig) -> Config:
-    """Resolve and check every field.
+    """Resolve a config's interpolations and validate every field.
 
     Raises:
-        UserError: one line for each field that breaks its type or range, and for each law between fields.
+        UserError: one line for each field that breaks its type or range, in the order of ``Config``; if there is none,
+            one line for each broken law between fields.
     """
     try:
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(" ".join(str(error).split())) from error
+        raise UserError(one_line(error)) from error
     try:
         config = TypeAdapter(Config).validate_json(json.dumps(values))
     except ValidationError as error:
         order = [field.path for field in fields()]
-        mistakes = [(path, _mistake(path, detail)) for detail in error.errors() for path in [_path(detail)]]
-        raise UserError(*(text for _, text in sorted(mistakes, key=lambda item: _place(item[0], order)))) from error
-    broken = list(_laws_between_fields(config))
-    if broken:
-        raise UserError(*broken)
+        details = sorted(error.errors(), key=lambda detail: _position(_path(detail), order))
+        raise UserError(*(_mistake(_path(detail), detail) for detail in details)) from error
+    if mistakes := list(_mistakes_between_fields(config)):
+        raise UserError(*mistakes)
     return config
 
 
 def broken_laws(field: Field, value: Any) -> list[str]:
-    """What a value breaks of a field's type and bounds, such as ``must be at least 1``; empty for a legal value."""
+    """Return each law of a field's type and bounds that a value breaks, such as ``must be at least 1``."""
     try:
         TypeAdapter(field.type, config=STRICT).validate_json(json.dumps(value))
     except ValidationError as error:
@@ -66,11 +68,11 @@ def broken_laws(field: Field, value: Any) -> list[str]:
 
 
 def _entry(detail: ErrorDetails) -> str:
-    """Which entry of a list it is about, if it is about one."""
+    """Return the entry of a list that an error is about, with a blank; "" for an error about the whole value."""
     return f"{json.dumps(detail['input'], ensure_ascii=False)} " if detail["loc"] else ""
 
 
-def _laws_between_fields(config: Config) -> Iterator[str]:
+def _mistakes_between_fields(config: Config) -> Iterator[str]:
     direction = {"val_accuracy": "maximize", "val_loss": "minimize"}[config.objective]
     if config.direction != direction:
         yield f"direction={config.direction}: objective={config.objective} asks for direction={direction}"
@@ -97,23 +99,24 @@ def _laws_between_fields(config: Config) -> Iterator[str]:
 
 
 def _path(detail: ErrorDetails) -> str:
-    """Where, as a person would type it."""
+    """Return the path of the field that an error is about, as it is typed on a command line."""
     keys = [str(part) for part in detail["loc"]]
     if len(keys) > 2 and keys[0] in GROUPS:
         del keys[1]  # the choice's name, which pydantic puts between the group and the field
     return ".".join(keys)
 
 
-def _place(path: str, order: list[str]) -> int:
-    """Where the schema has the field, or the field that the path begins with."""
-    return next((at for at, known in enumerate(order) if path == known or path.startswith(f"{known}.")), len(order))
+def _position(path: str, order: list[str]) -> int:
+    """Return the index of the field that is, or begins, a path; the number of fields if none does."""
+    matches = (index for index, field in enumerate(order) if path == field or path.startswith(f"{field}."))
+    return next(matches, len(order))
 
 
 def _mistake(path: str, detail: ErrorDetails) -> str:
-    place = f"{path}={json.dumps(detail['input'])}" if detail["type"] != "missing" else path
     if detail["type"] == "unexpected_keyword_argument":
         return f"{path}: there is no such field{nearest(path, {field.path for field in fields()})}"
-    return f"{place}: {_law(detail)}"
+    setting = f"{path}={json.dumps(detail['input'])}" if detail["type"] != "missing" else path
+    return f"{setting}: {_law(detail)}"
 
 
 def _law(detail: ErrorDetails) -> str:
@@ -121,5 +124,5 @@ def _law(detail: ErrorDetails) -> str:
     if detail["type"] == "literal_error":
         legal = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
         return f"must be one of {', '.join(legal)}{nearest(str(detail['input']), legal)}"
-    law = MESSAGES.get(detail["type"])
+    law = LAW_BY_ERROR_TYPE.get(detail["type"])
     return law.format(**context) if law else detail["msg"]

@@ -1,6 +1,6 @@
-"""What a name on the command line means: a config group, a field, or one of Hydra's own settings."""
+"""Names on the command line: of config groups, of fields, and of Hydra's own settings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trialmaker.config.arguments import values
@@ -8,7 +8,7 @@ from trialmaker.config.fields import Field, fields
 from trialmaker.config.suggestions import nearest
 from trialmaker.config.validation import broken_laws
 
-# What people of other libraries and platforms type. A name with two meanings here, such as "gamma", is not among them.
+# Names that other libraries and platforms use. One that could mean two fields, such as "gamma", is not among them.
 SYNONYMS = {
     "arch": "model",
     "architecture": "model",
@@ -57,12 +57,12 @@ SYNONYMS = {
 
 @dataclass(frozen=True)
 class Name:
-    """What can be given a value. One without fields and without choices is Hydra's own.
+    """Something that the command line can set: a config group, a field, or else one of Hydra's own settings.
 
     Args:
-        key: as Hydra calls it.
-        fields: those of that path, one for each of its owners.
-        choices: of a config group.
+        key: the name in Hydra's overrides, such as ``model`` or ``optimizer.learning_rate``.
+        fields: of a field, its declarations, one for each of its owners.
+        choices: of a config group, the names of its choices.
     """
 
     key: str
@@ -70,16 +70,19 @@ class Name:
     choices: tuple[str, ...] = ()
 
     def is_text(self) -> bool:
+        """Return whether almost any word can be a value: text, a list of texts, or one of Hydra's own settings."""
         return not self.choices and all(values.is_text(field.type) for field in self.fields)
 
     def is_boolean(self) -> bool:
-        return bool(self.fields) and all(values.kind_of(field.type) is bool for field in self.fields)
+        """Return whether the values are true and false, so that the name alone means true."""
+        return bool(self.fields) and all(values.base_type(field.type) is bool for field in self.fields)
 
     def is_list(self) -> bool:
+        """Return whether a value is a list, for one of the field's owners at least."""
         return any(values.is_list(field.type) for field in self.fields)
 
     def expected(self) -> str:
-        """What its values must be, such as ``must be a whole number``."""
+        """Return the law of its values, such as ``must be a whole number``."""
         if self.choices:
             return f"must be one of {', '.join(self.choices)}"
         laws = dict.fromkeys(law for field in self.fields for law in broken_laws(field, {}))
@@ -87,15 +90,15 @@ class Name:
 
 
 class Names:
-    """All names that there are.
+    """All names that the command line can set.
 
     Args:
         groups: the choices of each config group.
-        flags: Hydra's flags, with their dashes, which may be what a person meant.
+        flags: Hydra's flags with their dashes, by other names; suggestions for a name that does not exist.
     """
 
     def __init__(self, groups: Mapping[str, Sequence[str]], flags: Mapping[str, str]) -> None:
-        self.groups = {_same(group): Name(group, choices=tuple(choices)) for group, choices in groups.items()}
+        self.groups = {_normalize(group): Name(group, choices=tuple(choices)) for group, choices in groups.items()}
         self.paths: dict[str, Name] = {}
         for field in fields():
             owners = self.paths[field.path].fields if field.path in self.paths else ()
@@ -103,38 +106,39 @@ class Names:
         self.aliases = SYNONYMS | {name.key: name.key for name in self.groups.values()} | dict(flags)
 
     def find(self, typed: str) -> Name | None:
-        """What a name without its dashes means: group, path, a path's last part, synonym; None for nothing, or many."""
-        name = _same(typed)
+        """Return what a name without its dashes means, or None if it means nothing, or several fields.
+
+        It is looked up as a config group, a field's path, a path's last part and a synonym, in this order; ``-`` and
+        ``_`` are the same. Any ``hydra.…`` and ``hydra/…`` is a name.
+        """
+        name = _normalize(typed)
         if name.startswith(("hydra.", "hydra/")):
             return Name(name)
-        found = self.groups.get(name) or self.paths.get(name)
-        ends = self._ending_in(name)
-        if found is None and ends:
-            return ends[0] if len(ends) == 1 else None
-        synonym = SYNONYMS.get(name, "")
-        return found or self.groups.get(synonym) or self.paths.get(synonym)
+        if exact := self._find_exactly(name):
+            return exact
+        if matches := self._find_by_last_part(name):
+            return matches[0] if len(matches) == 1 else None
+        return self._find_exactly(SYNONYMS.get(name, ""))
 
     def is_section(self, typed: str) -> bool:
-        """Whether it is a part of the config with fields of its own, such as ``training``."""
+        """Return whether a name is a part of the config with fields of its own, such as ``training``."""
         return any(path.startswith(f"{typed}.") for path in self.paths)
 
     def refusal(self, typed: str) -> str:
-        """Why nothing was found, and what may have been meant."""
-        name = _same(typed)
-        several = [found.key for found in self._ending_in(name)]
-        inside = [path for path in self.paths if path.startswith(f"{name}.")]
-        if several or inside:
-            return f"must be one field, such as {_listed(several or inside)}"
-        meant = nearest(name, {*self.paths, *(group.key for group in self.groups.values())}, self.aliases)
-        return f"there is no such field or group{meant or '; python train.py --help lists them'}"
+        """Return why ``find`` returns None for a name, with suggestions."""
+        name = _normalize(typed)
+        matches = [match.key for match in self._find_by_last_part(name)]
+        if paths := matches or [path for path in self.paths if path.startswith(f"{name}.")]:
+            return f"must be one field, such as {' or '.join(paths[:4])}"
+        suggestion = nearest(name, {*self.paths, *(group.key for group in self.groups.values())}, self.aliases)
+        return f"there is no such field or group{suggestion or '; python train.py --help lists them'}"
 
-    def _ending_in(self, name: str) -> list[Name]:
-        return [found for path, found in self.paths.items() if path.rpartition(".")[2] == name]
+    def _find_exactly(self, name: str) -> Name | None:
+        return self.groups.get(name) or self.paths.get(name)
+
+    def _find_by_last_part(self, name: str) -> list[Name]:
+        return [match for path, match in self.paths.items() if path.rpartition(".")[2] == name]
 
 
-def _same(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.replace("-", "_")
-
-
-def _listed(paths: Iterable[str]) -> str:
-    return " or ".join(list(paths)[:4])

@@ -1,4 +1,4 @@
-"""The words of a command line, parted into Hydra's flags, Hydra's overrides, and runtime parameters."""
+"""The tokens of a command line: Hydra's flags, Hydra's overrides, and runtime parameters."""
 
 import re
 from collections import deque
@@ -8,43 +8,43 @@ from dataclasses import dataclass
 from trialmaker.config.arguments import values
 from trialmaker.config.arguments.names import Name, Names
 
-CONFIGS = ("job", "hydra", "all")
-INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+CFG_VALUES = ("job", "hydra", "all")
+INFO_VALUES = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 SHELL_COMPLETION = {"-sc", "--shell-completion"}
 SWITCHES = {"-m", "--multirun", "-h", "--help", "--hydra-help", "--resolve", "-r"}
-# Flags with an argument, and what it can be: () for anything. Hydra's long --run, --info, --version and --package, and
-# its abbreviations, are left out: they would swallow parameters of a person's.
+# Flags with an argument, and its legal values: () for any. Hydra's long --run, --info, --version and --package, and its
+# abbreviations, are left out: they would take the place of runtime parameters.
 FLAGS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("--cfg", "-c"), CONFIGS),
+    **dict.fromkeys(("--cfg", "-c"), CFG_VALUES),
     **dict.fromkeys(("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"), ()),
     **dict.fromkeys(("--experimental-rerun", "-p"), ()),
-    "-i": INFORMATION,
+    "-i": INFO_VALUES,
 }
-# What a name that is not one may have been meant as.
-FLAGS_MEANT = {flag.strip("-"): flag for flag in (*FLAGS, *SWITCHES) if flag.startswith("--")}
-FLAGS_MEANT |= {flag.replace("-", "_"): meant for flag, meant in FLAGS_MEANT.items()}
-FLAGS_MEANT |= {"info": "-i", "package": "-p", "run": "-r"}
-NAMED = re.compile(r"--?[A-Za-z_]")
-LONGEST_SHOWN = 200
+# Flags by other names, to suggest for a parameter that does not exist.
+FLAG_ALIASES = {flag.strip("-"): flag for flag in (*FLAGS, *SWITCHES) if flag.startswith("--")}
+FLAG_ALIASES |= {alias.replace("-", "_"): flag for alias, flag in FLAG_ALIASES.items()}
+FLAG_ALIASES |= {"info": "-i", "package": "-p", "run": "-r"}
+DASHED_NAME = re.compile(r"--?[A-Za-z_]")
+MAX_DISPLAY_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
 class Flag:
-    """One of Hydra's, with its argument if it takes one."""
+    """One of Hydra's flags, with its argument if it takes one."""
 
     words: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Override:
-    """Hydra's own syntax, such as ``+x=1``, ``~x``, ``hydra.verbose=true``."""
+    """An override in Hydra's own syntax, such as ``+x=1``, ``~x``, ``hydra.verbose=true``."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A name and its value.
+    """A runtime parameter: a name and its value.
 
     Args:
         dashes: ``--``, ``-``, or "" for Hydra's ``name=value``.
@@ -59,13 +59,18 @@ class Parameter:
     value: str
 
     def __str__(self) -> str:
-        """As typed, in a form that fits a message."""
-        return f"{self.dashes}{shown(self.name)}{self.link}{shown(self.value, empty='' if self.link != ' ' else None)}"
+        """Return the parameter as typed, in a form that fits into a message."""
+        value = "" if not self.value and self.link != " " else display(self.value)
+        return f"{self.dashes}{display(self.name)}{self.link}{value}"
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A word that is none of these."""
+    """A word that is none of these.
+
+    Args:
+        text: the message about it.
+    """
 
     text: str
 
@@ -74,53 +79,51 @@ Token = Flag | Override | Parameter | Mistake
 
 
 def tokenize(argv: Sequence[str], names: Names) -> Iterator[Token]:
-    """What was typed, in its order. Words that are empty and nobody's value are left out."""
+    """Yield the tokens of a command line in their order; an empty word that is no value is left out."""
     words = deque(argv)
     while words:
         word = words.popleft()
         if word:
-            yield _item(word, words, names)
+            yield _token(word, words, names)
 
 
-def shown(text: str, *, empty: str | None = None) -> str:
-    """A text as a message shows it: in one line, in quotes where it has blanks, and not at any length."""
-    text = clipped(text)
-    if not text and empty is not None:
-        return empty
+def display(text: str) -> str:
+    """Return a text as a message shows it: shortened, and in quotes where it is empty or has blanks or controls."""
+    text = shorten(text)
     return text if text and text.isprintable() and " " not in text else repr(text)
 
 
-def clipped(text: str) -> str:
-    """Its beginning, where it is long."""
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+def shorten(text: str, limit: int = MAX_DISPLAY_CHARACTERS) -> str:
+    """Return the first ``limit`` characters of a text, with ``…`` where it is longer."""
+    return text if len(text) <= limit else text[:limit] + "…"
 
 
-def _item(word: str, words: deque[str], names: Names) -> Token:
+def _token(word: str, words: deque[str], names: Names) -> Token:
     name, equals, value = word.partition("=")
     if name in FLAGS or name in SWITCHES:
         return _flag(name, equals, value, words)
     if word[0] in "+~" or (equals and (name.startswith(("hydra.", "hydra/")) or "@" in name)):
         return Override(word)
-    if NAMED.match(word):
+    if DASHED_NAME.match(word):
         return _parameter(name, equals, value, words, names)
     if equals:
         return Parameter("", name, "=", value)
     hint = "write --name value, --name=value or name=value; a list is one word, such as 128,64"
-    return Mistake(f"{shown(word)}: is neither a parameter nor the value of one; {hint}")
+    return Mistake(f"{display(word)}: is neither a parameter nor the value of one; {hint}")
 
 
 def _flag(name: str, equals: str, value: str, words: deque[str]) -> Token:
     if name in SWITCHES:
-        return Mistake(f"{name}={shown(value)}: takes no value") if equals else Flag((name,))
+        return Mistake(f"{name}={display(value)}: takes no value") if equals else Flag((name,))
     legal = FLAGS[name]
     if name == "-i" and not equals and (not words or words[0] not in legal):
-        return Flag((name, "all"))  # as Hydra would; alone, it would swallow the override that comes next
+        return Flag((name, "all"))  # Hydra's default; without it, the next override would become the argument
     expected = f"one of {', '.join(legal)}" if legal else "a name or a path"
     if not equals and (not words or words[0].startswith("-")):
         return Mistake(f"{name}: needs a value: {expected}")
     value = value if equals else words.popleft()
     if legal and value not in legal:
-        return Mistake(f"{name}{equals or ' '}{shown(value)}: must be {expected}")
+        return Mistake(f"{name}{equals or ' '}{display(value)}: must be {expected}")
     return Flag((f"{name}={value}",) if equals else (name, value))
 
 
@@ -135,13 +138,13 @@ def _parameter(typed: str, equals: str, value: str, words: deque[str], names: Na
 
 
 def _is_value(word: str, name: Name | None, names: Names) -> bool:
-    """Whether a word is the value of the name before it, and not the next parameter."""
+    """Return whether a word is the value of the name before it, and not the next parameter."""
     head, equals, _ = word.partition("=")
-    known = head in FLAGS or head in SWITCHES or names.find(re.sub("^--?", "", head)) is not None
+    is_known = head in FLAGS or head in SWITCHES or names.find(re.sub("^--?", "", head)) is not None
     if name is None:
-        return not NAMED.match(word) and not (equals and known)
+        return not DASHED_NAME.match(word) and not (equals and is_known)
     if name.is_text():
-        return not (word.startswith("-") and known)
+        return not (word.startswith("-") and is_known)
     if values.NUMBER.fullmatch(word):
         return True
-    return not (NAMED.match(word) or equals or word.startswith(("+", "~")))
+    return not (DASHED_NAME.match(word) or equals or word.startswith(("+", "~")))

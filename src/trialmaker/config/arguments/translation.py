@@ -1,7 +1,6 @@
-"""The command line of a run: what is typed, as what Hydra is given, and back as one line to copy."""
+"""The command line of a run: runtime parameters to Hydra's overrides, and overrides to one line to copy."""
 
 import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,94 +8,80 @@ from pathlib import Path
 from trialmaker.config.arguments import overrides, tokens
 from trialmaker.config.arguments.names import Names
 from trialmaker.config.arguments.values import NULLS
-from trialmaker.config.fields import fields
-from trialmaker.errors import UserError
+from trialmaker.config.sweep_files import sweep_files
+from trialmaker.errors import UserError, printable
 
-LONGEST_MISTAKE = 1000
+MAX_MISTAKE_CHARACTERS = 1000
 
 
 def translate(argv: Sequence[str], conf: Sequence[Path]) -> list[str]:
-    """Runtime parameters as Hydra's overrides.
+    """Translate a command line with runtime parameters to one that Hydra parses.
 
     Args:
         argv: the command line without the program's name: ``--name value``, ``--name=value``, the same with one dash,
-            ``name=value``, and Hydra's flags and overrides, in any mixture.
+            ``name=value``, and Hydra's flags and overrides, in any order.
         conf: the config directories, whose files are the choices of the config groups.
 
     Returns:
-        Hydra's flags, then overrides: Hydra takes none after a flag that follows one.
+        Hydra's flags, then overrides: Hydra refuses an override after a flag that follows an override.
 
     Raises:
-        UserError: one line for each mistake, in the order typed: a name that there is not or that has several
-            meanings, a value of another type or out of range, contradictions.
+        UserError: one line for each mistake, in the order typed: an unknown or ambiguous name, a value of another type
+            or out of range, two values for one name.
     """
     if tokens.SHELL_COMPLETION & set(argv):
         return list(argv)  # its words, such as query=bash, are not overrides
-    names = Names(choices([*conf, *_directories_in(argv)]), tokens.FLAGS_MEANT)
+    names = Names(choices([*conf, *config_directories(argv)]), tokens.FLAG_ALIASES)
     translation = _Translation(names, list(tokens.tokenize(argv, names)))
     if translation.mistakes:
-        raise UserError(*map(_one_line, translation.mistakes))
+        raise UserError(*(printable(tokens.shorten(text, MAX_MISTAKE_CHARACTERS)) for text in translation.mistakes))
     return [*translation.flags, *translation.overrides]
 
 
 def command_line(overrides: Sequence[str]) -> str:
-    """What to type for the same run, for a person to copy into bash.
+    """Return the command line of a run with these overrides, for a person to copy into bash.
 
-    A platform looks for "accuracy", blank, number in what a run prints. There it must not find this line: the word is
-    quoted, so that no blank follows it.
+    The platform reads "accuracy", blank, number in a printed line as a metric, so the word is quoted here: no blank
+    follows it.
     """
-    return " ".join(["python train.py", *map(_for_the_shell, overrides)])
+    return " ".join(["python train.py", *map(_quote_for_bash, overrides)])
 
 
 def choices(conf: Iterable[Path]) -> dict[str, list[str]]:
-    """The config groups and the names of their choices, by what lies in the config directories."""
-    found = {(path.parent.name, path.stem) for folder in conf for path in folder.glob("*/*.yaml")}
-    groups = dict.fromkeys(group for group, _ in sorted(found))
-    return {group: [name for of, name in sorted(found) if of == group] for group in groups}
-
-
-def explain(error: Exception, argv: Sequence[str]) -> UserError:
-    """One line for an error in which Hydra refused to compose the config.
+    """Return the names of the choices of each config group.
 
     Args:
-        error: Hydra's.
-        argv: what Hydra was given.
+        conf: the config directories, whose files are choices; those of ``sweeps/`` are choices in any case.
     """
-    text = " ".join(str(error).split())
-    refused = re.match(r"Could not override '([^']+)'", text)
-    owners = [field.owner for field in fields() if refused and field.path == refused[1] and field.owner]
-    if refused and owners:
-        group, _, name = refused[1].partition(".")
-        chosen = [word for word in argv if word.startswith(f"{group}=")] or [f"the default {group}"]
-        kinds = ", ".join(owner.replace("/", ", ") for owner in dict.fromkeys(owners))
-        return UserError(f"{refused[1]}: {chosen[-1]} has no {name}; {kinds} have it")
-    return UserError(text)
+    files = [path for folder in conf for path in folder.glob("*/*.yaml")] + sweep_files()
+    names = sorted({(path.parent.name, path.stem) for path in files})
+    return {group: [name for owner, name in names if owner == group] for group in dict(names)}
 
 
 class _Translation:
-    """The items of a command line as Hydra's flags and overrides, and all mistakes in them."""
+    """The tokens of a command line as Hydra's flags and overrides, and all mistakes in them."""
 
-    def __init__(self, names: Names, items: Sequence[tokens.Token]) -> None:
+    def __init__(self, names: Names, command_line: Sequence[tokens.Token]) -> None:
         self.flags: list[str] = []
         self.overrides: list[str] = []
         self.mistakes: list[str] = []
         self._names = names
-        self._multirun = any(_asks_for_several_runs(item) for item in items)
+        self._multirun = any(_is_multirun(token) for token in command_line)
         self._settings: dict[str, tuple[tokens.Parameter, overrides.Setting]] = {}
-        for item in items:
-            self._add(item)
+        for token in command_line:
+            self._add(token)
         self._check_flags()
 
-    def _add(self, item: tokens.Token) -> None:
-        match item:
+    def _add(self, token: tokens.Token) -> None:
+        match token:
             case tokens.Flag():
-                self.flags += item.words
+                self.flags += token.words
             case tokens.Override():
-                self._add_override(item.text)
+                self._add_override(token.text)
             case tokens.Parameter():
-                self._add_parameter(item)
+                self._add_parameter(token)
             case tokens.Mistake():
-                self.mistakes.append(item.text)
+                self.mistakes.append(token.text)
 
     def _add_override(self, text: str) -> None:
         try:
@@ -115,71 +100,67 @@ class _Translation:
         except UserError as error:
             self.mistakes += [f"{parameter}: {law}" for law in error.mistakes]
             return
-        first, known = self._settings.setdefault(setting.key, (parameter, setting))
-        if known.value != setting.value:
+        first, first_setting = self._settings.setdefault(setting.key, (parameter, setting))
+        if first_setting.value != setting.value:
             self.mistakes.append(f"{first} and {parameter}: two values for {setting.key}; leave one of them out")
-        elif known is setting and setting.override is not None:
+        elif first_setting is setting and setting.override is not None:
             self.overrides.append(setting.override)
 
     def _add_unknown(self, parameter: tokens.Parameter) -> None:
-        """A whole part of the config, in Hydra's syntax, or a name that there is not."""
+        """Add an override of a whole section in Hydra's syntax, or the mistake of an unknown name."""
         if not parameter.dashes and self._names.is_section(parameter.name) and parameter.value.startswith(("{", "${")):
             self._add_override(f"{parameter.name}={parameter.value}")
             return
-        typed = str(parameter) if parameter.dashes else tokens.shown(parameter.name)
+        typed = str(parameter) if parameter.dashes else tokens.display(parameter.name)
         self.mistakes.append(f"{typed}: {self._names.refusal(parameter.name)}")
 
     def _check_flags(self) -> None:
-        """What Hydra would end in a traceback for."""
-        given = {flag.partition("=")[0] for flag in self.flags}
-        commands = [flag for flag in ("-r", "-m", "--multirun", "--cfg", "-c", "-i") if flag in given]
+        """Add a mistake for combinations of flags on which Hydra ends in a traceback."""
+        names = {flag.partition("=")[0] for flag in self.flags}
+        commands = [flag for flag in ("-r", "-m", "--multirun", "--cfg", "-c", "-i") if flag in names]
         if len({flag.strip("-")[0] for flag in commands}) > 1:
             self.mistakes.append(f"{' and '.join(commands)}: only one of -r, -m, --cfg and -i can be asked for")
-        if "--resolve" in given and not given & {"--cfg", "-c", "--help", "-h"}:
+        if "--resolve" in names and not names & {"--cfg", "-c", "--help", "-h"}:
             self.mistakes.append("--resolve: goes with --cfg or --help")
 
 
-def _asks_for_several_runs(item: tokens.Token) -> bool:
-    match item:
+def _is_multirun(token: tokens.Token) -> bool:
+    """Return whether a token makes the command line one of several runs."""
+    match token:
         case tokens.Flag():
-            return item.words[0] in ("-m", "--multirun")
+            return token.words[0] in ("-m", "--multirun")
         case tokens.Override():
-            return item.text == "hydra.mode=MULTIRUN"
+            return token.text == "hydra.mode=MULTIRUN"
         case tokens.Parameter():
-            sweeps = item.name == "sweeps" and item.value.lower() not in NULLS
-            return sweeps or (item.name, item.value) == ("hydra.mode", "MULTIRUN")
+            is_study = token.name == "sweeps" and token.value.lower() not in NULLS
+            return is_study or (token.name, token.value) == ("hydra.mode", "MULTIRUN")
     return False
 
 
-def _directories_in(argv: Sequence[str]) -> Iterator[Path]:
-    """The config directories that Hydra's flag adds."""
+def config_directories(argv: Sequence[str]) -> Iterator[Path]:
+    """Yield the config directories that Hydra's flag ``--config-dir`` adds."""
     for word, following in zip(argv, [*argv[1:], ""], strict=False):
         flag, equals, value = word.partition("=")
-        if flag in ("--config-dir", "-cd") and os.path.isdir(value if equals else following):  # noqa: PTH112
-            yield Path(value if equals else following)  # os.path, because Path.is_dir raises on what is no path
+        directory = value if equals else following
+        # os.path, since Path.is_dir raises on a text that cannot be a path
+        if flag in ("--config-dir", "-cd") and os.path.isdir(directory):  # noqa: PTH112
+            yield Path(directory)
 
 
-def _one_line(mistake: str) -> str:
-    line = mistake if len(mistake) <= LONGEST_MISTAKE else mistake[:LONGEST_MISTAKE] + "…"
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
-
-
-def _for_the_shell(word: str) -> str:
+def _quote_for_bash(word: str) -> str:
     if not word.isprintable():
-        return f"$'{''.join(map(_for_bash, word))}'".replace("accuracy ", "accuracy\\x20")
+        return f"$'{''.join(map(_escape, word))}'".replace("accuracy ", "accuracy\\x20")
     quoted = shlex.quote(word)
     if quoted == word and "accuracy" in word:
         return f"'{word}'"
     return quoted.replace("accuracy ", "accuracy'' ")
 
 
-def _for_bash(char: str) -> str:
+def _escape(char: str) -> str:
+    """Return a character inside bash's ``$'…'``."""
     if char in "\\'":
         return f"\\{char}"
     if char.isprintable():
         return char
-    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", _errors(char)))
-
-
-def _errors(char: str) -> str:
-    return "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    errors = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", errors))

@@ -1,0 +1,26 @@
+"""The dataclass that a part of the config is, and the declaration of its fields."""
+
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+Rate = Annotated[float, Field(ge=0, lt=1)]  # a share, less than the whole
+Class = TypeVar("Class")
+
+
+def field(meaning: str, **bounds: Any) -> Any:
+    """Declare a required field.
+
+    Args:
+        meaning: what the field means, with its unit.
+        bounds: ``ge``, ``gt``, ``le``, ``lt`` of a number, ``min_length`` of a text or list.
+    """
+    return Field(description=meaning, **bounds)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def config_dataclass(cls: type[Class]) -> type[Class]:
+    """Make a class a frozen, keyword-only dataclass that checks the types and bounds of its values, by pydantic."""
+    return cast(type[Class], dataclass(cls, config=STRICT, kw_only=True, frozen=True))
