@@ -71,19 +71,19 @@ def _publish(root: Path) -> None:
 @pytest.fixture(scope="session")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of outputs ``<job>/output``, two runs and a study, which lies no longer where they were made."""
-    return once(tmp_path_factory, "jobs", outputs.make) / "moved"
+    return once(tmp_path_factory, "jobs", outputs.make_outputs) / "moved"
 
 
 @pytest.fixture
 def originals(jobs: Path) -> dict:
     """What MLflow told of the outputs where they were made."""
-    return dict(pickle.loads((jobs / "told.pickle").read_bytes()))
+    return dict(pickle.loads((jobs / "runs.pickle").read_bytes()))
 
 
 @pytest.fixture
 def copies(jobs: Path, tmp_path: Path) -> list[Path]:
     """The outputs, as they are downloaded: V0001, V0002, V0003."""
-    return outputs.moved(jobs, tmp_path / "downloads")
+    return outputs.copy_outputs(jobs, tmp_path / "downloads")
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

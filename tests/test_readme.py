@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.entry import PROJECT, Train
-from support.servers import free_port, running
+from support.servers import free_port, run_server
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
@@ -63,7 +63,7 @@ def test_the_best_model_is_served_and_asked(published: Path) -> None:
     (ask,) = (line for line in COMMANDS if line.startswith("python -m trialmaker request"))
     port = str(free_port())
     environment = os.environ | {"AI_ROOT": str(published.parent)}
-    with running([sys.executable, *serve.split()[1:], "--port", port], published, environment):
+    with run_server([sys.executable, *serve.split()[1:], "--port", port], published, environment):
         words = [sys.executable, *ask.split()[1:], "--url", f"http://127.0.0.1:{port}/ModelMaker/predict"]
         done = run(words, published.parent)
     assert done.returncode == 0, done.stderr

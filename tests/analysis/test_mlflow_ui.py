@@ -1,4 +1,4 @@
-"""``trialmaker ui`` in a real browser: outputs that were made elsewhere, compared by a person."""
+"""``trialmaker ui`` in a real browser: a person compares outputs that were made elsewhere."""
 
 import re
 import signal
@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from support.entry import PROJECT
-from support.outputs import moved
+from support.outputs import copy_outputs
 from support.servers import free_port
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Locator, Page, expect
 
-from support.browser import browser, kept
-from trialmaker.cli import main
+from support.browser import open_page, save_screenshot
+from trialmaker.cli.main import main
 
 
 class Ui:
-    """``python -m trialmaker ui``, and what it prints."""
+    """A process of ``python -m trialmaker ui``, and the lines that it printed until it was ready."""
 
     def __init__(self, *words: str) -> None:
         self.port = free_port()
@@ -30,44 +30,44 @@ class Ui:
         self.process = subprocess.Popen(
             command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        killer = threading.Timer(120, self.process.kill)
-        killer.start()
+        timeout = threading.Timer(120, self.process.kill)
+        timeout.start()
         self.lines: list[str] = []
         for line in self.process.stdout or ():
             self.lines.append(line.rstrip("\n"))
             if "Ctrl-C" in line:
                 break
-        killer.cancel()
+        timeout.cancel()
 
     def address(self, beginning: str) -> str:
         (line,) = (line for line in self.lines if line.startswith(beginning))
         return line.partition(": ")[2]
 
-    def end(self, how: signal.Signals = signal.SIGINT) -> int:
-        self.process.send_signal(how)
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(number)
         self.process.communicate(timeout=30)
         return self.process.returncode
 
 
 @pytest.fixture(scope="module")
-def places(jobs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The outputs elsewhere; where they were made is nothing any more."""
-    return moved(jobs, tmp_path_factory.mktemp("down loads"))
+def outputs(jobs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return copies of the outputs; the place where they were made no longer exists."""
+    return copy_outputs(jobs, tmp_path_factory.mktemp("down loads"))
 
 
 @pytest.fixture(scope="module")
-def ui(places: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    started = Ui(*map(str, places), "--store", str(tmp_path_factory.mktemp("merged") / "store"))
-    yield started
-    assert started.end() == 0
+def ui(outputs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    process = Ui(*map(str, outputs), "--store", str(tmp_path_factory.mktemp("merged") / "store"))
+    yield process
+    assert process.stop() == 0
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with browser(1500, 1000) as opened:
-        opened.set_default_timeout(20_000)
+    with open_page(1500, 1000) as new_page:
+        new_page.set_default_timeout(20_000)
         expect.set_options(timeout=20_000)
-        yield opened
+        yield new_page
         expect.set_options(timeout=5_000)
 
 
@@ -75,13 +75,13 @@ def runs(page: Page) -> Locator:
     return page.get_by_role("link", name=re.compile(r"^\d{4}-\d\d-\d\d_\S+_mlp_\d+$"))
 
 
-def quiet(page: Page) -> None:
-    """Without the assistant, which takes a third of the window."""
+def close_assistant(page: Page) -> None:
+    """Close MLflow's assistant, which takes a third of the window."""
     if (close := page.get_by_role("button", name="Close")).count():
         close.last.click()
 
 
-def test_it_says_where_to_look(ui: Ui) -> None:
+def test_the_addresses_that_are_printed(ui: Ui) -> None:
     assert ui.lines[0] == f"MLflow's UI: http://127.0.0.1:{ui.port}/"
     assert ui.address("digits, 6 runs") == f"http://127.0.0.1:{ui.port}/#/experiments/1/runs"
     assert "/#/compare-runs?runs=" in ui.address("digits, the best 3 compared")
@@ -103,17 +103,17 @@ def test_a_person_selects_two_runs_and_compares_them(ui: Ui, page: Page) -> None
     expect(page.get_by_text("optimizer.beta_1")).to_have_count(0)
     page.get_by_role("link", name="accuracy", exact=True).click()
     expect(page.get_by_text(re.compile(r"_mlp_\d+ \(accuracy\)$"))).to_have_count(2)
-    drawn = page.locator(".js-plotly-plot").evaluate("plot => plot.data.map(line => line.y.length)")
-    assert {3, 4} <= set(drawn)  # a point an epoch
-    kept(page, "curves")
+    lengths = page.locator(".js-plotly-plot").evaluate("plot => plot.data.map(line => line.y.length)")
+    assert {3, 4} <= set(lengths)  # a point for each epoch
+    save_screenshot(page, "curves")
 
 
-def test_the_comparison_that_is_printed(ui: Ui, page: Page) -> None:
+def test_the_comparison_whose_address_is_printed(ui: Ui, page: Page) -> None:
     page.goto(ui.address("digits, the best 3 compared"))
     expect(page.get_by_text("Comparing 3 Runs from 1 Experiment")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_be_visible()
-    quiet(page)
-    kept(page, "comparison")
+    close_assistant(page)
+    save_screenshot(page, "comparison")
 
 
 def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
@@ -126,8 +126,8 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
     picture = page.locator("img[src^=blob]").first
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 300
-    quiet(page)
-    kept(page, "picture")
+    close_assistant(page)
+    save_screenshot(page, "picture")
     page.get_by_role("tab", name="Overview").click()
     address = page.get_by_role("link", name="model", exact=True).last.get_attribute("href")
     page.goto(f"http://127.0.0.1:{ui.port}/{address}/artifacts")
@@ -135,7 +135,7 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
     expect(page.get_by_text("tf2-module")).to_be_visible()
     page.get_by_text("saved_model", exact=True).first.click()
     expect(page.get_by_text("saved_model.pb")).to_be_visible()
-    kept(page, "model")
+    save_screenshot(page, "model")
 
 
 def test_a_study_has_its_trials_and_its_plots(ui: Ui, page: Page) -> None:
@@ -143,7 +143,7 @@ def test_a_study_has_its_trials_and_its_plots(ui: Ui, page: Page) -> None:
     study = page.get_by_role("row").filter(has=page.get_by_role("link", name="mlp", exact=True))
     study.last.get_by_role("button").first.click()
     expect(page.get_by_role("link", name=re.compile("^study_mlp.20"))).to_have_count(3)
-    kept(page, "study")
+    save_screenshot(page, "study")
     page.get_by_role("link", name="mlp", exact=True).click()
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("study", exact=True).last.click()
@@ -151,14 +151,14 @@ def test_a_study_has_its_trials_and_its_plots(ui: Ui, page: Page) -> None:
     expect(page.locator("img[src^=blob]").first).to_be_visible()
 
 
-def test_watching_shows_a_run_that_joins(places: list[Path], page: Page, tmp_path: Path) -> None:
+def test_watch_shows_a_run_that_is_added(outputs: list[Path], page: Page, tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
-    (tmp_path / "all" / "V0001").symlink_to(places[0])
+    (tmp_path / "all" / "V0001").symlink_to(outputs[0])
     ui = Ui(str(tmp_path / "all"), "--watch", "0.5", "--store", str(tmp_path / "store"))
     try:
         page.goto(ui.address("digits, 1 runs"))
         expect(runs(page)).to_have_count(1)
-        (tmp_path / "all" / "V0002").symlink_to(places[1])
+        (tmp_path / "all" / "V0002").symlink_to(outputs[1])
         for _ in range(20):
             page.wait_for_timeout(500)
             page.reload()
@@ -167,20 +167,20 @@ def test_watching_shows_a_run_that_joins(places: list[Path], page: Page, tmp_pat
                 break
         expect(runs(page)).to_have_count(2)
     finally:
-        code = ui.end(signal.SIGTERM)
+        code = ui.stop(signal.SIGTERM)
     assert code == 143
 
 
-def test_the_page_of_compare(places: list[Path], page: Page, tmp_path: Path) -> None:
-    """One file: curves, parallel coordinates, links to artifacts; no network."""
-    words = [*map(str, places), "--store", str(tmp_path / "store"), "--trials", "--html", str(tmp_path / "page.html")]
-    assert main.main(["compare", *words]) == 0
+def test_the_page_of_compare(outputs: list[Path], page: Page, tmp_path: Path) -> None:
+    """The page is one file with curves, parallel coordinates and links to artifacts; it needs no network."""
+    words = [*map(str, outputs), "--store", str(tmp_path / "store"), "--trials", "--html", str(tmp_path / "page.html")]
+    assert main(["compare", *words]) == 0
     page.goto((tmp_path / "page.html").as_uri())
     expect(page.locator("tbody tr")).to_have_count(6)
     expect(page.locator(".js-plotly-plot")).to_have_count(5)
     expect(page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace")).to_have_count(5)
     expect(page.locator(".parcoords")).not_to_have_count(0)
-    kept(page, "page")
+    save_screenshot(page, "page")
     page.locator("tbody a").first.click()
     expect(page.get_by_text("pictures/")).to_be_visible()
 
@@ -197,12 +197,12 @@ def test_the_page_of_compare(places: list[Path], page: Page, tmp_path: Path) -> 
 def test_a_mistake_is_one_line(words: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none").mkdir()
     words = [word.replace("EMPTY", str(tmp_path / "none")) for word in words]
-    assert main.main(["ui", *words]) == 2
+    assert main(["ui", *words]) == 2
     assert capsys.readouterr().err == f"trialmaker: error: {line.replace('EMPTY', str(tmp_path / 'none'))}\n"
 
 
-def test_a_port_that_is_taken(ui: Ui, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["ui", "--port", str(ui.port)]) == 2
+def test_a_port_in_use_is_one_line(ui: Ui, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ui", "--port", str(ui.port)]) == 2
     assert capsys.readouterr().err.startswith(
         f"trialmaker: error: --port {ui.port}: cannot be listened on: address already"
     )

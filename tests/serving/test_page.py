@@ -15,7 +15,7 @@ from trialmaker.data import digits
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Page, expect
 
-from support.browser import browser, kept
+from support.browser import open_page, save_screenshot
 
 SEVEN = [(0.25, 0.2), (0.75, 0.2), (0.45, 0.85)]
 
@@ -28,12 +28,12 @@ def service(published: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with browser() as opened:
+    with open_page() as opened:
         yield opened
 
 
 def draw(page: Page, points: list[tuple[float, float]]) -> None:
-    """A stroke over points in 0 to 1 of the paper."""
+    """Draw a stroke over points in 0 to 1 of the paper."""
     box = page.locator("canvas").bounding_box()
     assert box
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
@@ -52,7 +52,7 @@ def test_a_person_draws_and_reads_the_digit(service: Service, page: Page) -> Non
     best = page.locator(".row.best .label")
     draw(page, SEVEN)
     expect(best).to_have_text("7")
-    kept(page, "seven")
+    save_screenshot(page, "seven")
     page.get_by_text("Clear").click()
     expect(page.locator(".row.best")).to_have_count(0)
     draw(page, [(0.5 + 0.2 * math.sin(t / 10), 0.5 - 0.33 * math.cos(t / 10)) for t in range(64)])
@@ -71,7 +71,7 @@ def test_a_person_shows_a_picture(service: Service, page: Page, tmp_path: Path) 
     expect(page.locator(".row")).to_have_count(10)
     page.locator("#file").set_input_files(tmp_path / "four.png")
     expect(page.locator(".row.best .label")).to_have_text("4")
-    kept(page, "four")
+    save_screenshot(page, "four")
     (tmp_path / "text.png").write_text("no picture")
     page.locator("#file").set_input_files(tmp_path / "text.png")
     expect(page.locator("#error")).to_contain_text("expected a JPEG or PNG picture")
@@ -90,4 +90,4 @@ def test_the_page_asks_for_the_key(published: Path, page: Page) -> None:
 def test_the_addresses_are_shown(service: Service, page: Page) -> None:
     page.goto(f"http://127.0.0.1:{service.port}/docs")
     expect(page.locator("h2").filter(has_text="POST/ModelMaker/predict")).to_be_visible()
-    kept(page, "docs")
+    save_screenshot(page, "docs")

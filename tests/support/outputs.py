@@ -1,4 +1,4 @@
-"""Outputs as jobs leave them, and all that MLflow's own client tells of a store."""
+"""Outputs of real jobs, small MLflow stores, and the contents of a store as MLflow's own client reads it."""
 
 import hashlib
 import importlib.metadata
@@ -10,8 +10,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import ViewType
 
 from support.entry import PROJECT
-from trialmaker.analysis.store import outputs
+from trialmaker.analysis.store import outputs, runs
 from trialmaker.analysis.store.merging import MergeResult, merge
+from trialmaker.analysis.store.runs import Run
 from trialmaker.tracking import sqlite_store
 
-OURS = {"trialmaker.output"}  # tags that a merge adds
+Command = Callable[..., tuple[int, str, str]]  # takes arguments; returns the exit code, standard output and error
+MERGE_TAGS = {"trialmaker.output"}  # added by a merge
 JOBS = {
     "V0001": ["data=digits", "training.epochs=3", "model.hidden_units=[16]"],
     "V0002": ["data=digits", "training.epochs=4", "model.hidden_units=[32]", "optimizer.learning_rate=0.01", "seed=1"],
@@ -39,13 +42,13 @@ JOBS = {
 }
 
 
-def make(root: Path) -> None:
-    """Outputs ``<root>/moved/<job>/output``, by the real command at the same time, which were moved there.
+def make_outputs(root: Path) -> None:
+    """Run the jobs at the same time by the real command, then move them to ``<root>/moved/<job>/output``.
 
-    ``told.pickle`` holds what MLflow told of them where they were made.
+    ``<root>/moved/runs.pickle`` holds their runs, as ``read_runs`` returned them before the move.
     """
-    made = root / "made"
-    environments = {name: os.environ | {"AI_ROOT": str(made / name)} for name in JOBS}
+    first_place = root / "made"
+    environments = {name: os.environ | {"AI_ROOT": str(first_place / name)} for name in JOBS}
     processes = [
         subprocess.Popen(
             [sys.executable, "train.py", *words],
@@ -57,23 +60,25 @@ def make(root: Path) -> None:
         for name, words in JOBS.items()
     ]
     assert [process.wait(timeout=200) for process in processes] == [0, 0, 0]
-    everything = union([made / name / "output" for name in JOBS])
-    made.rename(root / "moved")
-    (root / "moved" / "told.pickle").write_bytes(pickle.dumps(everything))
+    contents: dict[str, dict[str, Any]] = {}
+    for name in JOBS:
+        contents |= read_runs(first_place / name / "output" / "mlflow.db")
+    first_place.rename(root / "moved")
+    (root / "moved" / "runs.pickle").write_bytes(pickle.dumps(contents))
 
 
-def moved(root: Path, folder: Path) -> list[Path]:
-    """Copies of the outputs in another folder, as they are downloaded: ``<folder>/V0001``, …"""
+def copy_outputs(root: Path, folder: Path) -> list[Path]:
+    """Copy the outputs to another folder, as a download does: ``<folder>/V0001``, …; return their paths."""
     return [Path(shutil.copytree(root / name / "output", folder / name)) for name in JOBS]
 
 
-def told(store: Path) -> dict[str, dict[str, Any]]:
-    """By run, what MLflow tells of it, artifacts and models to the last byte."""
+def read_runs(store: Path) -> dict[str, dict[str, Any]]:
+    """Return all that MLflow's client returns of each run, by its id; artifacts and models as digests."""
     client = MlflowClient(f"sqlite:///{store}")
-    found = {}
+    contents = {}
     for experiment in client.search_experiments(ViewType.ALL):
         for run in client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=5000):
-            found[run.info.run_id] = {
+            contents[run.info.run_id] = {
                 "experiment": experiment.name,
                 "info": (
                     run.info.run_name,
@@ -83,13 +88,13 @@ def told(store: Path) -> dict[str, dict[str, Any]]:
                     run.info.lifecycle_stage,
                 ),
                 "params": run.data.params,
-                "tags": {name: value for name, value in run.data.tags.items() if name not in OURS},
+                "tags": {name: value for name, value in run.data.tags.items() if name not in MERGE_TAGS},
                 "metrics": {name: _history(client, run.info.run_id, name) for name in run.data.metrics},
                 "inputs": [json.loads(json.dumps(one.to_dictionary())) for one in run.inputs.dataset_inputs],
-                "artifacts": contents(run.info.artifact_uri),
+                "artifacts": artifact_digests(run.info.artifact_uri),
                 "models": [_model(client, one.model_id, one.step) for one in run.outputs.model_outputs],
             }
-    return found
+    return contents
 
 
 def _history(client: MlflowClient, run: str, name: str) -> list[tuple[int, int, float]]:
@@ -99,24 +104,25 @@ def _history(client: MlflowClient, run: str, name: str) -> list[tuple[int, int, 
 def _model(client: MlflowClient, model_id: str, step: int) -> dict[str, Any]:
     model = client.get_logged_model(model_id)
     metrics = sorted((one.key, one.value, one.step) for one in model.metrics or [])
+    fields = (model.model_id, model.name, str(model.status), model.params, model.tags, metrics, model.source_run_id)
     return {
         "step": step,
-        "told": (model.model_id, model.name, str(model.status), model.params, model.tags, metrics, model.source_run_id),
-        "files": contents(model.artifact_location),
+        "fields": fields,
+        "files": artifact_digests(model.artifact_location),
     }
 
 
-def contents(address: str) -> dict[str, str]:
-    """Digests of the files at an artifact address, as MLflow finds them."""
+def artifact_digests(address: str) -> dict[str, str]:
+    """Return the digests of the files at an artifact address, as MLflow downloads them, by path."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     if not get_artifact_repository(address).list_artifacts():
         return {}
-    return tree(Path(download_artifacts(artifact_uri=address)))
+    return file_digests(Path(download_artifacts(artifact_uri=address)))
 
 
-def tree(folder: Path) -> dict[str, str]:
-    """Digests of all files below a folder, with empty folders."""
+def file_digests(folder: Path) -> dict[str, str]:
+    """Return the digest of each file below a folder, by path; of each folder, the word "folder"."""
     return {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*"))}
 
 
@@ -124,56 +130,52 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
 
 
-def merged(places: list[Path], store: Path) -> MergeResult:
-    """As the commands do it, in a store that was made already: MLflow takes seconds to make one."""
+def merge_outputs(places: list[Path], store: Path) -> MergeResult:
+    """Merge as the commands do, but into a prepared store, since MLflow takes seconds to create one."""
     if not store.exists():
-        empty(store)
+        create_store(store)
         (store / outputs.MARKER_FILE).write_text(importlib.metadata.version("mlflow"))
-    found, skipped = outputs.find(places)
-    done = merge(found, store)
-    return MergeResult(done.store, done.outputs, done.runs, [*skipped, *done.skipped])
+    found_outputs, skipped_outputs = outputs.find(places)
+    result = merge(found_outputs, store)
+    return replace(result, skipped=[*skipped_outputs, *result.skipped])
 
 
-def union(places: list[Path]) -> dict:
-    return {run: what for place in places for run, what in told(place / "mlflow.db").items()}
+def load_runs(places: list[Path], store: Path) -> list[Run]:
+    return runs.load(merge_outputs(places, store).store)
 
 
 @lru_cache
-def template() -> bytes:
-    """An empty store."""
+def empty_store() -> bytes:
+    """Return the content of an empty store's file."""
     with tempfile.TemporaryDirectory() as folder:
         sqlite_store.create(Path(folder, "mlflow.db"))
         return Path(folder, "mlflow.db").read_bytes()
 
 
-def empty(folder: Path) -> None:
-    """A new store in a folder, with its artifacts beside it."""
+def create_store(folder: Path) -> MlflowClient:
+    """Create an empty store in a folder, with its artifacts beside it; return a client of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mlflow.db").write_bytes(template())
+    (folder / "mlflow.db").write_bytes(empty_store())
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         connection.execute("UPDATE experiments SET artifact_location = ?", ((folder / "mlartifacts" / "0").as_uri(),))
         connection.commit()
-
-
-def store_in(folder: Path) -> MlflowClient:
-    """A client of a new store."""
-    empty(folder)
     return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
 
 
-def begun(client: MlflowClient, **tags: str) -> str:
+def start_run(client: MlflowClient, **tags: str) -> str:
+    """Create a run with one metric value; return its id."""
     run = client.create_run("0", tags=tags)
     client.log_metric(run.info.run_id, "val_accuracy", 0.5, step=1)
     return str(run.info.run_id)
 
 
-def rows(store: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table's rows."""
+def table_rows(store: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of each table, sorted, by the table's name."""
     with closing(sqlite3.connect(store)) as connection:
-        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in tables(connection)}
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in table_names(connection)}
 
 
-def tables(connection: sqlite3.Connection) -> Iterator[str]:
+def table_names(connection: sqlite3.Connection) -> Iterator[str]:
     yield from (
         name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     )

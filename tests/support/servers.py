@@ -1,4 +1,4 @@
-"""Real servers for tests: programs that listen, and databases that are empty and live as long as their context."""
+"""Real servers for tests, which run until their context ends: programs that listen on a port, and empty databases."""
 
 import os
 import shutil
@@ -19,8 +19,8 @@ START_SECONDS = 60
 
 
 @contextmanager
-def running(command: list[str], root: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """A server, from when it listens on the port among its words until the end."""
+def run_server(command: list[str], root: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Run a server, waiting until it listens on the port that an argument such as ``--port=5000`` names."""
     port = next(int(word.rpartition("=")[2]) for word in command if word.rpartition("=")[2].isdigit())
     with (root / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -49,9 +49,9 @@ def free_port() -> int:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The URL of an empty database."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    control = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
+    """Yield the URL of an empty PostgreSQL database."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    control = shutil.which("pg_ctl") or (str(programs[-1]) if programs else None)
     if not control:
         pytest.skip("needs PostgreSQL's server: pg_ctl is not installed")
     with _root() as root:
@@ -61,23 +61,23 @@ def postgresql() -> Iterator[str]:
             shutil.chown(root, "postgres")
             shutil.chown(root / "password", "postgres")
 
-        def do(program: str, *words: str) -> None:
+        def call(program: str, *words: str) -> None:
             command = [str(Path(control).resolve().parent / program), "-D", str(root / "data"), *words]
             subprocess.run(command, check=True, capture_output=True, cwd=root, stdin=subprocess.DEVNULL, **user)
 
-        do("initdb", "-U", "study", "-A", "scram-sha-256", f"--pwfile={root / 'password'}", "-E", "UTF8")
+        call("initdb", "-U", "study", "-A", "scram-sha-256", f"--pwfile={root / 'password'}", "-E", "UTF8")
         port = free_port()
         options = f"-p {port} -k {root} -c listen_addresses=127.0.0.1"
-        do("pg_ctl", "-w", "-o", options, "-l", str(root / "log"), "start")
+        call("pg_ctl", "-w", "-o", options, "-l", str(root / "log"), "start")
         try:
             yield f"postgresql://study:{PASSWORD}@127.0.0.1:{port}/postgres"
         finally:
-            do("pg_ctl", "-m", "immediate", "stop")
+            call("pg_ctl", "-m", "immediate", "stop")
 
 
 @contextmanager
 def mysql() -> Iterator[str]:
-    """The URL of an empty database, of MariaDB."""
+    """Yield the URL of an empty MariaDB database."""
     if not shutil.which("mariadbd"):
         pytest.skip("needs MySQL's server: mariadbd is not installed")
     with _root() as root:
@@ -87,7 +87,7 @@ def mysql() -> Iterator[str]:
         subprocess.run([*make, *user], check=True, capture_output=True)
         port = free_port()
         serve = ["mariadbd", "--no-defaults", f"--port={port}", "--bind-address=127.0.0.1", data, socket_, *user]
-        with running(serve, root):
+        with run_server(serve, root):
             words = (
                 f"CREATE DATABASE study; CREATE USER study@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';"
                 " GRANT ALL ON study.* TO study@'127.0.0.1'"
@@ -101,7 +101,7 @@ DATABASES: list[Callable[[], object]] = [postgresql, mysql]
 
 @contextmanager
 def _root() -> Iterator[Path]:
-    """A directory with a short name, as sockets need it."""
+    """Yield a new directory with a short path, as sockets need it."""
     root = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
         yield root

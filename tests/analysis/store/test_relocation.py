@@ -1,4 +1,4 @@
-"""Addresses of artifacts that were written elsewhere."""
+"""Artifact addresses that were recorded on another machine."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from trialmaker.analysis.store.relocation import Relocation
 
-# what the store holds, what lies beside it, where the artifacts are now (None: the address stays)
+# the recorded address, a folder beside the store, where the artifacts are now (None: the address is unchanged)
 CASES = [
     ("file:///opt/ai/output/mlartifacts/mnist/r", "mlartifacts/mnist/r", "mlartifacts/mnist/r"),
     ("/opt/ai/output/mlartifacts/mnist/r", "mlartifacts/mnist/r", "mlartifacts/mnist/r"),
