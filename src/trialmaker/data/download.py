@@ -2,8 +2,6 @@
 
 import hashlib
 import http.client
-import os
-import secrets
 import sys
 import urllib.error
 import urllib.request
@@ -13,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialmaker.data.idx import unzip
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
+from trialmaker.platform.atomic_files import write_bytes
 from trialmaker.platform.progress_bar import progress_bar
 
 CHUNK_BYTES = 64 * 1024
@@ -112,18 +111,9 @@ def _read(response: http.client.HTTPResponse, file: PublishedFile) -> bytes:
 
 
 def _store(raw: bytes, path: Path) -> None:
-    # A random name, since two processes may download at once. Not tempfile, whose files only their owner may read.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as stream:
-                stream.write(raw)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_bytes(path, raw)
     except OSError as error:
         raise UserError(f"{path}: can't store the download: {error.strerror}; name another data.directory") from None
 
@@ -135,4 +125,4 @@ def _cause(error: Exception, timeout_seconds: float) -> str:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, TimeoutError):
         return f"silent for {timeout_seconds:g} s"
-    return " ".join(str(reason).split()) or type(reason).__name__
+    return one_line(reason)

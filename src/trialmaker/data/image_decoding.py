@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trialmaker.data.files import read_file
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,9 +46,9 @@ def decode(source: Path | bytes, *, image_size: tuple[int, int], channels: int) 
     except UnidentifiedImageError:
         raise UserError(f"{place}: expected a JPEG or PNG picture, found something else") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"{place}: expected a picture of a sane size, found: {_one_line(error)}") from None
+        raise UserError(f"{place}: expected a picture of a sane size, found: {one_line(error)}") from None
     except Exception as error:  # Pillow raises a dozen types on damaged files
-        raise UserError(f"{place}: expected a whole picture, found a damaged one: {_one_line(error)}") from None
+        raise UserError(f"{place}: expected a whole picture, found a damaged one: {one_line(error)}") from None
     return np.asarray(small).reshape(*image_size, channels)
 
 
@@ -69,7 +69,3 @@ def _opaque(image: "Image.Image") -> "Image.Image":
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 
 
 def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
@@ -26,8 +26,7 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = [archive[name] for name in names]
     except Exception as error:  # numpy, zipfile, zlib and ast raise a dozen types on damaged files
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: expected an .npz archive with {', '.join(names)}, found: {cause}") from None
+        raise UserError(f"{path}: expected an .npz archive with {', '.join(names)}, found: {one_line(error)}") from None
     for name, array in zip(names, arrays, strict=True):
         if array.dtype.kind not in "iu":
             raise UserError(f"{path}: expected integers in {name}, found {array.dtype}")
