@@ -59,7 +59,7 @@ def record(done: StudyDone) -> str:
 def import_plotting() -> None:
     """Import the modules that draw the plots, which takes seconds, before the study's end.
 
-    Optuna (4) imports ``_fanova``, and scikit-learn with it, only when importances are asked for.
+    Optuna (5.0) imports ``_fanova``, and scikit-learn with it, only when importances are computed.
     """
     importlib.import_module("optuna.visualization.matplotlib")
     importlib.import_module("optuna.importance._fanova._fanova")
