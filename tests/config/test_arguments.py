@@ -326,8 +326,8 @@ def test_flags_come_first_because_hydra_takes_no_override_after_one_that_follows
 @pytest.mark.parametrize("synonym", sorted(SYNONYMS))
 def test_a_synonym_means_something_and_hides_nothing(synonym: str) -> None:
     names = Names(GROUPS, {})
-    found = names.find(synonym)
-    assert found and found.key == SYNONYMS[synonym]
+    match = names.find(synonym)
+    assert match and match.key == SYNONYMS[synonym]
     assert synonym not in GROUPS and all(field.path.rpartition(".")[2] != synonym for field in fields.fields())
 
 
@@ -347,6 +347,6 @@ def test_the_line_to_copy(overrides: list[str], line: str) -> None:
     assert translation.command_line(overrides) == line
     assert not re.search(r".*?accuracy\s(.*)", f"{line}\n")
     words_of_bash = f"printf '%s\\0' {line.removeprefix('python train.py')}"
-    done = subprocess.run(["bash", "-c", words_of_bash], capture_output=True, check=True)
-    said = done.stdout.decode("utf-8", "surrogatepass").split("\0")[:-1]
-    assert said == (overrides or [""])
+    process = subprocess.run(["bash", "-c", words_of_bash], capture_output=True, check=True)
+    words = process.stdout.decode("utf-8", "surrogatepass").split("\0")[:-1]
+    assert words == (overrides or [""])

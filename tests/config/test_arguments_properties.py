@@ -24,7 +24,7 @@ from trialmaker.platform.paths import CONF
 FIELDS = list(fields.fields())
 GROUPS = translation.choices([CONF])
 PARSER = OverridesParser.create()
-LARGEST = 10**6  # where a field has no bound of its own
+UNBOUNDED_INTEGER = 10**6  # where a field has no bound of its own
 
 
 def bounds(declared: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def values_of(declared: Any) -> st.SearchStrategy[Any]:
     if kind is bool:
         legal: st.SearchStrategy[Any] = st.booleans()
     elif kind is int:
-        legal = st.integers(least, LARGEST if most is None else most - ("lt" in limits))
+        legal = st.integers(least, UNBOUNDED_INTEGER if most is None else most - ("lt" in limits))
     elif kind is float:
         legal = st.floats(least, most, allow_nan=False, allow_infinity=False, **beyond)
     elif kind is str:
@@ -78,24 +78,24 @@ def plain_lists(value: list[Any]) -> list[str]:
     if any(isinstance(entry, str) for entry in value):
         return []
     entries = [str(entry) for entry in value]
-    bare = [",".join(entries), ", ".join(entries), " ".join(entries), f"[{' , '.join(entries)}]"]
-    return [*bare, f"({bare[0]},)" if entries else "()"]
+    plain = [",".join(entries), ", ".join(entries), " ".join(entries), f"[{' , '.join(entries)}]"]
+    return [*plain, f"({plain[0]},)" if entries else "()"]
 
 
 def names_of(path: str) -> list[str]:
     """What a field may be called."""
     last = path.rpartition(".")[2]
     unique = {field.path for field in FIELDS if field.path.rpartition(".")[2] == last} == {path} and last not in GROUPS
-    names = [path, *([last] if unique else []), *(synonym for synonym, meant in SYNONYMS.items() if meant == path)]
+    names = [path, *([last] if unique else []), *(synonym for synonym, name in SYNONYMS.items() if name == path)]
     return [*names, *(name.replace("_", "-") for name in names if "_" in name)]
 
 
-def spelled(name: str, text: str) -> list[list[str]]:
+def spellings(name: str, text: str) -> list[list[str]]:
     """A runtime parameter in the four spellings that are not Hydra's."""
-    return [words for dashed in (f"--{name}", f"-{name}") for words in ([dashed, text], [f"{dashed}={text}"])]
+    return [words for option in (f"--{name}", f"-{name}") for words in ([option, text], [f"{option}={text}"])]
 
 
-def held(override: str) -> tuple[str, Any]:
+def arrival(override: str) -> tuple[str, Any]:
     """Which field the override changes, and what Hydra and OmegaConf make of its value."""
     parsed = PARSER.parse_override(override)
     resolved = OmegaConf.to_container(OmegaConf.create({"value": parsed.value()}), resolve=True)
@@ -105,10 +105,10 @@ def held(override: str) -> tuple[str, Any]:
 
 def assert_arrives(argv: list[str], field: fields.Field, value: Any) -> None:
     (override,) = translation.translate(argv, [CONF])
-    path, arrived = held(override)
-    assert (path, arrived) == (field.path, value), argv
-    assert isinstance(arrived, bool) == isinstance(value, bool)
-    assert validation.broken_laws(field, arrived) == []
+    path, result = arrival(override)
+    assert (path, result) == (field.path, value), argv
+    assert isinstance(result, bool) == isinstance(value, bool)
+    assert validation.broken_laws(field, result) == []
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: f"{field.path}-{field.owner}")
@@ -118,7 +118,7 @@ def test_any_value_of_any_field_arrives_in_every_spelling(field: fields.Field, d
     value = data.draw(values_of(field.type))
     text = data.draw(st.sampled_from(writings(value)))
     name = data.draw(st.sampled_from(names_of(field.path)))
-    assert_arrives(data.draw(st.sampled_from(spelled(name, text))), field, value)
+    assert_arrives(data.draw(st.sampled_from(spellings(name, text))), field, value)
     # name=value is Hydra's: what it reads as text is that text, so here a text is written in its way.
     assert_arrives([f"{name}={values.write(value) if values.is_text(field.type) else text}"], field, value)
 
@@ -128,7 +128,7 @@ def test_any_value_of_any_field_arrives_in_every_spelling(field: fields.Field, d
 def test_a_text_without_quotes_around_it_is_taken_as_it_is(text: str) -> None:
     if values.unquoted(text) == text:
         (override,) = translation.translate([f"--experiment_name={text}"], [CONF])
-        assert held(override) == ("tracking.experiment", text)
+        assert arrival(override) == ("tracking.experiment", text)
         assert translation.translate(["--experiment_name", f"{text} "], [CONF]) == [
             f"tracking.experiment={values.write(f'{text} ')}"
         ]
@@ -136,8 +136,8 @@ def test_a_text_without_quotes_around_it_is_taken_as_it_is(text: str) -> None:
 
 def test_the_five_spellings_of_each_choice() -> None:
     for group, choices in GROUPS.items():
-        for choice, name in product(choices, (group, *(s for s, meant in SYNONYMS.items() if meant == group))):
-            for argv in (*spelled(name, choice), *spelled(name, f'"{choice}"'), [f"{name}={choice}"]):
+        for choice, name in product(choices, (group, *(s for s, key in SYNONYMS.items() if key == group))):
+            for argv in (*spellings(name, choice), *spellings(name, f'"{choice}"'), [f"{name}={choice}"]):
                 assert translation.translate(argv, [CONF]) == [f"{group}={choice}"]
 
 
@@ -197,5 +197,5 @@ def test_bash_reads_the_line_to_copy_as_the_same_words(overrides: list[str]) -> 
     line = translation.command_line(overrides)
     assert line.isprintable() and not re.search(r".*?accuracy\s(.*)", f"{line}\n")
     shell = line.replace("python train.py", "printf '%s\\0' python", 1)
-    said = subprocess.run(["bash", "-c", shell], capture_output=True, check=True).stdout
-    assert said.decode().split("\0")[1:-1] == overrides
+    output = subprocess.run(["bash", "-c", shell], capture_output=True, check=True).stdout
+    assert output.decode().split("\0")[1:-1] == overrides

@@ -39,7 +39,7 @@ def leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def flat(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+def leaves_as_text(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
     """Yield (path, value as text) for each field in nested dictionaries; tuples are written as lists."""
     for path, value in leaves(values):
         yield path, str(list(value) if isinstance(value, tuple) else value)

@@ -31,7 +31,7 @@ The best model lies in <output>/model/<N>/, MLflow's records in <output>/mlflow.
 
 @lru_cache  # Hydra resolves it in every job of a multirun
 def help_text() -> str:
-    """Groups with their choices, then fields with their meaning, unit and owners."""
+    """Return the help: the groups with their choices, then each field with its meaning, unit and owners."""
     groups = (f"    {name:<12}{', '.join(names)}" for name, names in sorted(choices([CONF]).items()) if name != "hydra")
     owners: dict[tuple[str, str], list[str]] = {}
     for field in fields():

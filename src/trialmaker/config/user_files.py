@@ -14,10 +14,11 @@ GLOBAL_GROUPS = ("experiment", "debug", "sweeps")  # groups whose files change m
 
 
 def folders() -> list[Path]:
-    """The folder ``input/config``, if there is one, for Hydra's search path.
+    """Return the folder ``input/config``, if there is one, for Hydra's search path.
 
     Raises:
-        UserError: a line for each file there that would not be read, or not as its writer meant it.
+        UserError: one line for each mistake: a file that Hydra would not read, one outside a group's folder, one with
+            the name of TrialMaker's own, or one that lacks its ``@package`` line.
     """
     folder = paths.inputs().get("config")
     if folder is None:
@@ -32,7 +33,7 @@ def folders() -> list[Path]:
 
 
 def search_path(folder: Path) -> str:
-    """Hydra's override that adds the folder."""
+    """Return the override that adds a folder to Hydra's search path."""
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     return f"hydra.searchpath=['file://{quoted}']"
 

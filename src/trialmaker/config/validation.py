@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from trialmaker.config.config_dataclass import STRICT
-from trialmaker.config.fields import GROUPS, Field, fields, flat
+from trialmaker.config.fields import GROUPS, Field, fields, leaves_as_text
 from trialmaker.config.schema import Config
 from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError, one_line
@@ -76,7 +76,7 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
     direction = {"val_accuracy": "maximize", "val_loss": "minimize"}[config.objective]
     if config.direction != direction:
         yield f"direction={config.direction}: objective={config.objective} asks for direction={direction}"
-    for path, value in flat(asdict(config)):
+    for path, value in leaves_as_text(asdict(config)):
         if "\0" in value:
             yield f"{path}={json.dumps(value)}: must not contain a NUL character"
     limit, margin = config.training.max_seconds, config.training.margin_seconds

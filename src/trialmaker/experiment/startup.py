@@ -11,7 +11,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from trialmaker.config.fields import flat
+from trialmaker.config.fields import leaves_as_text
 from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
@@ -102,7 +102,7 @@ def start_message(config: Config, directory: Path, study: str | None, trial: int
         run_name=paths.run_name(directory.absolute(), output),
         run_directory=directory.absolute(),
         project=paths.PROJECT,
-        params={name: without_password(value) for name, value in flat(asdict(config))},
+        params={name: without_password(value) for name, value in leaves_as_text(asdict(config))},
         resolved_config="" if study else without_password(OmegaConf.to_yaml(asdict(config))),
         system_metrics_seconds=config.tracking.system_metrics_seconds,
         study=study,

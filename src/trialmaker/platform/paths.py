@@ -9,7 +9,7 @@ SWEEPS = PROJECT / "sweeps"
 
 
 def root() -> Path:
-    """The platform's root: ``AI_ROOT`` where it is set, else ``/opt/ai`` where that exists, else ``workspace/``."""
+    """Return the platform's root: ``AI_ROOT`` if it is set, else ``/opt/ai`` if it exists, else ``workspace/``."""
     if os.environ.get("AI_ROOT"):
         return Path(os.environ["AI_ROOT"]).absolute()
     platform = Path("/opt/ai")
@@ -17,12 +17,12 @@ def root() -> Path:
 
 
 def run_name(run_directory: Path, output: Path) -> str:
-    """A run's name: its directory below ``logs``, or just its directory's name where that lies elsewhere."""
+    """Return a run's name: its directory relative to ``logs/``, or the last part of a directory elsewhere."""
     logs = output / "logs"
     return str(run_directory.relative_to(logs)) if run_directory.is_relative_to(logs) else run_directory.name
 
 
 def inputs() -> dict[str, Path]:
-    """What a job was given, ``input/<name>/``, by name."""
+    """Return the job's inputs, the folders (or files) ``input/<name>``, by name."""
     folder = root() / "input"
     return {path.name: path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
