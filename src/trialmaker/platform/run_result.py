@@ -14,7 +14,7 @@ RESULT_FILE = "result.json"
 
 @dataclass
 class RunResult:
-    """How a run ended and what it reached; filled in while the run goes on.
+    """The record of how a run ended and what it reached; filled in while the run goes on.
 
     Attributes:
         command: what to type to repeat the run.
