@@ -1,4 +1,4 @@
-"""The inference service as tests run it: the real process, on a port of its own, over loopback."""
+"""The inference service as tests run it: the real process, on a free port of this machine."""
 
 import http.client
 import json
@@ -20,10 +20,15 @@ from support.servers import free_port
 
 READY_SECONDS = 60
 JSON = {"Content-Type": "application/json"}
+PREDICT = "/ModelMaker/predict"
+ROWS = "/v1/models/model:predict"
+IMAGE = {"image": [0.0] * 784}
 
 
 @dataclass
 class Answer:
+    """An HTTP answer; the names of its headers are in lower case."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -43,35 +48,49 @@ class Service:
     def ask(
         self, path: str, body: Any = None, headers: Mapping[str, str] | None = None, method: str | None = None
     ) -> Answer:
-        """A request on a connection of its own. A body that is no bytes is sent as JSON."""
+        """Send a request on a connection of its own; a body that is no bytes is sent as JSON."""
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             verb = method or ("GET" if raw is None else "POST")
             connection.request(verb, path, raw, JSON if headers is None else headers)
             answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status, headers, answer.read())
         finally:
             connection.close()
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
-        """Its exit code, and what it printed."""
-        self.process.send_signal(how)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        """Send a signal, and return the exit code, standard output and standard error."""
+        self.process.send_signal(number)
         out, err = self.process.communicate(timeout=20)
         return self.process.returncode, out, err
 
 
+def best_version(published: Path) -> Path:
+    """Return the folder of the best version in an output."""
+    return published / "model" / str(json.loads((published / "model" / "best.json").read_text())["version"])
+
+
 def command(*words: str) -> list[str]:
+    """Return the command line of ``predict.py`` with these arguments."""
     return [sys.executable, str(PROJECT / "predict.py"), *words]
 
 
 @contextmanager
 def serving(model: Path, *words: str, ready: bool = True, **environment: str) -> Iterator[Service]:
-    """The service of a model, from when it is ready."""
+    """Run the service of a model within the context.
+
+    Args:
+        model: what ``--model-dir`` names.
+        words: more arguments.
+        ready: wait until the model is ready; else the context begins at once.
+        environment: more environment variables.
+    """
     port = free_port()
-    line = command("--host", "127.0.0.1", "--port", str(port), "--model-dir", str(model), *words)
+    command_line = command("--host", "127.0.0.1", "--port", str(port), "--model-dir", str(model), *words)
     process = subprocess.Popen(
-        line, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command_line, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     service = Service(port, process)
     try:
@@ -82,8 +101,8 @@ def serving(model: Path, *words: str, ready: bool = True, **environment: str) ->
         yield service
     finally:
         if process.poll() is None:
-            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-                one.kill()
+            for running in [*psutil.Process(process.pid).children(recursive=True), process]:
+                running.kill()
         process.communicate()
 
 

@@ -1,1 +1,1 @@
-"""The inference service: find a model, decode what is asked, predict, encode the answer."""
+"""The inference service: find a model, decode requests, predict, encode answers; and the platform's client of it."""

@@ -1,4 +1,4 @@
-"""The service's addresses."""
+"""The service's addresses and their handlers."""
 
 import asyncio
 import importlib.resources
@@ -19,47 +19,50 @@ from trialmaker.serving.metrics import Metrics
 from trialmaker.serving.predictor import BATCH_IMAGES, Model
 from trialmaker.serving.settings import Settings
 
-LARGE = 200_000  # bytes of JSON, whose decoding takes some milliseconds
-DECODERS = 2  # threads: a large picture takes hundreds of megabytes
-MOST_DECODING = 64  # bodies that wait for them
-Images = tuple[np.ndarray, bool]
-Decode = Callable[[], Images]
+INLINE_JSON_BYTES = 200_000  # a smaller body is decoded on the event loop; a larger one takes some milliseconds
+DECODER_THREADS = 2  # a large picture takes hundreds of megabytes
+MAX_PENDING_DECODES = 64  # bodies that are decoded, or wait for it
+DecodedRequest = tuple[np.ndarray, bool]  # images, float32 [N, H, W, C]; and what the form of the answer depends on
+Decode = Callable[[], DecodedRequest]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Application:
-    """Answers requests; until it has a model, those for one with 503."""
+    """The handlers of requests; until there is a model, those that need one answer with 503."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.model: Model | None = None
         self.batcher: Batcher | None = None
-        self.threads = ThreadPoolExecutor(DECODERS)
-        self.decoding = 0
-        self.read = request_body.BodyReader(most=settings.max_body, seconds=settings.seconds)
+        self.decoder_threads = ThreadPoolExecutor(DECODER_THREADS)
+        self.pending_decodes = 0
+        self.read_body = request_body.BodyReader(max_bytes=settings.max_body, seconds=settings.seconds)
 
     def serve(self, model: Model) -> None:
-        """From now on, this model, which has answered once."""
+        """Answer requests with this model, which has answered once, from now on."""
         self.batcher = Batcher(
-            model.predict, most=BATCH_IMAGES, queue=self.settings.queue, observe=self.metrics.batch.observe
+            model.predict,
+            max_images=BATCH_IMAGES,
+            max_queued=self.settings.queue,
+            observe=self.metrics.batch.observe,
         )
         self.metrics.version.set(model.version.number)
         self.model = model
 
     def routes(self) -> list[Route]:
-        """Every address."""
+        """Return the routes of every address."""
         model = f"/v1/models/{self.settings.name}"
         versions = model + "/versions/{version}"
         gets: dict[str, Handler] = {
             "/": self.page,
             "/docs": self.docs,
             "/openapi.json": self.openapi,
-            "/ping": self.ready,  # MLflow's
-            "/health/live": self.live,
-            "/health/ready": self.ready,
-            "/metrics": self.show_metrics,
-            "/ModelMaker/model": self.about,
+            "/ping": self.readiness,  # MLflow's
+            "/health/live": self.liveness,
+            "/health/ready": self.readiness,
+            "/metrics": self.prometheus_metrics,
+            "/ModelMaker/model": self.describe_model,
             f"{model}/metadata": self.metadata,
             f"{versions}/metadata": self.metadata,
             model: self.status,
@@ -77,75 +80,88 @@ class Application:
     # ---- predictions
 
     async def predict(self, request: Request) -> Response:
-        """The platform's own."""
-        model = self._model()
-        is_json = request_body.kind(request) == "json"
-        body = await self.read(request)
-        decode = (
-            (lambda: decoding.platforms(body, model.input_shape)) if is_json else self._picture(request, body, model)
-        )
-        probabilities, is_batch = await self._predicted(decode, is_quick=is_json and len(body) < LARGE)
+        """Answer a request of the platform's: JSON, or a picture's file as ``multipart/form-data``."""
+        model = self._loaded_model()
+        is_json = request_body.body_format(request) == "json"
+        body = await self.read_body(request)
+
+        def decode() -> DecodedRequest:
+            if is_json:
+                return decoding.decode_platform_request(body, model.input_shape)
+            return self._decode_picture(request.headers["content-type"], body, model), False
+
+        probabilities, is_batch = await self._predict(decode, inline=is_json and len(body) < INLINE_JSON_BYTES)
         rows = [
             [{"label": label, "probability": value} for label, value in zip(model.class_names, row, strict=True)]
             for row in probabilities.tolist()
         ]
         return _json({"success": True, "predictions": rows if is_batch else rows[0]})
 
-    def _picture(self, request: Request, body: bytes, model: Model) -> Decode:
-        light = self.settings.invert and model.is_of_digits
-
-        def decode() -> Images:
-            raw = request_body.part(request.headers["content-type"], body, "image")
-            most = self.settings.max_pixels
-            return decoding.picture(raw, model.input_shape, most_pixels=most, light_on_dark=light), False
-
-        return decode
+    def _decode_picture(self, content_type: str, body: bytes, model: Model) -> np.ndarray:
+        return decoding.decode_picture(
+            request_body.multipart_field(content_type, body, "image"),
+            model.input_shape,
+            max_pixels=self.settings.max_pixels,
+            light_on_dark=self.settings.invert and model.is_digit_model,
+        )
 
     async def predict_as_tensorflow_serving(self, request: Request) -> Response:
-        model = self._model()
-        self._check_version(request, model)
-        body = await self.read(request)
-        probabilities, by_rows = await self._predicted(
-            lambda: tensorflow_serving.images(body, model.input_shape), is_quick=len(body) < LARGE
-        )
-        return Response(tensorflow_serving.answer(probabilities, by_rows), media_type="application/json")
+        """Answer a predict request of TensorFlow Serving's REST API."""
+        self._check_version(request, self._loaded_model())
+        probabilities, by_rows = await self._predict_rows_or_columns(request)
+        return Response(tensorflow_serving.encode_answer(probabilities, by_rows), media_type="application/json")
 
     async def predict_as_mlflow(self, request: Request) -> Response:
-        """``mlflow models serve``'s, whose two forms for arrays are TensorFlow Serving's."""
-        model = self._model()
-        body = await self.read(request)
-        probabilities, _ = await self._predicted(
-            lambda: tensorflow_serving.images(body, model.input_shape), is_quick=len(body) < LARGE
-        )
+        """Answer as ``mlflow models serve`` does, whose two forms for arrays are TensorFlow Serving's."""
+        probabilities, _ = await self._predict_rows_or_columns(request)
         answer = orjson.dumps({"predictions": probabilities}, option=orjson.OPT_SERIALIZE_NUMPY)
         return Response(answer, media_type="application/json")
 
-    async def _predicted(self, decode: Decode, *, is_quick: bool) -> Images:
-        """Probabilities, and what decoding says beside the images; within the time that a request has."""
+    async def _predict_rows_or_columns(self, request: Request) -> tuple[np.ndarray, bool]:
+        """Return the probabilities for a request in one of TensorFlow Serving's forms, and whether that is by rows."""
+        model = self._loaded_model()
+        body = await self.read_body(request)
+        return await self._predict(
+            lambda: tensorflow_serving.decode_request(body, model.input_shape), inline=len(body) < INLINE_JSON_BYTES
+        )
+
+    async def _predict(self, decode: Decode, *, inline: bool) -> tuple[np.ndarray, bool]:
+        """Decode a request and predict its images, within the time that a request has.
+
+        Args:
+            decode: called on the event loop where ``inline`` is true, else on a thread.
+            inline: whether decoding is quick.
+
+        Returns:
+            probabilities, float32 [N, K]; and the second value of ``decode``.
+
+        Raises:
+            HTTPError: what ``decode`` raises; 503, too much at once; 504, the time is over; 400, no finite answer.
+        """
         assert self.batcher
         try:
             async with asyncio.timeout(self.settings.seconds):
-                images, form = decode() if is_quick else await self._on_a_thread(decode)
+                images, answer_form = decode() if inline else await self._decode_on_thread(decode)
                 probabilities = await self.batcher(images)
         except TimeoutError:
             raise HTTPError(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
         if not np.isfinite(probabilities).all():
             raise HTTPError(400, "the numbers are so large that the model's answer is none; they should lie in 0 to 1")
-        return probabilities, form
+        return probabilities, answer_form
 
-    async def _on_a_thread(self, decode: Decode) -> Images:
-        """What takes long to decode, so that others are answered meanwhile."""
-        if self.decoding >= MOST_DECODING:
-            raise HTTPError(503, f"too many requests: {self.decoding} bodies wait; try again", Retry_After="1")
-        self.decoding += 1
-        done = asyncio.get_running_loop().run_in_executor(self.threads, decode)
-        done.add_done_callback(self._decoded)
-        return await done
+    async def _decode_on_thread(self, decode: Decode) -> DecodedRequest:
+        """Decode what takes long, while the event loop answers others."""
+        if self.pending_decodes >= MAX_PENDING_DECODES:
+            raise HTTPError(503, f"too many requests: {self.pending_decodes} bodies wait; try again", Retry_After="1")
+        self.pending_decodes += 1
+        future = asyncio.get_running_loop().run_in_executor(self.decoder_threads, decode)
+        future.add_done_callback(self._count_decode)
+        return await future
 
-    def _decoded(self, _: object) -> None:
-        self.decoding -= 1
+    def _count_decode(self, _: object) -> None:
+        self.pending_decodes -= 1
 
-    def _model(self) -> Model:
+    def _loaded_model(self) -> Model:
         if self.model is None:
             raise HTTPError(503, "the model is being loaded; try again", Retry_After="1")
         return self.model
@@ -153,23 +169,25 @@ class Application:
     # ---- about the model
 
     async def status(self, request: Request) -> Response:
-        model = self._model()
+        """Answer with the version's state, as TensorFlow Serving does."""
+        model = self._loaded_model()
         self._check_version(request, model)
-        return _json(tensorflow_serving.status(model))
+        return _json(tensorflow_serving.model_status(model))
 
     async def metadata(self, request: Request) -> Response:
-        model = self._model()
+        """Answer with the model's signature, as TensorFlow Serving does."""
+        model = self._loaded_model()
         self._check_version(request, model)
-        return _json(tensorflow_serving.metadata(model, self.settings.name))
+        return _json(tensorflow_serving.model_metadata(model, self.settings.name))
 
     def _check_version(self, request: Request, model: Model) -> None:
-        asked = request.path_params.get("version", str(model.version.number))
-        if asked != str(model.version.number):
-            raise HTTPError(404, f"Servable not found for request: Specific({self.settings.name}, {asked})")
+        version = request.path_params.get("version", str(model.version.number))
+        if version != str(model.version.number):
+            raise HTTPError(404, f"Servable not found for request: Specific({self.settings.name}, {version})")
 
-    async def about(self, _: Request) -> Response:
-        """What the page shows."""
-        model = self._model()
+    async def describe_model(self, _: Request) -> Response:
+        """Answer with what the page shows of the model."""
+        model = self._loaded_model()
         return _json(
             {
                 "name": str(model.version.card.get("model", self.settings.name)),
@@ -178,35 +196,41 @@ class Application:
                 "metrics": dict(model.version.metrics),
                 "class_names": list(model.class_names),
                 "input_shape": list(model.input_shape),
-                "digits": model.is_of_digits,
+                "digits": model.is_digit_model,
             }
         )
 
     # ---- about the service
 
-    async def live(self, _: Request) -> Response:
+    async def liveness(self, _: Request) -> Response:
+        """Answer that the process runs."""
         return _json({"status": "live"})
 
-    async def ready(self, _: Request) -> Response:
-        self._model()
+    async def readiness(self, _: Request) -> Response:
+        """Answer that there is a model, or with 503."""
+        self._loaded_model()
         return _json({"status": "ready"})
 
-    async def show_metrics(self, _: Request) -> Response:
+    async def prometheus_metrics(self, _: Request) -> Response:
+        """Answer with the metrics in Prometheus' text format."""
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def page(self, _: Request) -> Response:
-        return HTMLResponse(_file("page.html"))
+        """Answer with the page on which a person draws a digit."""
+        return HTMLResponse(_resource("page.html"))
 
     async def docs(self, _: Request) -> Response:
-        return HTMLResponse(_file("docs.html"))
+        """Answer with the page that shows the OpenAPI document."""
+        return HTMLResponse(_resource("docs.html"))
 
     async def openapi(self, _: Request) -> Response:
+        """Answer with the OpenAPI document."""
         return _json(openapi.document(self.settings.name, self.settings.keys))
 
 
-def _json(found: Any) -> Response:
-    return Response(orjson.dumps(found), media_type="application/json")
+def _json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")
 
 
-def _file(name: str) -> str:
+def _resource(name: str) -> str:
     return importlib.resources.files("trialmaker.serving").joinpath(name).read_text(encoding="utf-8")

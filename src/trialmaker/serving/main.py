@@ -9,31 +9,34 @@ from collections.abc import Sequence
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import find_version
 from trialmaker.serving import settings as settings_
-from trialmaker.serving.prefork import SIGNALS, WorkerPool, exit_at_once, report_error, serve
+from trialmaker.serving.prefork import STOP_SIGNALS, WorkerPool, exit_at_once, report_error, serve
 from trialmaker.serving.settings import Settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``predict.py``.
+    """Run the inference service.
+
+    Args:
+        argv: the command line's arguments; None for the process's own.
 
     Returns:
         the exit code: 0 after SIGTERM or Ctrl-C; 2 for the person's mistake.
     """
-    for number in SIGNALS:
+    for number in STOP_SIGNALS:
         signal.signal(number, exit_at_once)
     try:
         settings = settings_.read(argv)
         find_version(settings.model_dir)  # before a port is taken
-        listening = _listen(settings)
+        listener = _listen(settings)
     except UserError as error:
         for mistake in error.mistakes:
             print(f"predict.py: error: {mistake}", file=sys.stderr)
         return error.exit_code
     _allow_many_connections()
-    with listening:
+    with listener:
         if settings.workers > 1:
-            return WorkerPool(settings, listening).run()
-        return serve(settings, listening, greets=True, complain=report_error)
+            return WorkerPool(settings, listener).run()
+        return serve(settings, listener, announce=True, report_error=report_error)
 
 
 def _allow_many_connections() -> None:
@@ -45,9 +48,9 @@ def _allow_many_connections() -> None:
 def _listen(settings: Settings) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listening = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-        listening.set_inheritable(True)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        listener.set_inheritable(True)
     except (OSError, OverflowError) as error:
         place = f"--host {settings.host} --port {settings.port}"
         raise UserError(f"{place}: cannot listen there: {error}; another process may, so choose another port") from None
-    return listening
+    return listener

@@ -1,4 +1,4 @@
-"""What surrounds every request: its key, the form of its refusal, its count, and the end of its connection."""
+"""What surrounds every request: its key, the form of its errors, its metrics, and the end of its connection."""
 
 import logging
 import re
@@ -16,16 +16,16 @@ from trialmaker.serving.application import Application
 from trialmaker.serving.errors import HTTPError
 
 log = logging.getLogger(__name__)
-OTHER_MODEL = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?")
-BODIES = (b"content-length", b"transfer-encoding")
-OPEN = {"/", "/health/live", "/health/ready"}  # without a key: the page itself knows nothing, and asks for one
+MODEL_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?")
+BODY_HEADERS = (b"content-length", b"transfer-encoding")
+KEYLESS_PATHS = {"/", "/health/live", "/health/ready"}  # the page itself tells nothing, and asks for the key
 
 
 class Middleware:
     """The ASGI application.
 
     Attributes:
-        is_draining: answers now end their connections.
+        is_draining: whether answers now end their connections.
     """
 
     def __init__(self, application: Application) -> None:
@@ -35,20 +35,21 @@ class Middleware:
         self.is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and count it."""
         if scope["type"] != "http":
             return
-        began = time.perf_counter()
+        start = time.perf_counter()
         status = 500
 
-        is_unread = any(name in BODIES and value != b"0" for name, value in scope["headers"])
+        is_unread = any(name in BODY_HEADERS and value != b"0" for name, value in scope["headers"])
 
-        async def read() -> Message:
+        async def receive_part() -> Message:
             nonlocal is_unread
             message = await receive()
             is_unread = bool(message.get("more_body"))
             return message
 
-        async def passed(message: Message) -> None:
+        async def send_part(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -57,44 +58,47 @@ class Middleware:
             await send(message)
 
         try:
-            await self._answer(scope, read, passed)
+            await self._answer(scope, receive_part, send_part)
         finally:
             route = scope.get("route")
             path = route.path if route else "other"
             self.application.metrics.requests.labels(path, status).inc()
-            self.application.metrics.seconds.labels(path).observe(time.perf_counter() - began)
+            self.application.metrics.seconds.labels(path).observe(time.perf_counter() - start)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the key and run the route; answer with an error of the path's form where either fails."""
         try:
-            if scope["path"] not in OPEN:
+            if scope["path"] not in KEYLESS_PATHS:
                 self.application.settings.keys.check(Request(scope).headers)
-            scope["app"] = self  # so that the router raises what it does not find
+            scope["app"] = self  # else the router would answer unknown addresses itself, in a form of its own
             await self.router(scope, receive, send)
-        except HTTPError as refused:
-            await _refusal(scope, refused.status, refused.message, refused.headers)(scope, receive, send)
+        except HTTPError as error:
+            await _error_response(scope, error.status, error.message, error.headers)(scope, receive, send)
         except HTTPException as error:  # the router's
-            status, message = self._no_such(scope, error.status_code)
-            await _refusal(scope, status, message, error.headers or {})(scope, receive, send)
+            status, message = self._explain_unknown_address(scope, error.status_code)
+            await _error_response(scope, status, message, error.headers or {})(scope, receive, send)
         except Exception:  # a bug
             log.exception("%s %s", scope["method"], scope["path"])
-            await _refusal(scope, 500, "internal error; the service's log has the details", {})(scope, receive, send)
+            message = "internal error; the service's log has the details"
+            await _error_response(scope, 500, message, {})(scope, receive, send)
 
-    def _no_such(self, scope: Scope, status: int) -> tuple[int, str]:
-        asked = f"{scope['method']} {scope['path']}"
-        if match := OTHER_MODEL.match(scope["path"]):  # as TensorFlow Serving says it
-            is_other = match[1] != self.application.settings.name
-            which = f"Specific({match[1]}, {match[2]})" if match[2] else f"Latest({match[1]})"
-            text = f"Servable not found for request: {which}"
-            return (404, text) if is_other else (400, f"Malformed request: {asked}")
+    def _explain_unknown_address(self, scope: Scope, status: int) -> tuple[int, str]:
+        """Return the status and the message for an address or a method that does not exist."""
+        address = f"{scope['method']} {scope['path']}"
+        if match := MODEL_PATH.match(scope["path"]):  # in TensorFlow Serving's words
+            if match[1] == self.application.settings.name:
+                return 400, f"Malformed request: {address}"
+            servable = f"Specific({match[1]}, {match[2]})" if match[2] else f"Latest({match[1]})"
+            return 404, f"Servable not found for request: {servable}"
         addresses = ", ".join(f"{_method(route.methods)} {route.path}" for route in self.routes)
-        return status, f"there is no {asked}; there are: {addresses}"
+        return status, f"there is no {address}; there are: {addresses}"
 
 
 def _method(methods: set[str] | None) -> str:
     return "POST" if "POST" in (methods or ()) else "GET"
 
 
-def _refusal(scope: Scope, status: int, message: str, headers: Mapping[str, str]) -> Response:
-    """In TensorFlow Serving's form for its addresses, in the platform's for all others."""
-    found = {"error": message} if scope["path"].startswith("/v1/") else {"success": False, "error": message}
-    return Response(orjson.dumps(found), status, dict(headers), "application/json")
+def _error_response(scope: Scope, status: int, message: str, headers: Mapping[str, str]) -> Response:
+    """Return an error in TensorFlow Serving's form for its addresses, in the platform's for all others."""
+    content = {"error": message} if scope["path"].startswith("/v1/") else {"success": False, "error": message}
+    return Response(orjson.dumps(content), status, dict(headers), "application/json")

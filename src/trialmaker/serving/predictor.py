@@ -1,4 +1,4 @@
-"""A version, ready to answer: by LiteRT, which starts in a tenth of a second, or by TensorFlow."""
+"""A version that is ready to answer: by LiteRT, which starts in a tenth of a second, or by TensorFlow."""
 
 import math
 import os
@@ -9,22 +9,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 from trialmaker.model_store.versions import LITERT_FILE, Version
 
 BATCH_IMAGES = 128  # images in one call: larger ones are no faster, and hold more memory
+REASON_CHARACTERS = 300  # of a runtime's error
 Shape = tuple[int, int, int]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Model:
-    """What the service needs of a model.
+    """A loaded model, as the service needs it.
 
     Args:
+        version: the version that was loaded.
         input_shape: (H, W, C) of one image.
         runtime: ``LiteRT`` or ``TensorFlow``.
-        predict: from float32 [N, H, W, C] in [0, 1] to probabilities, float32 [N, K]; one thread at a time.
+        predict: from images, float32 [N, H, W, C] in [0, 1], to probabilities, float32 [N, K]; called by one thread at
+            a time.
     """
 
     version: Version
@@ -34,53 +37,59 @@ class Model:
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """Return the class names, by label."""
         return self.version.class_names
 
     @property
-    def is_of_digits(self) -> bool:
-        """Whether it knows light digits on dark ground, as MNIST's are."""
+    def is_digit_model(self) -> bool:
+        """Return whether the model knows light digits on dark ground, such as MNIST's."""
         return self.input_shape[2] == 1 and self.class_names == tuple("0123456789")
 
 
 def load(version: Version) -> Model:
-    """Load it, and have it answer once.
+    """Load a version, and have it answer once.
 
     Raises:
         UserError: its files are damaged, or are no classifier of images into its class names.
     """
     if (version.directory / LITERT_FILE).is_file():
         try:
-            return _checked(version, "LiteRT", _litert)
+            return _load_with(_start_litert, "LiteRT", version)
         except UserError as error:
             print(f"{error}; TensorFlow serves it instead", file=sys.stderr, flush=True)
-    return _checked(version, "TensorFlow", _tensorflow)
+    return _load_with(_start_tensorflow, "TensorFlow", version)
 
 
-def _checked(version: Version, runtime: str, start: Callable[[Version], tuple[Shape, Predict]]) -> Model:
+def _load_with(start: Callable[[Version], tuple[Shape, Predict]], runtime: str, version: Version) -> Model:
     try:
-        with _silence():
+        with _silenced_stderr():
             shape, predict = start(version)
-            answer = predict(np.zeros((1, *shape), np.float32))
+            probabilities = predict(np.zeros((1, *shape), np.float32))
     except UserError:
         raise
     except Exception as error:  # of LiteRT's and TensorFlow's, which have no type of their own for damaged files
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{version.directory}: {runtime} cannot load it as a model: {reason}") from error
-    if answer.shape != (1, len(version.class_names)) or not math.isclose(float(answer.sum()), 1, abs_tol=1e-3):
-        raise UserError(f"{version.directory}: answers with {answer.shape}, but has {len(version.class_names)} classes")
-    return Model(version, shape, runtime, _in_parts(predict))
+        raise UserError(
+            f"{version.directory}: {runtime} cannot load it as a model: {one_line(error, REASON_CHARACTERS)}"
+        ) from error
+    classes = len(version.class_names)
+    if probabilities.shape != (1, classes) or not math.isclose(float(probabilities.sum()), 1, abs_tol=1e-3):
+        raise UserError(f"{version.directory}: answers with {probabilities.shape}, but has {classes} classes")
+    return Model(version, shape, runtime, _in_batches(predict))
 
 
-def _in_parts(predict: Predict) -> Predict:
-    def whole(images: np.ndarray) -> np.ndarray:
+def _in_batches(predict: Predict) -> Predict:
+    """Return a function that predicts any number of images, ``BATCH_IMAGES`` at a time."""
+
+    def predict_all(images: np.ndarray) -> np.ndarray:
         if len(images) <= BATCH_IMAGES:
             return predict(images)
-        return np.concatenate([predict(images[at : at + BATCH_IMAGES]) for at in range(0, len(images), BATCH_IMAGES)])
+        starts = range(0, len(images), BATCH_IMAGES)
+        return np.concatenate([predict(images[start : start + BATCH_IMAGES]) for start in starts])
 
-    return whole
+    return predict_all
 
 
-def _litert(version: Version) -> tuple[Shape, Predict]:
+def _start_litert(version: Version) -> tuple[Shape, Predict]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(version.directory / LITERT_FILE), num_threads=1)
@@ -89,23 +98,23 @@ def _litert(version: Version) -> tuple[Shape, Predict]:
     return (int(height), int(width), int(channels)), lambda images: run(images=images)["probabilities"]
 
 
-def _tensorflow(version: Version) -> tuple[Shape, Predict]:
+def _start_tensorflow(version: Version) -> tuple[Shape, Predict]:
     from trialmaker.model_store import saved_model
 
-    loaded = saved_model.load(version.directory)
-    _, inputs = loaded.module.signatures["serving_default"].structured_input_signature
+    model = saved_model.load(version.directory)
+    _, inputs = model.module.signatures["serving_default"].structured_input_signature
     _, height, width, channels = inputs["images"].shape
-    return (height, width, channels), loaded.probabilities
+    return (height, width, channels), model.probabilities
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Both runtimes greet on standard error, past Python; what goes wrong is raised."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+def _silenced_stderr() -> Iterator[None]:
+    """Discard what both runtimes print on standard error, past Python; what goes wrong is raised."""
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

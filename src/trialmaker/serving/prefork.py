@@ -1,4 +1,4 @@
-"""Several processes on one socket."""
+"""Several worker processes on one socket."""
 
 import os
 import shutil
@@ -16,107 +16,117 @@ from typing import NoReturn
 
 from trialmaker.serving.settings import Settings
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-MAX_WORKER_DEATHS = 100  # of workers, until the service gives up
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+MAX_WORKER_DEATHS = 100  # until the service gives up
 RESTART_SECONDS = 1.0  # before a worker that died is replaced
 
 
-def serve(settings: Settings, listening: socket.socket, *, greets: bool, complain: Callable[[str], None]) -> int:
+def serve(settings: Settings, listener: socket.socket, *, announce: bool, report_error: Callable[[str], None]) -> int:
+    """Serve from this process until a signal comes; return the exit code. For the arguments see ``server.run``."""
     from trialmaker.serving import server  # after the fork, since it starts threads
 
-    return server.run(settings, listening, greets=greets, complain=complain)
+    return server.run(settings, listener, announce=announce, report_error=report_error)
 
 
 def report_error(text: str) -> None:
+    """Print a line on standard error at once."""
     print(text, file=sys.stderr, flush=True)
 
 
 def exit_at_once(*_: object) -> None:
-    """A signal before the server handles them."""
+    """Exit with 0: the handler of signals that come before the server handles them."""
     raise SystemExit(0)
 
 
-def _exit_with_parent(parent: int) -> None:
-    """A worker whose first process is gone, however it went, ends in order."""
+def _stop_with_parent(parent: int) -> None:
+    """Have this worker stop in order once its parent is gone, however that ended."""
     while os.getppid() == parent:
         time.sleep(RESTART_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 class WorkerPool:
-    """Keeps so many processes alive, and ends them in order."""
+    """A fixed number of worker processes, which are replaced when they die and stopped in order."""
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
-        self.settings, self.listening = settings, listening
-        self.processes: dict[int, int] = {}  # their numbers, by process
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self.settings, self.listener = settings, listener
+        self.workers: dict[int, int] = {}  # worker numbers, by process id
         self.folder = Path(tempfile.mkdtemp(prefix="trialmaker-metrics-"))
-        self.is_ending = False
+        self.is_stopping = False
         self.deaths = 0
 
     def run(self) -> int:
+        """Start the workers, and replace those that die, until a signal comes.
+
+        Returns:
+            the exit code: 0; 2 when the model cannot be loaded; 1 when too many workers died.
+        """
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder)
         try:
-            signal.signal(signal.SIGTERM, self._end)
-            signal.signal(signal.SIGINT, self._end)
-            for number in range(self.settings.workers):
-                self._start(number)
+            for number in STOP_SIGNALS:
+                signal.signal(number, self._stop)
+            for worker in range(self.settings.workers):
+                self._start(worker)
             return self._watch()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, number: int) -> None:
-        """Unless a signal has come; none may come between."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        if self.is_ending:
+    def _start(self, worker: int) -> None:
+        """Fork a worker, unless a signal has come; none may come between the check and the fork."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        if self.is_stopping:
             pass
-        elif process := os.fork():
-            self.processes[process] = number
+        elif process_id := os.fork():
+            self.workers[process_id] = worker
         else:
-            self._work(number)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            self._work(worker)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
-    def _work(self, number: int) -> NoReturn:
+    def _work(self, worker: int) -> NoReturn:
+        """Serve from the forked process, and end it."""
         code = 1
         try:
-            for one in SIGNALS:
-                signal.signal(one, exit_at_once)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
-            code = serve(self.settings, self.listening, greets=number == 0, complain=self._complain_once)
-        except SystemExit as left:
-            code = left.code if isinstance(left.code, int) else 1
+            for number in STOP_SIGNALS:
+                signal.signal(number, exit_at_once)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
+            code = serve(self.settings, self.listener, announce=worker == 0, report_error=self._report_error_once)
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 1
         except BaseException:
             traceback.print_exc()
         finally:
             sys.stdout.flush()
             os._exit(code)
 
-    def _complain_once(self, text: str) -> None:
-        """All workers have the same to say."""
+    def _report_error_once(self, text: str) -> None:
+        """Report an error that all workers meet, from the first one that meets it."""
         with suppress(FileExistsError):
-            (self.folder / "said").touch(exist_ok=False)
+            (self.folder / "error-reported").touch(exist_ok=False)
             report_error(text)
 
     def _watch(self) -> int:
-        worst = 0
-        while self.processes:
-            process, status = os.wait()
-            number, code = self.processes.pop(process), os.waitstatus_to_exitcode(status)
-            if self.is_ending:
+        """Replace workers that die until all have ended; return the exit code."""
+        exit_code = 0
+        while self.workers:
+            process_id, status = os.wait()
+            worker, code = self.workers.pop(process_id), os.waitstatus_to_exitcode(status)
+            if self.is_stopping:
                 continue
             self.deaths += 1
             if code == 2 or self.deaths > MAX_WORKER_DEATHS:  # the model cannot be loaded, or something else is wrong
-                worst = 2 if code == 2 else 1
-                self._end()
+                exit_code = 2 if code == 2 else 1
+                self._stop()
             else:
-                report_error(f"predict.py: worker {number} ended with {code}; another takes its place")
+                report_error(f"predict.py: worker {worker} ended with {code}; another takes its place")
                 time.sleep(RESTART_SECONDS)
-                self._start(number)
-        return worst
+                self._start(worker)
+        return exit_code
 
-    def _end(self, *_: object) -> None:
-        self.is_ending = True
-        self.listening.close()  # else callers would queue where nobody listens any more
-        for process in self.processes:
+    def _stop(self, *_: object) -> None:
+        """Stop all workers in order: also the handler of signals."""
+        self.is_stopping = True
+        self.listener.close()  # else callers would queue where nobody listens any more
+        for process_id in self.workers:
             with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGTERM)
+                os.kill(process_id, signal.SIGTERM)

@@ -1,68 +1,81 @@
-"""HTTP connections that are silent, endless or unread, and their end."""
+"""A uvicorn protocol that closes the connections of silent, endless and non-reading callers."""
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-SILENT_SECONDS = 20.0  # for a connection to bring the head of a request
-MAX_HEAD_BYTES = 65_536  # bytes
+IDLE_SECONDS = 20.0  # for a connection to bring the head of a request, or to take an answer
+MAX_HEAD_BYTES = 65_536
 
 
 class Protocol(HttpToolsProtocol):
-    """Uvicorn's, for callers that say nothing, never come to the end of a request's head, or do not read."""
+    """Uvicorn's protocol, with limits for callers that send nothing, never end a head, or do not read the answer.
 
-    silence: asyncio.TimerHandle | None = None
-    stalled: asyncio.TimerHandle | None = None
-    head = 0  # bytes of a head that has not come to its end
+    Needed for uvicorn 0.54.0: its ``timeout_keep_alive`` starts only after an answer and is stopped by any byte, and it
+    limits neither the length of a head nor the time for reading. It documents none of the methods and attributes used.
+    """
+
+    idle_timer: asyncio.TimerHandle | None = None
+    write_timer: asyncio.TimerHandle | None = None
+    head_bytes = 0  # of a head that has not ended
     is_in_body = False
-    has_ended = False  # a request, within what was just received
+    has_request_ended = False  # within what was just received
 
     def connection_made(self, transport: Any) -> None:
+        """Start the time within which the head of a request must come."""
         super().connection_made(transport)
-        self._wait()
+        self._start_idle_timer()
 
     def data_received(self, data: bytes) -> None:
-        self.has_ended = False
+        """Parse what was received; close the connection when a head is too long."""
+        self.has_request_ended = False
         super().data_received(data)
         if self.is_in_body:
             return
-        self.head = 0 if self.has_ended else self.head + len(data)
-        if self.head > MAX_HEAD_BYTES:
+        self.head_bytes = 0 if self.has_request_ended else self.head_bytes + len(data)
+        if self.head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
-        elif not self.silence and (self.cycle is None or self.cycle.response_complete):
-            self._wait()  # uvicorn takes any byte for the next request
+        elif not self.idle_timer and (self.cycle is None or self.cycle.response_complete):
+            self._start_idle_timer()  # uvicorn takes any byte for the next request
 
     def on_headers_complete(self) -> None:
+        """Stop the time for the head."""
         self.is_in_body = True
-        self._cancel()
+        self._stop_idle_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        """Note the end of a request."""
         self.is_in_body = False
-        self.has_ended = True
+        self.has_request_ended = True
         super().on_message_complete()
 
     def pause_writing(self) -> None:
+        """Start the time within which the caller must read."""
         super().pause_writing()
-        self.stalled = self.loop.call_later(SILENT_SECONDS, self.transport.abort)
+        self.write_timer = self.loop.call_later(IDLE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
+        """Stop the time for reading."""
         super().resume_writing()
-        if self.stalled:
-            self.stalled.cancel()
+        self._stop_write_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel()
-        if self.stalled:
-            self.stalled.cancel()
+        """Stop both timers."""
+        self._stop_idle_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
-    def _wait(self) -> None:
-        self._cancel()
-        self.silence = self.loop.call_later(SILENT_SECONDS, self.transport.abort)
+    def _start_idle_timer(self) -> None:
+        self._stop_idle_timer()
+        self.idle_timer = self.loop.call_later(IDLE_SECONDS, self.transport.abort)
 
-    def _cancel(self) -> None:
-        if self.silence:
-            self.silence.cancel()
-            self.silence = None
+    def _stop_idle_timer(self) -> None:
+        if self.idle_timer:
+            self.idle_timer.cancel()
+            self.idle_timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self.write_timer:
+            self.write_timer.cancel()

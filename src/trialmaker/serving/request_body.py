@@ -1,4 +1,4 @@
-"""Reading what a caller sends: within limits of size and time."""
+"""Reading and parsing of request bodies, within limits of size and time."""
 
 import asyncio
 from typing import Any
@@ -9,117 +9,118 @@ from starlette.requests import ClientDisconnect, Request
 
 from trialmaker.serving.errors import HTTPError
 
-DISCARDED_BYTES = (
-    64_000_000  # bytes of a body that is too long, read so that its sender hears why; then the line is cut
-)
-HELD_BYTES = 512_000_000
-JSON_TYPES = ("application/json", "text/json", "text/plain", "")  # clients that send JSON as text, or say nothing
+DISCARDED_BYTES = 64_000_000  # of a body that is too long: read so that its sender hears why, then the line is cut
+BUFFERED_BYTES = 512_000_000  # of all requests together
+JSON_TYPES = ("application/json", "text/json", "text/plain", "")  # clients that send JSON as text, or name no type
 
 
 class BodyReader:
-    """Reads bodies, of all requests together at most ``HELD_BYTES`` bytes at a time.
+    """A reader of bodies, of all requests together at most ``BUFFERED_BYTES`` bytes at a time.
 
     Args:
-        most: bytes of one.
-        seconds: for one to come.
+        max_bytes: the largest body.
+        seconds: the longest time from the head of a request to the end of its body.
     """
 
-    def __init__(self, *, most: int, seconds: float) -> None:
-        self.most, self.seconds = most, seconds
-        self.held = 0
+    def __init__(self, *, max_bytes: int, seconds: float) -> None:
+        self.max_bytes, self.seconds = max_bytes, seconds
+        self.buffered_bytes = 0
 
     async def __call__(self, request: Request) -> bytes:
-        """The whole body.
+        """Return the whole body of a request.
 
         Raises:
-            Refused: 413 too long, 408 too slow, 503 too many at once.
+            HTTPError: 413 too long, 408 too slow, 503 too many at once, 400 cut off by its sender.
         """
-        parts: list[bytes] = []
+        chunks: list[bytes] = []
         try:
             async with asyncio.timeout(self.seconds):
-                return await self._read(request, parts)
+                return await self._read(request, chunks)
         except TimeoutError:
             raise HTTPError(408, f"the body must come within {self.seconds:g} seconds") from None
         except ClientDisconnect:
             raise HTTPError(400, "the connection ended within the body") from None
         finally:
-            self.held -= sum(map(len, parts))
+            self.buffered_bytes -= sum(map(len, chunks))
 
-    async def _read(self, request: Request, parts: list[bytes]) -> bytes:
+    async def _read(self, request: Request, chunks: list[bytes]) -> bytes:
         size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size <= self.most:
-                parts.append(part)
-                self.held += len(part)
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= self.max_bytes:
+                chunks.append(chunk)
+                self.buffered_bytes += len(chunk)
             elif size > DISCARDED_BYTES:
                 break
-            if self.held > HELD_BYTES:
+            if self.buffered_bytes > BUFFERED_BYTES:
                 raise HTTPError(503, "too many bodies at once; try again", Retry_After="1")
-        if size > self.most:
-            raise HTTPError(413, f"the body must have at most {self.most:,} bytes")
-        return b"".join(parts)
+        if size > self.max_bytes:
+            raise HTTPError(413, f"the body must have at most {self.max_bytes:,} bytes")
+        return b"".join(chunks)
 
 
-def kind(request: Request) -> str:
-    """``json`` or ``multipart``.
+def body_format(request: Request) -> str:
+    """Return the form of a request's body by its content type: ``json`` or ``multipart``.
 
     Raises:
-        Refused: 415.
+        HTTPError: 415, it is neither.
     """
-    said = request.headers.get("content-type", "")
-    media = said.partition(";")[0].strip().lower()
-    if media == "multipart/form-data":
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
         return "multipart"
-    if media in JSON_TYPES or media.endswith("+json"):
+    if media_type in JSON_TYPES or media_type.endswith("+json"):
         return "json"
-    raise HTTPError(415, f"Content-Type: must be application/json or multipart/form-data, but is {media}")
+    raise HTTPError(415, f"Content-Type: must be application/json or multipart/form-data, but is {media_type}")
 
 
-def part(content_type: str, body: bytes, name: str) -> bytes:
-    """The content of the one part of ``multipart/form-data`` that has this name, with or without a file's name.
+def multipart_field(content_type: str, body: bytes, name: str) -> bytes:
+    """Return the content of the one part of ``multipart/form-data`` with this name, whether or not it names a file.
 
     Raises:
-        Refused: the body is none, or has no such part, or several.
+        HTTPError: 400, the body is not of this form, has no part of this name, or several.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise HTTPError(400, "Content-Type: multipart/form-data needs a boundary")
-    parts = _Parts()
+    collector = _PartCollector()
     try:
-        parser = MultipartParser(boundary, parts.callbacks())
+        parser = MultipartParser(boundary, collector.callbacks())
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError) as error:
         raise HTTPError(400, f"the body is no valid multipart/form-data: {error}") from None
-    found = [content for own, content in parts.found if own == name]
-    if len(found) != 1:
-        names = ", ".join(own for own, _ in parts.found) or "none"
+    contents = [content for part_name, content in collector.parts if part_name == name]
+    if len(contents) != 1:
+        names = ", ".join(part_name for part_name, _ in collector.parts) or "none"
         raise HTTPError(
-            400, f"expected one field {name} with a PNG or JPEG file, found {len(found)}; the fields are: {names}"
+            400, f"expected one field {name} with a PNG or JPEG file, found {len(contents)}; the fields are: {names}"
         )
-    return bytes(found[0])
+    return bytes(contents[0])
 
 
-class _Parts:
-    """What the parser finds: names and contents."""
+# Starlette's ``Request.form`` (seen with 1.10.0) is no substitute: it parses on the event loop, writes large files to
+# disk, decodes a part that names no file to text by whatever charset the request claims, and loses a part whose
+# closing delimiter is missing.
+class _PartCollector:
+    """The names and contents of the parts that the parser meets."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, bytearray]] = []
-        self.field, self.value = bytearray(), bytearray()
+        self.parts: list[tuple[str, bytearray]] = []
+        self.header_name, self.header_value = bytearray(), bytearray()
 
     def callbacks(self) -> Any:
         return {
-            "on_part_begin": lambda: self.found.append(("", bytearray())),
-            "on_header_field": lambda data, start, end: self.field.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self.value.extend(data[start:end]),
-            "on_header_end": self._header,
-            "on_part_data": lambda data, start, end: self.found[-1][1].extend(data[start:end]),
+            "on_part_begin": lambda: self.parts.append(("", bytearray())),
+            "on_header_field": lambda data, start, end: self.header_name.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self.header_value.extend(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_part_data": lambda data, start, end: self.parts[-1][1].extend(data[start:end]),
         }
 
-    def _header(self) -> None:
-        if self.field.lower() == b"content-disposition":
-            name = parse_options_header(bytes(self.value))[1].get(b"name", b"")
-            self.found[-1] = (name.decode("utf-8", "replace"), self.found[-1][1])
-        self.field.clear()
-        self.value.clear()
+    def _end_header(self) -> None:
+        if self.header_name.lower() == b"content-disposition":
+            name = parse_options_header(bytes(self.header_value))[1].get(b"name", b"")
+            self.parts[-1] = (name.decode("utf-8", "replace"), self.parts[-1][1])
+        self.header_name.clear()
+        self.header_value.clear()

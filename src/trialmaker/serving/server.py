@@ -6,72 +6,85 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
 
 from trialmaker.errors import UserError
-from trialmaker.model_store.versions import Version, find_version
+from trialmaker.model_store.versions import find_version
 from trialmaker.serving import predictor
 from trialmaker.serving.application import Application
 from trialmaker.serving.middleware import Middleware
+from trialmaker.serving.predictor import Model
 from trialmaker.serving.protocol import Protocol
 from trialmaker.serving.settings import Settings
 
 DRAIN_SECONDS = 2.0  # for connections to bring their next request, which is their last
 FINISH_SECONDS = 6  # for requests that run
-LAST_SECONDS = 9.5
+EXIT_SECONDS = 9.5  # from the signal to the exit, whatever still runs
 
 
-def run(settings: Settings, listening: socket.socket, *, greets: bool, complain: Callable[[str], None]) -> int:
+def run(settings: Settings, listener: socket.socket, *, announce: bool, report_error: Callable[[str], None]) -> int:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
-        greets: say when the model is ready, and where.
-        complain: told why the model cannot be loaded.
+        settings: the service's.
+        listener: the socket to accept connections from.
+        announce: print when the model is ready, and where.
+        report_error: called with a line that says why the model cannot be loaded.
 
     Returns:
         the exit code: 0; 2 when the model cannot be loaded.
     """
     application = Application(settings)
-    server = _Server(Middleware(application), listening)
-    server.loading = lambda: _load(application, server, find_version(settings.model_dir), greets, complain)
-    server.run(sockets=[listening])
-    return server.code
+
+    async def load() -> None:
+        try:
+            model = await asyncio.to_thread(predictor.load, find_version(settings.model_dir))
+        except UserError as error:
+            report_error(f"predict.py: error: {error}")
+            server.exit_code, server.should_exit = 2, True
+            return
+        application.serve(model)
+        if announce:
+            _announce(model, listener)
+
+    server = _Server(Middleware(application), load)
+    server.run(sockets=[listener])
+    return server.exit_code
 
 
-async def _load(
-    application: Application, server: "_Server", version: Version, greets: bool, complain: Callable[[str], None]
-) -> None:
-    try:
-        application.serve(await asyncio.to_thread(predictor.load, version))
-    except UserError as error:
-        complain(f"predict.py: error: {error}")
-        server.code, server.should_exit = 2, True
-        return
-    if greets:
-        assert application.model
-        host, port = server.listening.getsockname()[:2]
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        print(f"serving {version} by {application.model.runtime} on {host}:{port}", flush=True)
-        print(f"try it in a browser: http://{shown}:{port}/", flush=True)
+def _announce(model: Model, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    local_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    print(f"serving {model.version} by {model.runtime} on {host}:{port}", flush=True)
+    print(f"try it in a browser: http://{local_host}:{port}/", flush=True)
 
 
-def _end_at_the_latest(seconds: float, code: int) -> None:
-    """However long a thread still decodes, loads or predicts."""
+def _exit_within(seconds: float, code: int) -> None:
+    """Exit after some seconds at the latest, however long a thread still decodes, loads or predicts."""
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, gate: Middleware, listening: socket.socket) -> None:
+    """Uvicorn's server, which also loads the model, and ends in order.
+
+    ``startup``, ``shutdown`` and ``capture_signals`` are overridden as they are in uvicorn 0.54.0, which has no hooks
+    for these steps.
+
+    Args:
+        middleware: the ASGI application.
+        load: loads the model; sets ``should_exit`` when that fails.
+    """
+
+    def __init__(self, middleware: Middleware, load: Callable[[], Awaitable[None]]) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         super().__init__(
             uvicorn.Config(
-                gate,
+                middleware,
                 http=Protocol,
                 loop="uvloop",
                 ws="none",
@@ -83,24 +96,23 @@ class _Server(uvicorn.Server):
                 backlog=2048,
             )
         )
-        self.gate, self.listening = gate, listening
-        self.loading: Any = None
-        self.is_one_of_several = gate.application.settings.workers > 1
-        self.code = 0
+        self.middleware, self.load = middleware, load
+        self.is_one_of_several = middleware.application.settings.workers > 1
+        self.exit_code = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """One process says 503 while it loads; of several, each takes callers when it can serve them."""
+        """Accept connections: one process at once, with 503 while it loads; each of several when it can serve them."""
         if self.is_one_of_several:
-            await self.loading()
+            await self.load()
         if not self.should_exit:
             await super().startup(sockets)
         if not self.is_one_of_several:
-            self.load_task = asyncio.create_task(self.loading())
+            self.load_task = asyncio.ensure_future(self.load())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """No new connections; those that are there have one more request answered, then each ends."""
-        self.gate.is_draining = True
-        _end_at_the_latest(LAST_SECONDS, self.code)
+        """Accept no new connections, answer one more request on each of the present ones, then end them."""
+        self.middleware.is_draining = True
+        _exit_within(EXIT_SECONDS, self.exit_code)
         for server in self.servers:
             server.close()
         deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
@@ -110,7 +122,10 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Uvicorn's own would have the process die of the signal after it has ended in order."""
+        """Handle the signals within the context, and leave it at that.
+
+        Uvicorn 0.54.0 raises them once more after an orderly end, so that the process would die of them.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)

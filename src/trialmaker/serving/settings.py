@@ -1,4 +1,4 @@
-"""What the service is told: flags of ``predict.py``, or environment variables."""
+"""The service's settings: flags of ``predict.py``, or environment variables."""
 
 import argparse
 import os
@@ -18,13 +18,20 @@ callers must name the access key, or sign with the secret key.
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked.
+    """The service's settings, checked.
 
     Args:
-        name: of the model in TensorFlow Serving's addresses.
-        max_body: bytes; max_pixels: of a picture; queue: images that may wait.
-        seconds: from a request's last byte to its answer, and for its body to come.
-        invert: whether dark digits on light paper are turned round.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free one.
+        model_dir: a version, a folder of versions, or a job's output.
+        name: the model's, in TensorFlow Serving's addresses.
+        workers: the number of processes.
+        max_body: largest body, in bytes.
+        max_pixels: largest picture, in pixels.
+        queue: images that may wait for the model.
+        seconds: the time for a request's body to come, and again from its last byte to its answer.
+        invert: whether dark digits on light paper are inverted.
+        keys: the caller's.
     """
 
     host: str
@@ -41,23 +48,31 @@ class Settings:
 
 
 def read(argv: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """From the command line, else the environment, else the defaults.
+    """Read the settings from the command line, else the environment, else the defaults.
+
+    Args:
+        argv: the command line's arguments; None for the process's own.
+        environment: the environment variables.
 
     Raises:
         UserError: a value that cannot be used.
     """
-    asked = _parser(environment).parse_args(argv)
-    laws = {
-        "port": (0 <= asked.port <= 65535, "must be 0 to 65535 (0: any free one)"),
-        "workers": (1 <= asked.workers <= 64, "must be 1 to 64"),
-        "max-body": (asked.max_body >= 1024, "must be at least 1024 bytes"),
-        "max-pixels": (asked.max_pixels >= 1, "must be at least 1"),
-        "queue": (asked.queue >= 1, "must be at least 1"),
-        "seconds": (0 < asked.seconds < 1e6, "must be more than 0"),
-        "name": (asked.name.isidentifier(), "must be letters, digits and _"),
+    args = _parser(environment).parse_args(argv)
+    requirements = {
+        "port": (0 <= args.port <= 65535, "must be 0 to 65535 (0: any free one)"),
+        "workers": (1 <= args.workers <= 64, "must be 1 to 64"),
+        "max-body": (args.max_body >= 1024, "must be at least 1024 bytes"),
+        "max-pixels": (args.max_pixels >= 1, "must be at least 1"),
+        "queue": (args.queue >= 1, "must be at least 1"),
+        "seconds": (0 < args.seconds < 1e6, "must be more than 0"),
+        "name": (args.name.isidentifier(), "must be letters, digits and _"),
     }
-    fields = vars(asked) | {"invert": asked.invert == "auto"}
-    mistakes = [f"--{name} {fields[name.replace('-', '_')]}: {law}" for name, (holds, law) in laws.items() if not holds]
+    fields = vars(args) | {"invert": args.invert == "auto"}
+    mistakes = [
+        f"--{name} {fields[name.replace('-', '_')]}: {requirement}"
+        for name, (is_met, requirement) in requirements.items()
+        if not is_met
+    ]
     access, secret = environment.get("MODELMAKER_AK", ""), environment.get("MODELMAKER_SK", "")
     if secret and not access:
         mistakes.append("MODELMAKER_SK: is set without MODELMAKER_AK; set both, or neither to serve everybody")
@@ -72,9 +87,9 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
 
-    def add(name: str, default: object, text: str, kind: type = str, **more: object) -> None:
+    def add(name: str, default: object, text: str, value_type: type = str, **options: object) -> None:
         value = environment.get(f"TRIALMAKER_{name.upper().replace('-', '_')}") or str(default)
-        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (default: {default})", **more)  # type: ignore[arg-type]
+        parser.add_argument(f"--{name}", type=value_type, default=value, help=f"{text} (default: {default})", **options)  # type: ignore[arg-type]
 
     add("host", "0.0.0.0", "address to listen on", metavar="ADDRESS")
     add("port", 10000, "port to listen on", int, metavar="N")
@@ -85,12 +100,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("max-pixels", 25_000_000, "largest picture, in pixels", int, metavar="N")
     add("queue", 1024, "images that may wait for the model; more are refused with 503", int, metavar="N")
     add("seconds", 10.0, "for the body to come, and for the answer after it", float, metavar="S")
-    help_ = "dark digits on light paper: auto turns them round, off takes them as they are"
-    add("invert", "auto", help_, choices=("auto", "off"))
+    inversion = "dark digits on light paper: auto turns them round, off takes them as they are"
+    add("invert", "auto", inversion, choices=("auto", "off"))
     return parser
 
 
 def _model_directory() -> Path:
-    """Where the platform puts the deployed model; on a laptop, where training left one."""
+    """Return the folder of the model that the platform deployed; on a laptop, the output of training."""
     deployed = paths.root() / "model"
     return deployed if deployed.is_dir() else paths.root() / "output"

@@ -14,45 +14,53 @@ INPUT = "images"
 Json = dict[str, Any]
 
 
-def images(body: bytes, shape: decoding.Shape) -> tuple[np.ndarray, bool]:
-    """The images of a predict request, and whether the answer goes by rows (``instances``) or by columns.
+def decode_request(body: bytes, shape: decoding.Shape) -> tuple[np.ndarray, bool]:
+    """Decode a predict request.
+
+    Returns:
+        images, float32 [N, H, W, C]; and whether they came by rows (``instances``), not by columns (``inputs``).
 
     Raises:
-        Refused: neither or both are there, or another signature is asked for.
+        HTTPError: 400, neither or both are there, or another signature is named.
     """
-    asked = decoding.parse(body)
-    if (signature := asked.get("signature_name", SIGNATURE)) != SIGNATURE:
+    request = decoding.parse_object(body)
+    if (signature := request.get("signature_name", SIGNATURE)) != SIGNATURE:
         name = signature if isinstance(signature, str) else "no text"
         raise HTTPError(400, f'Serving signature name: "{name}" not found in signature def; there is {SIGNATURE}')
-    by_rows = "instances" in asked
-    if by_rows == ("inputs" in asked):
+    by_rows = "instances" in request
+    if by_rows == ("inputs" in request):
         raise HTTPError(400, 'the request must have either "instances" or "inputs"')
     name = "instances" if by_rows else "inputs"
-    value = _rows(asked[name]) if by_rows else _named(asked[name], name)
-    found, is_batch = decoding.images(value, shape, name)
+    value = _rows(request[name]) if by_rows else _input_value(request[name], name)
+    images, is_batch = decoding.decode_numbers(value, shape, name)
     if not is_batch:
         raise HTTPError(400, f"{name}: must be a list of images, but is one; put it into a list")
-    return found, by_rows
+    return images, by_rows
 
 
-def answer(probabilities: np.ndarray, by_rows: bool) -> bytes:
-    """The JSON of a predict answer."""
+def encode_answer(probabilities: np.ndarray, by_rows: bool) -> bytes:
+    """Return the JSON of a predict answer, in the form of its request.
+
+    Args:
+        probabilities: float32 [N, K].
+        by_rows: ``predictions``, an object for each image; else ``outputs``, a list for each output.
+    """
     classes = probabilities.argmax(axis=1)
-    found: Json = {"outputs": {"probabilities": probabilities, "classes": classes}}
+    answer: Json = {"outputs": {"probabilities": probabilities, "classes": classes}}
     if by_rows:
         rows = zip(probabilities, classes.tolist(), strict=True)
-        found = {"predictions": [{"probabilities": row, "classes": number} for row, number in rows]}
-    return orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
+        answer = {"predictions": [{"probabilities": row, "classes": number} for row, number in rows]}
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def status(model: Model) -> Json:
-    """Of the one version that is served."""
+def model_status(model: Model) -> Json:
+    """Return the state of the one version that is served."""
     state = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     return {"model_version_status": [{"version": str(model.version.number), **state}]}
 
 
-def metadata(model: Model, name: str) -> Json:
-    """The signature, as TensorFlow Serving shows it."""
+def model_metadata(model: Model, name: str) -> Json:
+    """Return the model's signature as TensorFlow Serving shows it."""
 
     def tensor(dtype: str, tensor_name: str, *sizes: int) -> Json:
         shape = {"dim": [{"size": str(size), "name": ""} for size in sizes], "unknown_rank": False}
@@ -72,13 +80,14 @@ def metadata(model: Model, name: str) -> Json:
 
 
 def _rows(value: Any) -> Any:
-    """``instances`` without the input's name, which each may carry."""
+    """Return the value of ``instances`` without the input's name, which each row may carry."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [_named(row, "instances") for row in value]
+        return [_input_value(row, "instances") for row in value]
     return value
 
 
-def _named(value: Any, name: str) -> Any:
+def _input_value(value: Any, name: str) -> Any:
+    """Return the value of the model's one input, which may stand under the input's name."""
     if not isinstance(value, dict):
         return value
     if set(value) != {INPUT}:

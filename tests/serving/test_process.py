@@ -1,0 +1,139 @@
+"""The service's process: its start, its workers, and its end."""
+
+import http.client
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from support.servers import free_port
+from support.service import IMAGE, JSON, PREDICT, best_version, command, serving
+from trialmaker.model_store import saved_model
+
+
+def test_a_service_that_is_stopped_answers_all_that_it_accepted(published: Path) -> None:
+    """10,000 requests on 50 connections; the service is stopped in their midst."""
+    raw = json.dumps(IMAGE).encode()
+    answered = [0] * 50
+    broken: list[str] = []
+    with serving(published) as service:
+
+        def call(number: int) -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                return
+            for _ in range(200):
+                try:
+                    connection.request("POST", PREDICT, raw, JSON)
+                    answer = connection.getresponse()
+                    body = answer.read()
+                except OSError as error:
+                    broken.append(f"{number}: {error!r}")
+                    return
+                if answer.status != 200 or not body.endswith(b"}]}"):
+                    broken.append(f"{number}: {answer.status} {body[-100:]!r}")
+                answered[number] += 1
+                if answer.getheader("connection") == "close":
+                    return
+
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(50)]
+        for thread in threads:
+            thread.start()
+        while sum(answered) < 1000:
+            time.sleep(0.01)
+        began = time.monotonic()
+        code, _, err = service.stop()
+        seconds = time.monotonic() - began
+        for thread in threads:
+            thread.join()
+    assert broken == []
+    assert 1000 <= sum(answered) < 10_000
+    assert (code, err) == (0, "") and seconds < 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_several_workers_serve_and_stop_together(published: Path, number: signal.Signals) -> None:
+    with serving(published, "--workers", "2") as service:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: service.ask(PREDICT, IMAGE).status, range(200)))
+        assert answers == [200] * 200
+        line = 'trialmaker_requests_total{path="/ModelMaker/predict",status="200"} 200.0'  # of both workers
+        deadline = time.monotonic() + 10
+        while line not in (text := service.ask("/metrics").body.decode()):  # which counts after it has answered
+            assert time.monotonic() < deadline, text
+            time.sleep(0.05)
+        code, out, err = service.stop(number)
+    assert (code, err) == (0, "")
+    assert out.count("serving mlp version") == 1
+
+
+def test_workers_end_when_the_process_that_started_them_is_killed(published: Path) -> None:
+    with serving(published, "--workers", "2") as service:
+        children = psutil.Process(service.process.pid).children()
+        assert len(children) == 2
+        service.process.kill()
+        assert psutil.wait_procs(children, timeout=20)[1] == []
+
+
+def test_mistakes_end_with_a_line(published: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        shutil.copytree(best_version(published), tmp_path / "model" / "1")
+        (tmp_path / "model" / "1" / "assets.extra" / "model.tflite").unlink()
+        (tmp_path / "model" / "1" / "saved_model.pb").write_bytes(b"not a model")
+        free = ("--port", str(free_port()))
+        table = [
+            (("--model-dir", "/nothing"), "/nothing: holds no complete model; expected a published version"),
+            (("--model-dir", str(published), "--port", port), f"--port {port}: cannot listen there: "),
+            (("--model-dir", str(tmp_path), *free), f"{tmp_path}/model/1: TensorFlow cannot load it as a model: "),
+            (("--model-dir", str(tmp_path), "--workers", "2", *free), "TensorFlow cannot load it as a model: "),
+        ]
+        for words, text in table:
+            done = subprocess.run(command("--host", "127.0.0.1", *words), capture_output=True, text=True, timeout=60)
+            lines = done.stderr.splitlines()
+            assert done.returncode == 2 and len(lines) == 1 and text in lines[0], (words, done.stderr)
+            assert lines[0].startswith("predict.py: error: ")
+
+
+@pytest.mark.parametrize("damage", ["missing", "half", "text"])
+def test_a_model_without_litert_is_served_by_tensorflow(
+    published: Path, tmp_path: Path, examples: tuple[np.ndarray, np.ndarray], damage: str
+) -> None:
+    version = tmp_path / "5"
+    shutil.copytree(best_version(published), version)
+    program = version / "assets.extra" / "model.tflite"
+    content = program.read_bytes()
+    program.write_bytes(content[: len(content) // 2] if damage == "half" else b"no model")
+    if damage == "missing":
+        program.unlink()
+    expected = saved_model.load(version).probabilities(examples[0][:2])
+    with serving(tmp_path, ready=False) as service:
+        deadline = time.monotonic() + 20
+        answer = None
+        while answer is None and time.monotonic() < deadline:
+            try:
+                answer = service.ask(PREDICT, IMAGE)
+            except OSError:
+                time.sleep(0.02)
+        assert answer and answer.status == 503 and answer.headers["retry-after"] == "1"
+        assert answer.json["error"] == "the model is being loaded; try again"
+        while service.ask("/health/ready").status == 503:
+            assert time.monotonic() < deadline + 40
+            time.sleep(0.1)
+        rows = service.ask(PREDICT, {"image": examples[0][:2].tolist()}).json["predictions"]
+        probabilities = [[entry["probability"] for entry in row] for row in rows]
+        np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+        code, out, err = service.stop()
+        assert code == 0 and " by TensorFlow on 127.0.0.1:" in out
+        assert ("; TensorFlow serves it instead" in err) == (damage != "missing")
