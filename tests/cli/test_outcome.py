@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.entry import PROJECT, SMALL, Result, Train
-from trialmaker.cli import main
+from trialmaker.cli.main import main
 from trialmaker.platform import instances, paths
 from trialmaker.platform.monitored_metrics import MONITORS, curves
 
@@ -316,7 +316,7 @@ def test_what_the_platform_reads_from_a_jobs_output_is_what_mlflow_holds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = "--data digits --epochs 3 --log-every-steps 4 --schedule cosine"
-    assert main.main(["job", "--args", words, "--output", str(tmp_path)]) == 0
+    assert main(["job", "--args", words, "--output", str(tmp_path)]) == 0
     result = Result(0, capsys.readouterr().out, "", tmp_path / "V0001")
     log = result.out.partition("] TRAINING\n")[2].partition("monitored metrics, last values:")[0].splitlines()
     (run,) = result.runs()

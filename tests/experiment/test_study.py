@@ -20,7 +20,8 @@ from optuna.trial import TrialState
 
 from optuna_sweep.storage import open_storage
 from support.entry import PROJECT, Result, Train
-from trialmaker.cli import main
+from trialmaker.analysis.recipe import write_recipe
+from trialmaker.cli.main import main
 from trialmaker.errors import UserError
 from trialmaker.model_store import saved_model
 from trialmaker.platform import paths
@@ -84,31 +85,31 @@ def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
 
 
 def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["best", "mlp", "--output", str(done.output)]) == 0
+    assert main(["best", "mlp", "--output", str(done.output)]) == 0
     command = capsys.readouterr().out.strip()
     assert command.startswith("python train.py sweeps=mlp data=digits ") and command.endswith(" hydra.mode=RUN")
     assert f"to repeat it: {command}" in done.out
     recipe = paths.CONF / "experiment" / "of_a_test.yaml"
     try:
-        assert main.main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
+        assert main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
         shown = subprocess.run(
             [sys.executable, "train.py", "experiment=of_a_test", "--cfg", "job"],
             cwd=PROJECT, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
         recipe.unlink()
-        recipe.write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
+        write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
         assert "seed: 3" in recipe.read_text() and "secret" not in recipe.read_text()
     finally:
         recipe.unlink(missing_ok=True)
     rate = re.search(r"optimizer.learning_rate=(\S+)", command)
     assert rate and f"learning_rate: {rate[1]}" in shown and "name: digits" in shown and "epochs: 3" in shown
-    assert main.main(["best", "nothing", "--output", str(done.output)]) == 2
+    assert main(["best", "nothing", "--output", str(done.output)]) == 2
     assert "there are: mlp" in capsys.readouterr().err
-    assert main.main(["best", "mlp", "--output", str(done.output), "--trial", "3"]) == 0
+    assert main(["best", "mlp", "--output", str(done.output), "--trial", "3"]) == 0
     storage = open_storage(str(done.output / "studies" / "mlp.log"))
     third = load_study(study_name="mlp", storage=storage).trials[3]
     assert f" optimizer.learning_rate={third.params['optimizer.learning_rate']} " in capsys.readouterr().out
-    assert main.main(["best", "mlp", "--output", str(done.output), "--trial", "99"]) == 2
+    assert main(["best", "mlp", "--output", str(done.output), "--trial", "99"]) == 2
     assert "--trial 99: has not been run; the study has trials 0 to 13" in capsys.readouterr().err
 
 
@@ -191,7 +192,7 @@ def test_several_objectives_come_from_a_trial(train: Train, capsys: pytest.Captu
     assert re.search(r"trial 2 COMPLETE [\d.]+ \d+ ", result.out)
     ((parent,), _) = runs(result)
     assert parent.data.tags["trialmaker.trials.COMPLETE"] == "3"
-    assert main.main(["best", "tradeoff", "--output", str(result.output)]) == 2
+    assert main(["best", "tradeoff", "--output", str(result.output)]) == 2
     assert "choose with --trial from its Pareto front: " in capsys.readouterr().err
 
 

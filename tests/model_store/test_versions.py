@@ -143,5 +143,6 @@ def test_superseded_versions_are_those_of_the_run_but_for_the_best(tmp_path: Pat
     write_best(tmp_path, 3)
     assert list(superseded_versions(tmp_path, "run")) == [tmp_path / "1", tmp_path / "4"]
     assert list(superseded_versions(tmp_path, "nobody")) == []
-    (tmp_path / BEST_FILE).write_text("{")
-    assert list(superseded_versions(tmp_path, "run")) == []
+    for broken in ("{", '{"version": "3"}', '{"version": 6}'):  # the best version could be any of them
+        (tmp_path / BEST_FILE).write_text(broken)
+        assert list(superseded_versions(tmp_path, "run")) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from trialmaker.cli import main
+from trialmaker.cli.main import main
 from trialmaker.platform.emulator import job, process
 
 Run = Callable[..., tuple[int, str, str]]
@@ -35,7 +35,7 @@ def code(tmp_path: Path) -> Path:
 def run(code: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: str, boot: str = "") -> tuple[int, str, str]:
         (code / "train.py").write_text(f"import json, os, pathlib, signal, sys, time\n{boot}\n")
-        exit_code = main.main(["job", "--code", str(code), "--output", str(code.parent / "jobs"), *arguments])
+        exit_code = main(["job", "--code", str(code), "--output", str(code.parent / "jobs"), *arguments])
         captured = capsys.readouterr()
         return exit_code, captured.out, captured.err
 
@@ -175,7 +175,7 @@ def test_mistakes_are_a_line_each(run: Run, arguments: list[str], mistakes: list
 
 
 def test_code_outside_of_git_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["job", "--code", str(tmp_path)]) == 2
+    assert main(["job", "--code", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
         f"trialmaker: error: {tmp_path}: expected a git checkout, since the job gets the files that git tracks;"
         " try git add\n"

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from optuna_sweep.trial import current_trial, is_worker
 from trialmaker.config import validation
-from trialmaker.config.arguments import translation
+from trialmaker.config.arguments import hydra_errors, translation
 from trialmaker.config.arguments.output import requested_output
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError, one_line, printable
@@ -103,7 +103,7 @@ class TrainOutcome:
         elif isinstance(error, UserError):
             self._refuse(error)
         elif isinstance(error, HydraException | OmegaConfBaseException):
-            self._refuse(translation.explain(error, argv))
+            self._refuse(hydra_errors.explain(error, argv))
         elif isinstance(error, OSError) and (not self.outputs or error.errno in OUTPUT_ERRORS):
             self._refuse(_unusable(error))
         else:

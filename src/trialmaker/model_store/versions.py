@@ -100,10 +100,11 @@ def find_version(path: Path) -> Version:
 def superseded_versions(folder: Path, run_id: str) -> Iterator[Path]:
     """Yield the folders of the versions that a run published, but for the best one.
 
-    Without a ``best.json`` that names the best version there are none.
+    Without a ``best.json`` that names a version which is there, there are none: the best one could be among them.
     """
+    numbers = version_numbers(folder)
     best = read_record(folder / BEST_FILE).get("version")
-    for number in version_numbers(folder) if best else ():
+    for number in numbers if best in numbers else ():
         if number != best and read_record(folder / str(number) / CARD_FILE).get("run_id") == run_id:
             yield folder / str(number)
 

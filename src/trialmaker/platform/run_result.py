@@ -46,6 +46,13 @@ class RunResult:
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     process_id: int = field(default_factory=os.getpid)
 
+    def __str__(self) -> str:
+        metrics = {name: value for name, value in self.best_metrics.items() if name == self.objective}
+        values = [f"{name}={value:.4f}" for name, value in {**metrics, **self.test_metrics}.items()]
+        epoch = [f"best epoch={self.best_epoch}"] if self.best_epoch else []
+        model = [f"model={self.model_directory}"] if self.model_directory else []
+        return " ".join([self.status, *epoch, *values, *model])
+
     def write(self, directory: Path) -> None:
         """Replace the directory's ``result.json``."""
         write_text(directory / RESULT_FILE, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")

@@ -5,7 +5,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from trialmaker.platform import git, monitored_metrics
 from trialmaker.platform.emulator import workspace
 from trialmaker.platform.emulator.process import JobProcess, StopRequests
 from trialmaker.platform.emulator.workspace import discard, next_version, save_outputs
+from trialmaker.platform.run_result import run_results
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 
@@ -139,6 +141,8 @@ def _finish(processes: Sequence[JobProcess], version: Path) -> int:
     curves = monitored_metrics.curves(processes[0].log)
     if any(curves.values()):
         print("monitored metrics, last values:", *monitored_metrics.last_values(curves), sep="\n")
+    for line in _result_lines(version):
+        print(line)
     failures = [(number, process.exit_code) for number, process in enumerate(processes, start=1) if process.exit_code]
     if failures:
         instance, code = failures[0]
@@ -148,6 +152,17 @@ def _finish(processes: Sequence[JobProcess], version: Path) -> int:
     print(f"output: {version}", flush=True)
     code = failures[0][1] if failures else 0
     return 128 - code if code < 0 else code
+
+
+def _result_lines(output: Path) -> Iterator[str]:
+    """Yield a line for the result of each run, and one for all trials of studies."""
+    results = list(run_results(output))
+    for directory, result in results:
+        if directory.parent == output / "logs":
+            yield f"result: {directory.relative_to(output)}: {result}"
+    trials = Counter(result.status for directory, result in results if directory.parent != output / "logs")
+    if trials:
+        yield "result of trials: " + ", ".join(f"{count} {status}" for status, count in trials.items())
 
 
 def _cause(output: Path, code: int) -> str:

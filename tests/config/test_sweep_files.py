@@ -1,0 +1,70 @@
+"""``sweeps/``, the one folder of studies: found by Hydra, listed, and named where a file is wrong."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.entry import PROJECT, Train
+from trialmaker.config import sweep_files
+from trialmaker.config.arguments.translation import choices
+from trialmaker.platform import paths
+
+
+@pytest.fixture
+def own() -> Iterator[Path]:
+    """A file of a person's own in the project's folder."""
+    path = paths.SWEEPS / "zz_of_a_test.yaml"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_the_folder_is_a_real_one_at_the_top() -> None:
+    assert (PROJECT / "sweeps").is_dir() and not (PROJECT / "sweeps").is_symlink()
+    assert not (PROJECT / "conf" / "sweeps").exists()
+    assert [path.stem for path in sweep_files.sweep_files()] == choices([paths.CONF])["sweeps"]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sweep_files.sweep_files()])
+def test_each_file_composes_with_its_defaults_and_is_listed(name: str, train: Train) -> None:
+    done = train(f"sweeps={name}", "--cfg", "hydra")
+    assert done.code == 0 and f"study_name: {name}\n" in done.out, done.err
+    assert "_target_: hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper" in done.out
+    line = next(line for line in train("--help").out.splitlines() if line.startswith("    sweeps "))
+    assert name in line.replace(",", "").split()
+
+
+def test_a_persons_own_file_is_found_in_each_place(train: Train, tmp_path: Path, own: Path) -> None:
+    text = "# @package _global_\ndefaults:\n  - override /model: cnn\nseed: 77\n"
+    own.write_text(text)
+    assert "seed: 77\n" in train(f"sweeps={own.stem}", "--cfg", "job").out
+    for folder in (tmp_path / "elsewhere", tmp_path / "input" / "config"):
+        (folder / "sweeps").mkdir(parents=True)
+        (folder / "sweeps" / f"{folder.name}.yaml").write_text(text)
+    done = train("--config-dir", str(tmp_path / "elsewhere"), "--sweeps", "elsewhere", "--cfg", "job")
+    assert "seed: 77\n" in done.out and "name: cnn\n" in done.out, done.err
+    assert "seed: 77\n" in train("--sweeps", "config", "--cfg", "job").out
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: [", "cannot be read as YAML: "),
+        ("- 1", "expected names and values, received a ListConfig"),
+        ("# @package _global_\ndefaults:\n  - override /model: nosuch\n", "Could not find 'model/nosuch'"),
+        ("# @package _global_\ndefaults:\n  - model: nosuch\n", "Could not find 'sweeps/model/nosuch'"),
+    ],
+)
+def test_an_error_in_a_file_names_its_path(text: str, reason: str, train: Train, own: Path) -> None:
+    own.write_text(text)
+    done = train(f"sweeps={own.stem}", "--cfg", "job")
+    assert done.code == 2 and len(done.err.splitlines()) == 1
+    assert str(own) in done.err and reason in done.err, done.err
+
+
+def test_a_persons_file_may_not_hide_one_of_the_projects(train: Train, tmp_path: Path) -> None:
+    path = tmp_path / "input" / "config" / "sweeps" / "mlp.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("# @package _global_\nseed: 1\n")
+    done = train("--sweeps", "mlp", "--cfg", "job")
+    assert done.err == f"train.py: error: {path}: TrialMaker has a config file of that name: rename yours\n"
