@@ -121,4 +121,16 @@ def test_the_example_of_a_mistake(tmp_path: Path) -> None:
 
 
 def test_it_is_short() -> None:
-    assert len(README.splitlines()) <= 150
+    assert len(README.splitlines()) <= 180
+
+
+def test_its_map_names_every_room_and_every_place_that_it_sends_people_to() -> None:
+    source = PROJECT / "src" / "trialmaker"
+    text = README.partition("## Where things are")[2].partition("## Measured")[0]
+    assert set(re.findall(r"^\| `(\w+)/` \|", text, re.MULTILINE)) == {
+        path.name for path in source.iterdir() if path.is_dir() and path.name != "__pycache__"
+    }
+    places = re.findall(r"`((?:\w+/)+[\w.]+\.py)`", text)
+    assert len(places) >= 6 and all((source / place).is_file() for place in places)
+    for constant, place in re.findall(r"`([A-Z]+)` in `([\w/.]+)`", text):
+        assert f"\n{constant}" in (source / place).read_text()

@@ -9,6 +9,7 @@ import pytest
 from trialmaker.errors import UserError
 from trialmaker.model_store import initial_weights
 from trialmaker.model_store.saved_model import Exportable
+from trialmaker.model_store.weights_source import find_weights
 from trialmaker.models import registry
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, as it saves
@@ -44,7 +45,7 @@ def as_h5(source: keras.Model, folder: Path) -> Path:
 def test_weights_come_back_from_each_form(tmp_path: Path, save) -> None:
     source, target = model(6, 4), model(6, 4, seed=1)
     source.set_weights([weight + 0.5 for weight in source.get_weights()])
-    initial_weights.load(target, save(source, tmp_path))
+    initial_weights.load(target, find_weights(save(source, tmp_path)))
     for one, other in zip(target.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -54,7 +55,7 @@ def test_weights_come_back_from_each_form(tmp_path: Path, save) -> None:
 def test_shapes_that_do_not_fit_are_an_error_that_names_the_layer(tmp_path: Path, save, units, layer) -> None:
     path = save(model(*units), tmp_path)
     with pytest.raises(UserError, match=f"init_model={path}.*{layer}"):
-        initial_weights.load(model(6, 4), path)
+        initial_weights.load(model(6, 4), find_weights(path))
 
 
 def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
         (tmp_path, "found several: bad.keras, bad.weights.h5"),
     ):
         with pytest.raises(UserError, match=law) as caught:
-            initial_weights.load(target, path)
+            initial_weights.load(target, find_weights(path))
         assert "\n" not in str(caught.value)
 
 
@@ -81,4 +82,4 @@ def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
 def test_a_model_with_more_layers_is_refused(tmp_path: Path, save) -> None:
     path = save(model(6, 6, 6), tmp_path)
     with pytest.raises(UserError, match=r"there, .* in this config"):
-        initial_weights.load(model(6, 6), path)
+        initial_weights.load(model(6, 6), find_weights(path))

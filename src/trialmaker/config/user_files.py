@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from trialmaker.config import sweep_files
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 from trialmaker.platform import paths
 
 GLOBAL_GROUPS = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
@@ -49,7 +49,7 @@ def _mistakes(path: Path, name: Path) -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
         holds = OmegaConf.load(path)
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        yield f"cannot be read as YAML: {' '.join(str(error).split())}"
+        yield f"cannot be read as YAML: {one_line(error)}"
         return
     if not isinstance(holds, DictConfig):
         yield f"expected names and values, received a {type(holds).__name__}"

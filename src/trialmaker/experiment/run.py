@@ -18,8 +18,8 @@ from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.stop_conditions import StopCondition
 from trialmaker.experiment.trial_listener import TrialReporter
-from trialmaker.model_store import initial_weights
 from trialmaker.model_store.card import Card
+from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.platform import paths
@@ -39,8 +39,13 @@ from trialmaker.training.tensorboard_listener import TensorBoardListener
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, context: RunContext, *, dataset: Dataset, tracker: Tracker) -> list[float]:
+def run(
+    config: Config, context: RunContext, *, dataset: Dataset, initial_weights: Path | None, tracker: Tracker
+) -> list[float]:
     """Train, publish the best model as soon as it is better, test it once, and tell the tracker.
+
+    Args:
+        initial_weights: to start from, as ``find_weights`` returns it; None for those that the seed draws.
 
     Returns:
         the best value of the objective; of a trial, its values.
@@ -51,7 +56,7 @@ def run(config: Config, context: RunContext, *, dataset: Dataset, tracker: Track
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))
     dataset = replace(dataset, train=subsample(dataset.train, config.training.max_examples, config.data.split_seed))
-    export_model, program = _build(config, context, dataset)
+    export_model, program = _build(config, context, dataset, initial_weights)
     write_card = _CardWriter(config, digest)
     models = Path(config.output).absolute() / "model"
     publisher = Publisher(export_model, dataset.class_names, write_card, lambda: tracker.run_id, models)
@@ -72,7 +77,9 @@ def run(config: Config, context: RunContext, *, dataset: Dataset, tracker: Track
     return [best[config.objective]]
 
 
-def _build(config: Config, context: RunContext, dataset: Dataset) -> tuple[keras.Model, Program]:
+def _build(
+    config: Config, context: RunContext, dataset: Dataset, initial_weights: Path | None
+) -> tuple[keras.Model, Program]:
     """Return the model to export from, and the program to train, which has a model of its own and the same weights."""
     architecture: Any = {
         "model": asdict(config.model),
@@ -82,8 +89,9 @@ def _build(config: Config, context: RunContext, dataset: Dataset) -> tuple[keras
     model = program_cache.initialized_model(seed=config.seed, **architecture)
     parameters = f"{config.model.name}: {model.count_params():,} parameters"
     log.log(context.log_level, f"{parameters}; {_sizes(dataset)}; output: {Path(config.output).absolute()}")
-    if config.init_model:
-        log.info(f"starts from the weights of {initial_weights.load(model, Path(config.init_model))}")
+    if initial_weights:
+        load_weights(model, initial_weights)
+        log.info(f"starts from the weights of {initial_weights}")
     program = program_cache.prepare_program(
         weights=model.get_weights(),
         optimizer=asdict(config.optimizer),

@@ -18,6 +18,7 @@ from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.tensorflow_import import importing_tensorflow
+from trialmaker.model_store.weights_source import find_weights
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.client import Tracker
@@ -36,8 +37,7 @@ def start_run(config: Config, context: RunContext) -> list[float]:
     Raises:
         UserError: the data, the initial weights or the tracking store cannot be used.
     """
-    if config.init_model and not Path(config.init_model).exists():
-        raise UserError(f"init_model={config.init_model}: there is no such file or folder")
+    weights = find_weights(Path(config.init_model)) if config.init_model else None
     dataset: Future[Dataset] = Future()
     # A daemon: a run that is stopped does not wait for a download.
     threading.Thread(target=_load, args=(config, dataset), daemon=True).start()
@@ -47,7 +47,7 @@ def start_run(config: Config, context: RunContext) -> list[float]:
     tracker = Tracker(message)
     try:
         with tracker:
-            values = _train(config, context, dataset, tracker)
+            values = _train(config, context, weights, dataset, tracker)
             context.signals.defer()
     finally:
         context.result.mlflow_run_id = tracker.replies.run_id or None
@@ -67,13 +67,16 @@ def load_dataset(data: Data) -> Dataset:
     return loading.load(**asdict(data))
 
 
-def _train(config: Config, context: RunContext, dataset: "Future[Dataset]", tracker: Tracker) -> list[float]:
+def _train(
+    config: Config, context: RunContext, weights: Path | None, dataset: "Future[Dataset]", tracker: Tracker
+) -> list[float]:
     with importing_tensorflow(context.directory):
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()
     log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
-    return run.run(config, context, dataset=_in_time(config, dataset, context.started), tracker=tracker)
+    loaded = _in_time(config, dataset, context.started)
+    return run.run(config, context, dataset=loaded, initial_weights=weights, tracker=tracker)
 
 
 def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Dataset:

@@ -10,57 +10,26 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError, one_line
-from trialmaker.model_store.versions import choose_version
 
 REASON_CHARACTERS = 300  # of an error of TensorFlow's or Keras'
 
 
-def load(model: keras.Model, path: Path) -> Path:
-    """Set the model's weights to those at a path.
+def load(model: keras.Model, source: Path) -> None:
+    """Set the model's weights to those of a published version or a Keras file.
 
     Args:
         model: the model that is trained.
-        path: a version's folder, a folder of versions, an output with one in ``model/``, a ``.keras`` or ``.h5`` file,
-            or a folder that holds just one such file.
-
-    Returns:
-        the folder or file that the weights were read from.
+        source: as ``find_weights`` returns it.
 
     Raises:
-        UserError: there are no weights, or they do not fit; then the first layer that differs is named.
+        UserError: the weights cannot be read, or do not fit; then the first layer that differs is named.
     """
-    source = find_weights(path)
     if source.is_dir():
         _set_weights(model, _saved_model_weights(source), source)
     elif source.suffix == ".keras":
         _set_weights(model, _keras_weights(source), source)
     else:
         _load_h5(model, source)
-    return source
-
-
-def find_weights(path: Path) -> Path:
-    """Return the version's folder or the Keras file that a path means; see ``load``.
-
-    Raises:
-        UserError: it means none, or several.
-    """
-    if path.is_file():
-        if path.suffix in (".keras", ".h5"):
-            return path
-        raise UserError(f"init_model={path}: expected a published model, or a .keras or .weights.h5 file")
-    if not path.is_dir():
-        raise UserError(f"init_model={path}: there is no such file or folder")
-    for folder in (path, path / "model", path / "output" / "model"):
-        if (folder / "saved_model.pb").is_file():
-            return folder
-        if version := choose_version(folder):
-            return version
-    files = sorted([*path.glob("*.keras"), *path.glob("*.h5")])
-    if len(files) == 1:
-        return files[0]
-    names = "several: " + ", ".join(file.name for file in files) if files else "none"
-    raise UserError(f"init_model={path}: expected a published model, or one .keras or .weights.h5 file, found {names}")
 
 
 def _saved_model_weights(folder: Path) -> list[np.ndarray]:

@@ -1,0 +1,34 @@
+"""Where the weights lie that a training starts from; found before TensorFlow is imported."""
+
+from pathlib import Path
+
+from trialmaker.errors import UserError
+from trialmaker.model_store.versions import choose_version
+
+
+def find_weights(path: Path) -> Path:
+    """Return the version's folder or the Keras file that a path means.
+
+    Args:
+        path: a version's folder, a folder of versions, an output with one in ``model/``, a ``.keras`` or ``.h5`` file,
+            or a folder that holds just one such file.
+
+    Raises:
+        UserError: it means none, or several.
+    """
+    if path.is_file():
+        if path.suffix in (".keras", ".h5"):
+            return path
+        raise UserError(f"init_model={path}: expected a published model, or a .keras or .weights.h5 file")
+    if not path.is_dir():
+        raise UserError(f"init_model={path}: there is no such file or folder")
+    for folder in (path, path / "model", path / "output" / "model"):
+        if (folder / "saved_model.pb").is_file():
+            return folder
+        if version := choose_version(folder):
+            return version
+    files = sorted([*path.glob("*.keras"), *path.glob("*.h5")])
+    if len(files) == 1:
+        return files[0]
+    names = "several: " + ", ".join(file.name for file in files) if files else "none"
+    raise UserError(f"init_model={path}: expected a published model, or one .keras or .weights.h5 file, found {names}")
