@@ -13,7 +13,7 @@ import tensorflow as tf
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.data.subsets import subsample
-from trialmaker.experiment import final_test
+from trialmaker.experiment import final_test, run_messages
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.stop_conditions import StopCondition
@@ -88,7 +88,7 @@ def _build(
     }
     model = program_cache.initialized_model(seed=config.seed, **architecture)
     parameters = f"{config.model.name}: {model.count_params():,} parameters"
-    log.log(context.log_level, f"{parameters}; {_sizes(dataset)}; output: {Path(config.output).absolute()}")
+    log.log(context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}")
     if initial_weights:
         load_weights(model, initial_weights)
         log.info(f"starts from the weights of {initial_weights}")
@@ -120,7 +120,7 @@ def _train(
     try:
         with context.signals.deferred(), publisher:
             outcome = _fit(config, context, program, dataset, listeners, stop)
-            context.signals.where = _progress_text(config, outcome)
+            context.signals.where = run_messages.progress_text(config.objective, outcome)
     finally:
         _note_model(context.result, publisher.version_directory, output)
     return outcome
@@ -187,7 +187,7 @@ def _hand_over(
     compile_for_litert(directory)
     _note_model(context.result, directory, Path(config.output).absolute())
     tracker.send(_best_model(directory, outcome, dataset))
-    log.info(_closing_message(config, publisher, elsewhere))
+    log.info(run_messages.closing_message(config.objective, publisher, elsewhere))
     log.info(f"MLflow run: {tracker.run_id} in {tracker.store}; to compare runs: make ui")
 
 
@@ -216,29 +216,6 @@ class _CardWriter:
             epoch=event.epoch,
             metrics=event.metrics,
         )
-
-
-def _sizes(dataset: Dataset) -> str:
-    sizes = (
-        f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test images"
-    )
-    return f"{dataset.name}: {sizes} of {'x'.join(map(str, dataset.input_shape))} in {dataset.num_classes} classes"
-
-
-def _progress_text(config: Config, outcome: Outcome) -> str:
-    best = f"best {config.objective}={outcome.best.metrics[config.objective]:.4f} of epoch {outcome.best.epoch}"
-    return f"at epoch {outcome.epochs}, step {outcome.steps}; {best}"
-
-
-def _closing_message(config: Config, publisher: Publisher, elsewhere: Path) -> str:
-    if publisher.version_directory or not publisher.best:
-        return f"best model: {publisher.version_directory}"
-    best = publisher.best
-    place = publisher.directory / str(best.version)
-    return (
-        f"not published: {place} is no worse with {config.objective}={best.metrics[config.objective]:.4f};"
-        f" this run's model: {elsewhere}"
-    )
 
 
 def _data_used(dataset: Dataset, digest: str) -> DataUsed:

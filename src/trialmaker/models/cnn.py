@@ -32,18 +32,7 @@ def build(
 
     Args:
         input_shape: (H, W, C) of one image.
-        num_classes: number of classes.
-        filters: filters of the convolutions of each block.
-        convolutions: convolutions in each block, before its pooling.
-        kernel_size: side of the square kernels, pixels.
-        padding: ``same`` or ``valid``.
-        pooling: ``max`` or ``average``.
-        pool_size: side and stride of the pooling window, pixels; 1 for no pooling.
-        dense_units: units of each dense layer before the logits; may be empty.
-        activation: Keras' name of the activation of every layer but the last.
-        dropout_rate: share of activations dropped in training before each dense layer, in [0, 1); 0 adds no dropout
-            layers.
-        batch_norm: whether to normalize over the batch before each activation.
+        filters, ...: the fields of ``conf/model/cnn.yaml``; ``Cnn`` in ``config/schema.py`` has their ranges and units.
 
     Returns:
         A model from ``images``, float32 [N, H, W, C] in [0, 1], to ``logits``, float32 [N, num_classes].
@@ -61,13 +50,18 @@ def build(
             if number == convolutions and pool_size > 1:
                 x = pool(pool_size)(x)  # before norm and activation, which then cost a fraction
             x = _activate(x, activation, batch_norm, name)
-    x = layers.Flatten()(x)
+    x = _dense_layers(layers.Flatten()(x), dense_units, activation, dropout_rate, batch_norm)
+    return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="cnn")
+
+
+def _dense_layers(
+    x: keras.KerasTensor, dense_units: Sequence[int], activation: str, dropout_rate: float, batch_norm: bool
+) -> keras.KerasTensor:
     for number, units in enumerate(dense_units, start=1):
         x = Dropout(dropout_rate)(x) if dropout_rate else x
         x = layers.Dense(units, use_bias=not batch_norm, name=f"dense_{number}")(x)
         x = _activate(x, activation, batch_norm, f"dense_{number}")
-    x = Dropout(dropout_rate)(x) if dropout_rate else x
-    return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="cnn")
+    return Dropout(dropout_rate)(x) if dropout_rate else x
 
 
 def _activate(x: keras.KerasTensor, activation: str, batch_norm: bool, name: str) -> keras.KerasTensor:

@@ -41,16 +41,14 @@ def prepare_program(
     input_shape: tuple[int, ...],
     num_classes: int,
 ) -> Program:
-    """Return the compiled program that trains such a model, begun with these weights.
+    """Return the compiled program that trains such a model, begun with these weights (in the model's order).
 
     It is that of an earlier run of this process, where both are compiled to the same: where they differ in nothing but
     seeds, learning rate, dropout rate, weight decay, label smoothing, epochs or data, as a study's trials often do.
     Momentum is compiled in: Keras asks it, as a number, whether it is 0.
 
     Args:
-        weights: in the model's order.
         model, optimizer, augment: fields of ``conf/<group>/<name>.yaml``.
-        label_smoothing: in [0, 1).
         jit_compile: whether to compile with XLA; None for where it is known to be faster.
         input_shape: (H, W, C) of an image.
     """

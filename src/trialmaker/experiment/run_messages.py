@@ -1,0 +1,33 @@
+"""The sentences of a run's log: what it trains on, how far it has come, where its model lies."""
+
+from pathlib import Path
+
+from trialmaker.data.splits import Dataset
+from trialmaker.model_store.publisher import Publisher
+from trialmaker.training.loop import Outcome
+
+
+def sizes(dataset: Dataset) -> str:
+    """Return how many images of which shape a data set has, by split."""
+    splits = (
+        f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test images"
+    )
+    return f"{dataset.name}: {splits} of {'x'.join(map(str, dataset.input_shape))} in {dataset.num_classes} classes"
+
+
+def progress_text(objective: str, outcome: Outcome) -> str:
+    """Return how far a training has come, and its best epoch."""
+    best = f"best {objective}={outcome.best.metrics[objective]:.4f} of epoch {outcome.best.epoch}"
+    return f"at epoch {outcome.epochs}, step {outcome.steps}; {best}"
+
+
+def closing_message(objective: str, publisher: Publisher, elsewhere: Path) -> str:
+    """Return where the run's model lies: published, or else why not, and the folder that holds it."""
+    if publisher.version_directory or not publisher.best:
+        return f"best model: {publisher.version_directory}"
+    best = publisher.best
+    version = publisher.directory / str(best.version)
+    return (
+        f"not published: {version} is no worse with {objective}={best.metrics[objective]:.4f};"
+        f" this run's model: {elsewhere}"
+    )
