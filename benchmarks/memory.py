@@ -15,9 +15,12 @@ import psutil
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from optuna_sweep.trial import current_trial
 from support.measure import PROJECT, mnist
 from trialmaker.config import resolvers, validation
 from trialmaker.experiment import startup
+from trialmaker.experiment.context import RunContext
+from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals
 
 
@@ -34,12 +37,8 @@ def main(runs: int) -> None:
             composed.output = f"{root}/output"
             directory = Path(root, "output", "logs", str(run))
             directory.mkdir(parents=True)
-            startup.start_run(
-                validation.load(OmegaConf.create(composed)),
-                run_directory=directory,
-                started=time.monotonic(),
-                signals=Signals(),
-            )
+            context = RunContext(directory, current_trial(), time.monotonic(), Signals(), RunResult("memory.py"))
+            startup.start_run(validation.load(OmegaConf.create(composed)), context)
             sizes.append(process.memory_info().rss / 2**20)
             print(f"run {run}: {sizes[-1]:.0f} MiB, peak {peak_mebibytes():.0f} MiB", flush=True)
     print(f"growth from run 2 to run {runs}: {100 * (sizes[-1] / sizes[1] - 1):.1f} %")
