@@ -1,4 +1,4 @@
-"""The rooms of the house, and which way imports go between them."""
+"""The rooms of the house, which way imports go between them, and what keeps them small and plain."""
 
 import ast
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "optuna_sweep": (),
     "hydra_plugins": ("optuna_sweep",),
 }
+PER_MODULE = {"HELP", "XLA_IS_FASTER_ON_CPU"}  # what each command, or each model, says of itself
 BESIDE_ROOMS: dict[str, tuple[str, ...]] = {"trialmaker": (), "errors": (), "__main__": ("cli.main",)}
 
 
@@ -87,3 +88,22 @@ def test_no_import_leads_back_to_where_it_began() -> None:
 
     for name in MODULES:
         follow(name, ())
+
+
+def test_a_constant_means_one_thing() -> None:
+    values: dict[str, set[str]] = {}
+    for path in MODULES.values():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                if isinstance(target, ast.Name) and target.id.isupper() and target.id not in PER_MODULE:
+                    values.setdefault(target.id, set()).add(ast.unparse(node.value))
+    assert not {name for name, meanings in values.items() if len(meanings) > 1}
+
+
+def test_functions_and_files_stay_small() -> None:
+    for name, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 250, name
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+                assert node.end_lineno - node.lineno < 40, f"{name}.{node.name}"

@@ -15,12 +15,12 @@ PUBLISHED_FILES = (
     PublishedFile("t10k-images-idx3-ubyte.gz", "2646ac647ad5339dbf082846283269ea", 7_840_016),
     PublishedFile("t10k-labels-idx1-ubyte.gz", "27ae3e4e09519cfbb04c329615203637", 10_008),
 )
-MAX_DEPTH = 3
-TIMEOUT_SECONDS = 30.0
+MAX_MNIST_DEPTH = 3
+MIRROR_TIMEOUT_SECONDS = 30.0
 
 
 def find(directory: Path) -> list[Path]:
-    """Find MNIST in the directory or its sub-folders: breadth first, `MAX_DEPTH` levels deep.
+    """Find MNIST in the directory or its sub-folders: breadth first, `MAX_MNIST_DEPTH` levels deep.
 
     Returns:
         The four files (train images, train labels, test images, test labels), or one ``.npz``, or an empty list.
@@ -32,7 +32,7 @@ def find(directory: Path) -> list[Path]:
     level = [directory] if is_folder(directory) else []
     if level:
         list_folder(directory)  # for its error: unreadable folders below are skipped
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_MNIST_DEPTH + 1):
         # By real path: a link beside its folder is no second MNIST.
         matches = {folder.resolve(): paths for folder in level if (paths := _files_in(folder))}
         if len(matches) > 1:
@@ -58,7 +58,7 @@ def fetch(directory: Path, *, mirrors: Sequence[str]) -> None:
             missing.append(file)
         elif not file.matches(read_file(path)):
             raise UserError(f"{path}: expected MNIST's own file, found other bytes; move it away to download MNIST")
-    download(missing, directory=directory, mirrors=mirrors, timeout_seconds=TIMEOUT_SECONDS)
+    download(missing, directory=directory, mirrors=mirrors, timeout_seconds=MIRROR_TIMEOUT_SECONDS)
 
 
 def missing_error(directory: Path) -> UserError:

@@ -29,14 +29,14 @@ def importing_tensorflow(directory: Path) -> Iterator[None]:
 @contextmanager
 def _standard_error_to(path: Path) -> Iterator[None]:
     """Send what is printed inside to a file: TensorFlow's greeting, which comes before its log level counts."""
-    kept = os.dup(2)
+    saved = os.dup(2)
     with path.open("ab") as file:
         os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from trialmaker.data.files import read_file
 from trialmaker.errors import UserError, one_line
 from trialmaker.serving.authorization import Keys, authorization_header
 
-TIMEOUT_SECONDS = 30
+ANSWER_TIMEOUT_SECONDS = 30
 REASON_CHARACTERS = 300  # of an error answer that is no JSON
 
 
@@ -32,7 +32,7 @@ def send_request(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
     if keys.access:
         headers["authorization"] = authorization_header(keys, headers)
     try:
-        with _opener(url).open(urllib.request.Request(url, body, headers), timeout=TIMEOUT_SECONDS) as answer:
+        with _opener(url).open(urllib.request.Request(url, body, headers), timeout=ANSWER_TIMEOUT_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         text = error.read(2000).decode(errors="replace")

@@ -19,7 +19,7 @@ PLACEHOLDER = 0.5  # for values that a program is given when it begins
 def initialized_model(*, model: Fields, seed: int, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
     """Return a model whose weights are drawn by the seed.
 
-    It is that of an earlier run of this process, where both are built and drawn alike: one run at a time may use it.
+    It is that of an earlier run of this process, where both are built and initialized alike; one run at a time uses it.
 
     Args:
         model: fields of ``conf/model/<name>.yaml``.

@@ -10,7 +10,7 @@ from trialmaker.errors import UserError
 
 STORE_FILE = "mlflow.db"
 MARKER_FILE = ".comparison"  # lies beside a merged store, which is not an output
-MAX_DEPTH = 6  # levels of folders to search below a given one
+MAX_OUTPUT_DEPTH = 6  # levels of folders to search below a given one
 UNSEARCHED_FOLDERS = {"mlartifacts", "mlruns", "node_modules"}
 FILE_STORE_REASON = (
     "an MLflow file store: to make one of it: mlflow migrate-filestore --source {0} --target sqlite:///{1}"
@@ -65,7 +65,7 @@ def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
     databases: dict[Path, None] = {}
     skipped_outputs = []
     for place in places:
-        results = [place] if place.is_file() else list(_search(place.absolute(), MAX_DEPTH))
+        results = [place] if place.is_file() else list(_search(place.absolute(), MAX_OUTPUT_DEPTH))
         databases |= dict.fromkeys(result.resolve() for result in results if isinstance(result, Path))
         skipped_outputs += [result for result in results if isinstance(result, SkippedOutput)]
         if not results:

@@ -15,7 +15,7 @@ from pathlib import Path
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform import git
 
-FIRST_PORT = 10100  # of the first instance's address in config/resource.json
+FIRST_INSTANCE_PORT = 10100  # of the first instance's address in config/resource.json
 
 
 class EmulationError(Exception):
@@ -120,7 +120,7 @@ def copy_inputs(inputs: Mapping[str, Path], root: Path) -> None:
 
 def write_instances(roots: Sequence[Path]) -> None:
     """Write the same ``config/resource.json`` for each instance. The platform does not document the file's form."""
-    addresses = [{"ip": "127.0.0.1", "port": FIRST_PORT + number} for number in range(len(roots))]
+    addresses = [{"ip": "127.0.0.1", "port": FIRST_INSTANCE_PORT + number} for number in range(len(roots))]
     for root in roots:
         (root / "config" / "resource.json").write_text(json.dumps({"instances": addresses}, indent=2) + "\n")
 
