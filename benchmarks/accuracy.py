@@ -4,14 +4,15 @@ python benchmarks/accuracy.py [mnist_mlp|mnist_cnn|digits_mlp] [seeds]
 """
 
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from support.measure import PROJECT, mnist
+from trialmaker.platform.run_result import run_results
 
 
 def main(recipe: str, seeds: int) -> None:
@@ -23,9 +24,9 @@ def main(recipe: str, seeds: int) -> None:
             command += [f"data.directory={mnist()}"] if recipe.startswith("mnist") else []
             start = time.perf_counter()
             variables = os.environ | {"AI_ROOT": root}
-            process = subprocess.run(command, cwd=PROJECT, env=variables, capture_output=True, text=True, check=True)
-        minutes.append((time.perf_counter() - start) / 60)
-        accuracies += [100 * float(value) for value in re.findall(r"test_accuracy=([\d.]+)$", process.stdout, re.M)]
+            subprocess.run(command, cwd=PROJECT, env=variables, stdout=subprocess.DEVNULL, check=True)
+            minutes.append((time.perf_counter() - start) / 60)
+            accuracies += [100 * one.test_metrics["test_accuracy"] for _, one in run_results(Path(root, "output"))]
         print(f"{recipe} seed {seed}: {accuracies[-1]:.2f} %, {minutes[-1]:.1f} minutes", flush=True)
     spread = statistics.stdev(accuracies) if seeds > 1 else 0.0
     print(f"{recipe}: {statistics.mean(accuracies):.2f} % ± {spread:.2f}, {max(minutes):.1f} minutes at most")

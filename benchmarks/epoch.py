@@ -4,7 +4,7 @@ python benchmarks/epoch.py [mlp|cnn] [rounds]
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from support.measure import alternate, mnist, report
 
@@ -19,6 +19,7 @@ from trialmaker.training import augmentation, optimizers
 from trialmaker.training.metrics import loss_and_accuracy
 from trialmaker.training.program import Program, data_order
 
+Task = Callable[[], object]
 MODELS = {
     "mlp": {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False},
     "cnn": {
@@ -46,7 +47,7 @@ def build_model(name: str) -> keras.Model:
     return registry.builder(name)(input_shape=(28, 28, 1), num_classes=10, **MODELS[name])
 
 
-def our_epoch(model: keras.Model, name: str, train: Split) -> Callable[[], None]:
+def our_epoch(model: keras.Model, name: str, train: Split) -> Task:
     """Return a function that trains the model for an epoch with this project's compiled loop."""
     program = Program(
         model=model,
@@ -65,7 +66,7 @@ def our_epoch(model: keras.Model, name: str, train: Split) -> Callable[[], None]
     return epoch
 
 
-def fit_epoch(model: keras.Model, settings: dict[str, object], images: np.ndarray, labels: np.ndarray) -> Callable:
+def fit_epoch(model: keras.Model, settings: Mapping[str, object], images: np.ndarray, labels: np.ndarray) -> Task:
     """Return a function that trains the model for an epoch with Keras' ``fit``."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.001), loss, metrics=["accuracy"], **settings)
