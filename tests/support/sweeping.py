@@ -10,6 +10,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_sweep.attributes import OWNER
 from optuna_sweep.storage import open_storage
 from support.entry import PROJECT
 
@@ -40,11 +41,15 @@ def states(root: Path) -> list[TrialState]:
 
 
 def wait_until_running(root: Path, count: int) -> None:
-    """Wait until `count` trials run."""
+    """Wait until `count` trials run, each with a heartbeat: a signal before it leaves the claim to the next command."""
     deadline = time.monotonic() + 30
     while True:
         with suppress(KeyError):  # the study is not there yet
-            if (root / "study.log").exists() and states(root).count(TrialState.RUNNING) >= count:
+            if (root / "study.log").exists() and _running_count(root) >= count:
                 return
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def _running_count(root: Path) -> int:
+    return sum(trial.state == TrialState.RUNNING and OWNER in trial.system_attrs for trial in trials(root))
