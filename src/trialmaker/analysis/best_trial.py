@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.errors import HydraException
-from optuna import Study, load_study
+from optuna import Study, load_study, logging
 from optuna.trial import FrozenTrial
 
 from optuna_sweep.storage import open_storage
@@ -29,6 +29,7 @@ def overrides(study: str, output: Path, storage: str | None = None, number: int 
     Raises:
         UserError: there is no such study or trial, or no trial of it has completed; of several objectives none is best.
     """
+    logging.set_verbosity(logging.WARNING)  # not a line for each study that it opens
     loaded = _load(study, output, storage)
     trial = _best(study, loaded) if number is None else _trial(loaded, number)
     return list(trial.user_attrs["overrides"])
