@@ -127,9 +127,12 @@ def test_a_second_merge_adds_nothing_and_writes_nothing_to_the_outputs(copies: l
         assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
-def test_read_only_media(originals: dict, copies: list[Path], tmp_path: Path) -> None:
+def test_read_only_media(originals: dict, copies: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The superuser, who may write everything, merges as another user."""
     (tmp_path / "store").mkdir()
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "temporary").chmod(0o777)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     for folder in (tmp_path, *list(tmp_path.parents)[:-2]):
         folder.chmod(folder.stat().st_mode | 0o055)
     for path in [copies[0].parent, *copies[0].parent.rglob("*")]:
