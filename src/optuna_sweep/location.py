@@ -1,9 +1,12 @@
 """Where a study is stored, for readers that need no Optuna."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 HIDDEN = "***"
+CREDENTIALS = re.compile(r"://[^\s'\",]*@")
+QUERY_PASSWORD = re.compile(r"([?&]password=)[^&\s'\",\]]*")
 
 
 def name_and_place(hydra: Any) -> tuple[str, str]:
@@ -13,12 +16,11 @@ def name_and_place(hydra: Any) -> tuple[str, str]:
     return name, place if "://" in place else str(Path(place).absolute())
 
 
-def displayed(address: str, *, shows_user: bool = True) -> str:
+def displayed(address: str) -> str:
     """Return an address with its password as ``***``, in the query too; a path or other text as it is.
 
     Args:
         address: such as ``postgresql://user:password@host/database``.
-        shows_user: False to hide the user's name too, which of some services is a token.
     """
     scheme, separator, rest = address.partition("://")
     if not separator:
@@ -26,17 +28,14 @@ def displayed(address: str, *, shows_user: bool = True) -> str:
     # At the last "@", since people leave "@", "/" and "?" in passwords unescaped. SQLAlchemy's make_url ends such a
     # password at its first "@", and refuses a malformed port; urllib's urlsplit ends it at its first "/" or "?".
     credentials, at, host = rest.rpartition("@")
-    if at and not shows_user:
-        credentials = HIDDEN
-    elif ":" in credentials:
+    if ":" in credentials:
         credentials = f"{credentials.partition(':')[0]}:{HIDDEN}"
-    start, mark, query = f"{scheme}://{credentials}{at}{host}".partition("?")
-    return start + mark + "&".join(map(_displayed_parameter, query.split("&")))
+    return QUERY_PASSWORD.sub(rf"\1{HIDDEN}", f"{scheme}://{credentials}{at}{host}")
 
 
-def _displayed_parameter(parameter: str) -> str:
-    name, equals, _ = parameter.partition("=")
-    return f"{name}={HIDDEN}" if equals and name == "password" else parameter
+def without_credentials(command: str) -> str:
+    """Return a command line without the names, which may be tokens, and passwords in the addresses that it holds."""
+    return QUERY_PASSWORD.sub(rf"\1{HIDDEN}", CREDENTIALS.sub(f"://{HIDDEN}@", command))
 
 
 def without_password(message: str, address: str) -> str:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_sweep.attributes import OVERRIDES
-from optuna_sweep.location import displayed
+from optuna_sweep.location import without_credentials
 from optuna_sweep.progress import values_text
 from optuna_sweep.study import Study
 
@@ -42,8 +42,8 @@ def write_summary(study: Study, name: str, directory: Path) -> None:
 
 def command(trial: FrozenTrial) -> str:
     """Return the command that runs a trial's job again, alone; names and passwords in addresses are ``***``."""
-    overrides = [displayed(override, shows_user=False) for override in trial.user_attrs.get(OVERRIDES, [])]
-    return shlex.join(["python", sys.argv[0], *overrides, "hydra.mode=RUN"])
+    words = ["python", sys.argv[0], *trial.user_attrs.get(OVERRIDES, []), "hydra.mode=RUN"]
+    return without_credentials(shlex.join(words))
 
 
 def _results(study: Study) -> dict[str, Any]:

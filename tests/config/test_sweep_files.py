@@ -68,3 +68,12 @@ def test_a_persons_file_may_not_hide_one_of_the_projects(train: Train, tmp_path:
     path.write_text("# @package _global_\nseed: 1\n")
     done = train("--sweeps", "mlp", "--cfg", "job")
     assert done.err == f"train.py: error: {path}: TrialMaker has a config file of that name: rename yours\n"
+    (tmp_path / "elsewhere" / "sweeps").mkdir(parents=True)
+    path = path.rename(tmp_path / "elsewhere" / "sweeps" / "mlp.yaml")
+    done = train("--config-dir", str(tmp_path / "elsewhere"), "sweeps=mlp", "--cfg", "job")
+    assert done.err == f"train.py: error: {path}: TrialMaker has a config file of that name: rename yours\n"
+
+
+def test_a_file_that_is_half_written_hinders_nobody_else(train: Train, own: Path) -> None:
+    own.write_text("a: [")
+    assert train("sweeps=mlp", "--cfg", "job").code == train("--cfg", "job").code == train("--help").code == 0

@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.entry import PROJECT, SMALL, Train
-from trialmaker.platform.run_result import RunResult, read_result, result_of_process, run_results
+from trialmaker.analysis.training_command import run_training
+from trialmaker.platform.run_result import RunResult, read_result, run_results
 
 
 def results(output: Path) -> list[dict[str, Any]]:
@@ -76,8 +76,6 @@ def test_a_run_that_was_stopped_keeps_its_best_epoch(tmp_path: Path) -> None:
     assert result["message"].startswith("stopped by SIGTERM at epoch ") and result["best_epoch"] >= 1
     assert result["best_metrics"]["val_accuracy"] >= 0 and result["test_metrics"] == {}
     assert (tmp_path / "output" / result["model_directory"] / "saved_model.pb").is_file()
-    assert result_of_process(tmp_path / "output", process.pid, since=time.time() - 600) == RunResult(**result)
-    assert result_of_process(tmp_path / "output", process.pid, since=time.time() + 600) is None
 
 
 def test_the_runs_of_a_multirun_have_one_each(train: Train) -> None:
@@ -99,3 +97,19 @@ def test_fields_of_a_later_version_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps({"command": "c", "status": "finished", "colour": "red"}))
     assert (read_result(path) or RunResult("")).status == "finished"
+
+
+def test_who_starts_a_training_reads_its_result_wherever_the_run_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    folder = tmp_path / "input" / "config" / "experiment"
+    folder.mkdir(parents=True)
+    elsewhere = tmp_path / "else where"
+    (folder / "mine.yaml").write_text(f"# @package _global_\noutput: {elsewhere}\n")
+    lines: list[str] = []
+    code, result = run_training(["experiment=mine", *SMALL, f"hydra.run.dir='{elsewhere}/run'"], lines.append)
+    assert code == 0 and result and result.status == "finished"
+    assert json.loads((elsewhere / "run" / "result.json").read_text())["mlflow_run_id"] == result.mlflow_run_id
+    assert any(line.startswith("best epoch=1 ") for line in lines)
+    assert run_training(["modle=mlp"]) == (2, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from optuna_sweep.location import displayed, without_password
+from optuna_sweep.location import displayed, without_credentials, without_password
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ from optuna_sweep.location import displayed, without_password
             "postgresql://host/db?user=me&password=***&sslmode=require",
         ),
         ("postgresql://host/db?password=s@cret", "postgresql://host/db?password=***"),
+        ("postgresql://host/db?a=1?password=x", "postgresql://host/db?a=1?password=***"),
+        (
+            "postgresql://host:5432/db?user=me@corp.com&password=secret",
+            "postgresql://host:***@corp.com&password=***",
+        ),
     ],
 )
 def test_a_password_is_not_displayed(address: str, expected: str) -> None:
@@ -32,17 +37,19 @@ def test_a_password_is_not_displayed(address: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "expected"),
+    ("command", "expected"),
     [
         ("x=3", "x=3"),
         ("data.url=https://host/file.npz", "data.url=https://host/file.npz"),
-        ("data.url=https://token@host/file.npz", "data.url=https://***@host/file.npz"),
-        ("tracking.uri='http://me:secret@host'", "tracking.uri='http://***@host'"),
-        ("urls=[http://a:b@host,http://c:d@host]", "urls=[http://***@host]"),
+        ("data.url=https://token@host/file.npz seed=1", "data.url=https://***@host/file.npz seed=1"),
+        ("'tracking.uri=http://me:p@ss@host?a=b'", "'tracking.uri=http://***@host?a=b'"),
+        ("'urls=[http://a:b@host,http://c:d@host]'", "'urls=[http://***@host,http://***@host]'"),
+        ("'urls=[https://me:a@host/x?password=y]' seed=1", "'urls=[https://***@host/x?password=***]' seed=1"),
+        ("'name=see http://wiki/x and mail me@y.org'", "'name=see http://wiki/x and mail me@y.org'"),
     ],
 )
-def test_nor_is_a_user_where_the_name_may_be_a_token(override: str, expected: str) -> None:
-    assert displayed(override, shows_user=False) == expected
+def test_a_command_holds_neither_names_nor_passwords(command: str, expected: str) -> None:
+    assert without_credentials(command) == expected
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,13 @@ def test_a_file_is_replaced_and_others_may_read_it(tmp_path: Path) -> None:
         os.umask(old)
     assert path.read_bytes() == b"\0\xff"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    for mask, mode in ((0o077, 0o600), (0o002, 0o664)):
+        old = os.umask(mask)
+        try:
+            write_bytes(path, b"\0\xff", mode=None)
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
     assert list(tmp_path.iterdir()) == [path]
 
 

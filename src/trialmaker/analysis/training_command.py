@@ -1,13 +1,14 @@
 """``train.py`` as a command of its own: what it prints, and the ``result.json`` that it leaves."""
 
+import os
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from trialmaker.config.arguments.output import requested_output
 from trialmaker.platform import paths
-from trialmaker.platform.run_result import RunResult, result_of_process
+from trialmaker.platform.run_result import RESULT_LIST, RunResult, read_result
 
 
 def run_training(words: Sequence[str], on_line: Callable[[str], None] = lambda _: None) -> tuple[int, RunResult | None]:
@@ -18,11 +19,13 @@ def run_training(words: Sequence[str], on_line: Callable[[str], None] = lambda _
         on_line: called with each line that it prints, its end included.
 
     Returns:
-        the exit code, and the run's result; None where the run did not begin.
+        the exit code, and the run's result; None where no run began.
     """
-    since = time.time() - 1.0  # file systems keep times in coarser steps
     command = [sys.executable, str(paths.PROJECT / "train.py"), *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            on_line(line)
-    return process.returncode, result_of_process(requested_output(words), process.pid, since)
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as listing:
+        environment = os.environ | {RESULT_LIST: listing.name}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                on_line(line)
+        results = listing.read().splitlines()
+    return process.returncode, read_result(Path(results[-1])) if results else None

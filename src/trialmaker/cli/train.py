@@ -44,10 +44,10 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
 def _run(outcome: TrainOutcome) -> None:
     outcome.signals.reset()
     resolvers.register()
-    sweep_files.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
     folders = user_files.folders()
     sys.argv[1:] = translation.translate(sys.argv[1:], [paths.CONF, *folders])
+    sweep_files.register(sys.argv[1:], translation.config_directories(sys.argv[1:]))
     sys.argv += map(user_files.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(outcome.run)()
     outcome.outputs |= study.finish()

@@ -1,5 +1,6 @@
 """The studies in ``sweeps/``, at the top of the project, as the config group ``sweeps``."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
@@ -17,22 +18,33 @@ def sweep_files() -> list[Path]:
     return sorted(paths.SWEEPS.glob("*.yaml"))
 
 
-def register() -> None:
+def register(argv: Sequence[str], config_directories: Iterable[Path] = ()) -> None:
     """Make each sweep file a choice of the group for Hydra, whose search path holds ``conf/`` and not this folder.
 
+    Args:
+        argv: overrides; a file that none of them chooses may be half-written.
+        config_directories: those that the command line adds.
+
     Raises:
-        UserError: a line for each file that is no YAML file of names and values.
+        UserError: the chosen file is no YAML file of names and values, or another directory has one of its name.
     """
-    mistakes = []
+    rivals = {path.name: path for folder in config_directories for path in (folder / GROUP).glob("*.yaml")}
     for path in sweep_files():
+        is_chosen = f"{GROUP}={path.stem}" in argv
+        if is_chosen and path.name in rivals:
+            raise UserError(f"{rivals[path.name]}: TrialMaker has a config file of that name: rename yours")
         try:
-            node = OmegaConf.load(path)
-        except (OSError, UnicodeDecodeError, YAMLError) as error:
-            mistakes.append(f"{path}: cannot be read as YAML: {one_line(error)}")
-            continue
-        if isinstance(node, DictConfig):
-            ConfigStore.instance().store(name=path.stem, node=node, group=GROUP, package="_global_", provider=str(path))
-        else:
-            mistakes.append(f"{path}: expected names and values, received a {type(node).__name__}")
-    if mistakes:
-        raise UserError(*mistakes)
+            _store(path)
+        except UserError:
+            if is_chosen:
+                raise
+
+
+def _store(path: Path) -> None:
+    try:
+        node = OmegaConf.load(path)
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as YAML: {one_line(error)}") from error
+    if not isinstance(node, DictConfig):
+        raise UserError(f"{path}: expected names and values, received a {type(node).__name__}")
+    ConfigStore.instance().store(name=path.stem, node=node, group=GROUP, package="_global_", provider=str(path))

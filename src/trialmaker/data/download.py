@@ -113,7 +113,7 @@ def _read(response: http.client.HTTPResponse, file: PublishedFile) -> bytes:
 def _store(raw: bytes, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, raw)
+        write_bytes(path, raw, mode=None)
     except OSError as error:
         raise UserError(f"{path}: can't store the download: {error.strerror}; name another data.directory") from None
 

@@ -2,12 +2,12 @@
 
 import fcntl
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FILE_MODE = 0o644  # tempfile makes files that only their owner may read
+FILE_MODE = 0o644
 
 
 def write_text(path: Path, text: str) -> None:
@@ -15,24 +15,28 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, mode: int | None = FILE_MODE) -> None:
     """Replace a file atomically: after a crash, and to a concurrent reader, it has the old content or the new one.
 
-    The content is written to a temporary file beside it, flushed to the disk, then renamed. Everyone may read it.
+    The content is written to a temporary file beside it, flushed to the disk, then renamed.
+
+    Args:
+        mode: of the file; None for what the process' umask leaves of 0o666.
 
     Raises:
         OSError: the folder does not exist, or the file can't be written; the old content stays.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # tempfile's are their owner's alone
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(handle)
-        Path(name).chmod(FILE_MODE)
-        Path(name).replace(path)
+            os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

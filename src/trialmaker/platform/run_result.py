@@ -10,6 +10,7 @@ from pathlib import Path
 from trialmaker.platform.atomic_files import write_text
 
 RESULT_FILE = "result.json"
+RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # environment variable: a file that gets the path of each result, a line each
 
 
 @dataclass
@@ -54,8 +55,12 @@ class RunResult:
         return " ".join([self.status, *epoch, *values, *model])
 
     def write(self, directory: Path) -> None:
-        """Replace the directory's ``result.json``."""
-        write_text(directory / RESULT_FILE, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+        """Replace the directory's ``result.json``; tell the process that started this one, if it asks, where it is."""
+        path = directory.absolute() / RESULT_FILE
+        write_text(path, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+        if listing := os.environ.get(RESULT_LIST):
+            with Path(listing).open("a", encoding="utf-8") as file:
+                file.write(f"{path}\n")
 
 
 def read_result(path: Path) -> RunResult | None:
@@ -75,14 +80,3 @@ def run_results(output: Path) -> Iterator[tuple[Path, RunResult]]:
     for path in sorted((output / "logs").rglob(RESULT_FILE)):
         if result := read_result(path):
             yield path.parent, result
-
-
-def result_of_process(output: Path, process_id: int, since: float) -> RunResult | None:
-    """Return the last result that a process wrote below an output.
-
-    Args:
-        since: seconds since 1970; older files are of another process with the same number.
-    """
-    paths = [path for path in (output / "logs").rglob(RESULT_FILE) if path.stat().st_mtime >= since]
-    results = [read_result(path) for path in sorted(paths, key=lambda path: path.stat().st_mtime)]
-    return next((one for one in reversed(results) if one and one.process_id == process_id), None)

@@ -11,9 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from trialmaker.analysis.store.merging import OUTPUT_TAG
 from trialmaker.analysis.store.outputs import STORE_FILE
+from trialmaker.errors import UserError, one_line
 from trialmaker.platform import paths
 from trialmaker.training.objective import Objective
 
@@ -111,8 +114,12 @@ def objective_of(params: Mapping[str, str]) -> Objective:
 
 @lru_cache
 def _default_objective() -> Objective:
-    config: Any = OmegaConf.load(paths.CONF / "config.yaml")
-    return Objective(config.objective, config.direction)
+    path = paths.CONF / "config.yaml"
+    try:
+        config: Any = OmegaConf.load(path)
+        return Objective(config.objective, config.direction)
+    except (OSError, YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{path}: cannot be read as the project's config: {one_line(error)}") from error
 
 
 def load(store: Path) -> list[Run]:
