@@ -41,6 +41,11 @@ def test_each_command_explains_itself_in_80_columns(name: str, capsys: pytest.Ca
         (["compare", "--html", "a.html", "--format", "csv"],
          "--html a.html: writes a page and prints no table: leave out --format csv"),
         (["prune", "--keep", "-1"], "--keep -1: must be at least 0"),
+        (["ui", "--watch", "-1"], "--watch -1: must be more than 0"),
+        (["ui", "--watch=0"], "--watch 0: must be more than 0 seconds"),
+        (["compare", "--html", "--trials"], "Option '--html' requires an argument."),
+        (["rerun", "a", "--data", "--dry-run"], "Option '--data' requires an argument."),
+        (["prune", "--store"], "Option '--store' requires an argument."),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_the_way_on(argv: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,7 @@ def test_a_persons_own_file_is_found_in_each_place(train: Train, tmp_path: Path,
     ("text", "reason"),
     [
         ("a: [", "cannot be read as YAML: "),
+        ('a: "${output:"', "cannot be read as YAML: "),
         ("- 1", "expected names and values, received a ListConfig"),
         ("# @package _global_\ndefaults:\n  - override /model: nosuch\n", "Could not find 'model/nosuch'"),
         ("# @package _global_\ndefaults:\n  - model: nosuch\n", "Could not find 'sweeps/model/nosuch'"),
@@ -75,5 +76,6 @@ def test_a_persons_file_may_not_hide_one_of_the_projects(train: Train, tmp_path:
 
 
 def test_a_file_that_is_half_written_hinders_nobody_else(train: Train, own: Path) -> None:
-    own.write_text("a: [")
-    assert train("sweeps=mlp", "--cfg", "job").code == train("--cfg", "job").code == train("--help").code == 0
+    for text in ("a: [", 'a: "${output:"', "\0"):
+        own.write_text(text)
+        assert train("sweeps=mlp", "--cfg", "job").code == train("--cfg", "job").code == train("--help").code == 0

@@ -30,7 +30,7 @@ def test_a_run_that_ended(train: Train) -> None:
     assert result["objective"] == "val_accuracy"
     assert result["best_epoch"] == best["epoch"] == 1
     assert result["best_metrics"] | result["test_metrics"] == best["metrics"]
-    assert set(result["test_metrics"]) == {"test_loss", "test_accuracy"}
+    assert set(result["test_metrics"]) == {"test_loss", "test_accuracy"} and result["trial"] is None
     assert result["mlflow_run_id"] == run.info.run_id
     assert (result["model_version"], result["model_directory"]) == (1, "model/1")
     assert 0 < result["seconds"] < 600 and result["process_id"] == os.getpid()

@@ -1,5 +1,6 @@
 """The files that training can start from."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -83,3 +84,17 @@ def test_a_model_with_more_layers_is_refused(tmp_path: Path, save) -> None:
     path = save(model(6, 6, 6), tmp_path)
     with pytest.raises(UserError, match=r"there, .* in this config"):
         initial_weights.load(model(6, 6), find_weights(path))
+
+
+def test_a_folder_of_versions_means_its_best_one_and_else_the_newest(tmp_path: Path) -> None:
+    for number in ("1", "2", "10"):
+        (tmp_path / "model" / number).mkdir(parents=True)
+    record = tmp_path / "model" / "best.json"
+    assert find_weights(tmp_path) == tmp_path / "model" / "10"
+    fields = {"run_id": "", "model": "", "data": "", "data_digest": "", "direction": "maximize", "epoch": 1}
+    metrics = {"val_accuracy": 0.5, "val_loss": 1.0}
+    record.write_text(json.dumps(fields | {"objective": "val_accuracy", "metrics": metrics, "version": 2}))
+    assert find_weights(tmp_path) == tmp_path / "model" / "2"
+    record.write_text('{"version": 1')
+    with pytest.raises(UserError, match="is not the record of a best model .*: remove it or restore it"):
+        find_weights(tmp_path)

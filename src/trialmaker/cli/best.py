@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from trialmaker.cli.command_class import PATH, Command
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
@@ -14,11 +15,11 @@ STUDY is its name, such as mlp, or the path of its file.
 """
 
 
-@click.command("best", help=HELP, short_help="the best trial of a study")
+@click.command("best", cls=Command, help=HELP, short_help="the best trial of a study")
 @click.argument("study")
 @click.option("--storage", metavar="URL", help="Where it lies, if not in a file: hydra.sweeper.storage of the study.")
 @click.option("--trial", type=int, metavar="N", help="Another trial than the best, such as one of a Pareto front.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Where studies/ lies (default: output).")
+@click.option("--output", type=PATH, metavar="DIR", help="Where studies/ lies (default: output).")
 @click.option("--write", metavar="NAME", help="Write conf/experiment/NAME.yaml.")
 @click.option("--seeds", type=int, metavar="N", help="Run it with the seeds 0 to N-1; mean and spread.")
 def command(

@@ -10,6 +10,7 @@ import click
 from trialmaker.analysis import query, run_table
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.runs import Run
+from trialmaker.cli.command_class import PATH, Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import write_text
@@ -28,7 +29,7 @@ comes first. A study is one row; --trials shows its trials.
 CURVES = ("val_loss", "loss", "val_accuracy", "accuracy")
 
 
-@click.command("compare", help=HELP, short_help="a table of runs, without a browser")
+@click.command("compare", cls=Command, help=HELP, short_help="a table of runs, without a browser")
 @output_arguments
 @click.option(
     "--where",
@@ -43,7 +44,7 @@ CURVES = ("val_loss", "loss", "val_accuracy", "accuracy")
 @click.option("--format", "form", type=click.Choice(run_table.FORMATS), help="(default: text)")
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Write a page with curves and parallel coordinates.",
 )

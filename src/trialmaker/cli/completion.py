@@ -2,6 +2,8 @@
 
 import click
 
+from trialmaker.cli.command_class import Command
+
 HELP = """\
 Print what makes bash complete commands, options and files with the Tab key.
 
@@ -33,7 +35,7 @@ complete -o nosort -F _trialmaker_complete python python3
 """
 
 
-@click.command("completion", help=HELP, short_help="complete commands with the Tab key, in bash")
+@click.command("completion", cls=Command, help=HELP, short_help="complete commands with the Tab key, in bash")
 def command() -> int:
     """Print the script."""
     print(BASH, end="")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from trialmaker.cli.command_class import PATH, Command
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 from trialmaker.platform.emulator import job
@@ -18,19 +19,18 @@ monitored metrics, and keep its output.
 \b
     python -m trialmaker job --data workspace/input/data --args "--model cnn --lr 1e-3 --epochs=1"
 """
-DIRECTORY = click.Path(path_type=Path)
 
 
-@click.command("job", help=HELP, short_help="rehearse a platform job on this machine")
-@click.option("--data", type=DIRECTORY, metavar="DIR", help="The data set: becomes input/data/ (default: none).")
+@click.command("job", cls=Command, help=HELP, short_help="rehearse a platform job on this machine")
+@click.option("--data", type=PATH, metavar="DIR", help="The data set: becomes input/data/ (default: none).")
 @click.option("--args", "words", default="", metavar="TEXT", help='The runtime parameters: "--model cnn --epochs 2".')
 @click.option("--input", "inputs", multiple=True, metavar="NAME=DIR", help="Another input: input/NAME/; repeatable.")
 @click.option("--instances", type=int, default=1, metavar="N", help="How many machines, 1 to 10 (default: 1).")
 @click.option(
     "--max-seconds", type=float, metavar="S", help="Longest training time: SIGTERM, and SIGKILL 30 seconds later."
 )
-@click.option("--output", type=DIRECTORY, metavar="DIR", help="Gets V0001, V0002, ... (default: workspace/jobs).")
-@click.option("--code", type=DIRECTORY, metavar="DIR", help="Another code directory than this project.")
+@click.option("--output", type=PATH, metavar="DIR", help="Gets V0001, V0002, ... (default: workspace/jobs).")
+@click.option("--code", type=PATH, metavar="DIR", help="Another code directory than this project.")
 @click.option("--install", is_flag=True, help="Install requirements.txt into a fresh environment first.")
 def command(
     data: Path | None,

@@ -79,7 +79,8 @@ class TrainOutcome:
         config = HydraConfig.get()
         command = redaction.without_password(translation.command_line(config.overrides.task))
         directory = Path(config.runtime.output_dir)
-        return RunContext(directory, current_trial(), self.started, self.signals, RunResult(command))
+        trial = current_trial()
+        return RunContext(directory, trial, self.started, self.signals, RunResult(command, trial.number))
 
     def _start(self, config: Config, context: RunContext) -> list[float]:
         from trialmaker.experiment import startup

@@ -13,6 +13,7 @@ import click
 from trialmaker.analysis.store import outputs
 from trialmaker.analysis.store.merging import MergeResult, merge
 from trialmaker.analysis.store.outputs import Output, SkippedOutput
+from trialmaker.cli.command_class import PATH
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
@@ -20,8 +21,8 @@ from trialmaker.platform import paths
 def output_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument ``places`` and the option ``store``."""
     store = "Where to merge them (default: a folder for these outputs in workspace/comparisons)."
-    function = click.option("--store", type=click.Path(path_type=Path), metavar="DIR", help=store)(function)
-    return click.argument("places", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")(function)
+    function = click.option("--store", type=PATH, metavar="DIR", help=store)(function)
+    return click.argument("places", nargs=-1, type=PATH, metavar="[DIR]...")(function)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import click
 from trialmaker.analysis import pruning
 from trialmaker.analysis.run_table import Table
 from trialmaker.analysis.store import runs
+from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import superseded_versions
@@ -22,7 +23,7 @@ metrics and logs stay, and the model that output/model/best.json names. Without 
 """
 
 
-@click.command("prune", help=HELP, short_help="remove the artifacts of all but the best runs")
+@click.command("prune", cls=Command, help=HELP, short_help="remove the artifacts of all but the best runs")
 @output_arguments
 @click.option("--keep", type=int, default=5, metavar="K", help="How many, the best first (default: 5).")
 @click.option("--yes", is_flag=True, help="Remove them, and not only say so.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trialmaker.analysis.store.outputs import STORE_FILE
+from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
@@ -23,7 +24,7 @@ the tag trialmaker.source_run_id. Names and passwords come from MLFLOW_TRACKING_
 """
 
 
-@click.command("push", help=HELP, short_help="bring runs to a team's MLflow server")
+@click.command("push", cls=Command, help=HELP, short_help="bring runs to a team's MLflow server")
 @output_arguments
 @click.option("--to", "server", required=True, metavar="URL", help="The server's address, http://... or https://...")
 def command(places: Sequence[Path], store: Path | None, server: str) -> int:

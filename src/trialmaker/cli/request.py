@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trialmaker.cli.command_class import PATH, Command
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
@@ -20,14 +21,15 @@ URL = "http://127.0.0.1:10000/ModelMaker/predict"
 
 @click.command(
     "request",
+    cls=Command,
     help="Send a test image, or a picture, to a deployed model as the platform's clients do; show it and the answer.",
     short_help="ask a deployed model",
 )
 @click.option("--index", type=int, metavar="N", help="A test image, from 0 (default: 0).")
-@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="A PNG or JPEG.")
+@click.option("--image", type=PATH, metavar="FILE", help="A PNG or JPEG.")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Where MNIST lies; if not there, scikit-learn's digits (default: input/data).",
 )

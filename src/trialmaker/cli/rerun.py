@@ -9,6 +9,7 @@ import click
 from trialmaker.analysis import reproduction
 from trialmaker.analysis.store import merging, outputs, runs
 from trialmaker.analysis.training_command import run_training
+from trialmaker.cli.command_class import PATH, Command
 from trialmaker.cli.output_arguments import OutputSelection, default_store, output_arguments
 from trialmaker.platform import paths
 
@@ -25,18 +26,18 @@ RUN is its id, the first letters of it, or its name.
 DIFFERENT = 3
 
 
-@click.command("rerun", help=HELP, short_help="train again exactly what a run was")
+@click.command("rerun", cls=Command, help=HELP, short_help="train again exactly what a run was")
 @click.argument("run")
 @output_arguments
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Where its data lies here (default: where it lay then, or input/data).",
 )
 @click.option(
     "--init-model",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PATH",
     help="What it started from, if that lies elsewhere here.",
 )

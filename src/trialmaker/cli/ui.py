@@ -10,6 +10,7 @@ import click
 
 from trialmaker.analysis import mlflow_ui
 from trialmaker.analysis.store import runs
+from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.errors import UserError
 
@@ -24,7 +25,7 @@ models, studies. Prints the address of the page that compares the best of them. 
 """
 
 
-@click.command("ui", help=HELP, short_help="MLflow's UI over the outputs of many jobs")
+@click.command("ui", cls=Command, help=HELP, short_help="MLflow's UI over the outputs of many jobs")
 @output_arguments
 @click.option("--port", type=int, metavar="N", help="(default: 5000, or the next that is free)")
 @click.option(

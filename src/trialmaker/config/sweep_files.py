@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from trialmaker.errors import UserError, one_line
@@ -43,7 +44,7 @@ def register(argv: Sequence[str], config_directories: Iterable[Path] = ()) -> No
 def _store(path: Path) -> None:
     try:
         node = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: cannot be read as YAML: {one_line(error)}") from error
     if not isinstance(node, DictConfig):
         raise UserError(f"{path}: expected names and values, received a {type(node).__name__}")

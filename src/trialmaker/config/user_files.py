@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from trialmaker.config import sweep_files
@@ -48,7 +49,7 @@ def _mistakes(path: Path, name: Path) -> Iterator[str]:
     try:
         text = path.read_text(encoding="utf-8")
         holds = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
         yield f"cannot be read as YAML: {one_line(error)}"
         return
     if not isinstance(holds, DictConfig):

@@ -2,16 +2,16 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from optuna_sweep.trial import CurrentTrial
 from trialmaker.errors import one_line
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
-from trialmaker.platform.signals import Signals
+from trialmaker.platform.signals import Signals, Stopped
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class RunContext:
         trial: the study's trial that the run is, or the no-op trial.
         started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
         result: filled in by the run; ``recorded`` writes it.
+        notes: called before the result is written; each fills in what is known by then.
     """
 
     directory: Path
@@ -30,6 +31,7 @@ class RunContext:
     started: float
     signals: Signals
     result: RunResult
+    notes: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def is_trial(self) -> bool:
@@ -54,12 +56,15 @@ class RunContext:
 
     def fail(self, error: BaseException) -> None:
         """Note why the run did not finish. What fails after a signal fails because of it."""
-        is_stopped = self.signals.received is not None or not isinstance(error, Exception)
-        self.result.status = "stopped" if is_stopped else "failed"
+        if self.signals.received is not None:
+            error = Stopped(self.signals.received, self.signals.where)
+        self.result.status = "failed" if isinstance(error, Exception) else "stopped"
         self.result.message = without_password(one_line(error))
 
     def write_result(self) -> None:
         """Write the result as it stands. An output that can't be written to has no such file."""
+        for note in self.notes:
+            note()
         self.result.seconds = round(time.monotonic() - self.started, 3)
         with suppress(OSError):
             self.result.write(self.directory)

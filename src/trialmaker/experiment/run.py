@@ -70,7 +70,7 @@ def run(
         tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": best[config.objective]}))
         values = {**best, "parameters": float(export_model.count_params())}
         return [values[name] for name in config.trial_values or (config.objective,)]
-    context.result.test_metrics = _test(config, program, dataset, outcome, tracker)
+    _test(config, context, program, dataset, outcome, tracker)
     publisher.record_test_metrics(context.result.test_metrics)
     _hand_over(config, context, publisher, tracker, outcome, dataset)
     context.result.status = "finished"
@@ -117,12 +117,10 @@ def _train(
     listeners = [*listeners, ResultListener(context.result)]
     if not context.is_trial:
         listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(context.directory, output)))
-    try:
-        with context.signals.deferred(), publisher:
-            outcome = _fit(config, context, program, dataset, listeners, stop)
-            context.signals.where = run_messages.progress_text(config.objective, outcome)
-    finally:
-        _note_model(context.result, publisher.version_directory, output)
+    context.notes.append(lambda: _note_model(context.result, publisher.version_directory, output))
+    with context.signals.deferred(), publisher:
+        outcome = _fit(config, context, program, dataset, listeners, stop)
+        context.signals.where = run_messages.progress_text(config.objective, outcome)
     return outcome
 
 
@@ -166,16 +164,17 @@ def _fit(
     return outcome
 
 
-def _test(config: Config, program: Program, dataset: Dataset, outcome: Outcome, tracker: Tracker) -> dict[str, float]:
-    """Measure the best weights on the test split, and tell the tracker; return the metrics."""
+def _test(
+    config: Config, context: RunContext, program: Program, dataset: Dataset, outcome: Outcome, tracker: Tracker
+) -> None:
+    """Measure the best weights on the test split; note the metrics, and tell the tracker."""
     test, best = dataset.test, outcome.best
     logits = program.logits(test.images)
-    metrics = final_test.measure(logits, test.labels)
+    context.result.test_metrics = metrics = final_test.measure(logits, test.labels)
     value = best.metrics[config.objective]
     final_test.log_best(best.epoch, config.objective, value, metrics)
     tracker.send(Metrics(best.epoch, {**metrics, "best_epoch": best.epoch, f"best_{config.objective}": value}))
     tracker.send(Predictions(test.images, test.labels, keras.ops.softmax(logits).numpy(), dataset.class_names))
-    return metrics
 
 
 def _hand_over(

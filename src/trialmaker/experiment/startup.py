@@ -44,14 +44,15 @@ def start_run(config: Config, context: RunContext) -> list[float]:
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
     message = start_message(config, context.directory, context.trial.study, context.trial.number)
-    tracker = Tracker(message)
-    try:
-        with tracker:
-            values = _train(config, context, weights, dataset, tracker)
-            context.signals.defer()
-    finally:
-        context.result.mlflow_run_id = tracker.replies.run_id or None
+    with Tracker(message) as tracker:
+        context.notes.append(lambda: _note_run_id(context, tracker))
+        values = _train(config, context, weights, dataset, tracker)
+        context.signals.defer()
     return values
+
+
+def _note_run_id(context: RunContext, tracker: Tracker) -> None:
+    context.result.mlflow_run_id = tracker.replies.run_id or None
 
 
 def _load(config: Config, dataset: "Future[Dataset]") -> None:

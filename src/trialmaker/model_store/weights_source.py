@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from trialmaker.errors import UserError
-from trialmaker.model_store.versions import choose_version
+from trialmaker.model_store.card import read_best
+from trialmaker.model_store.versions import version_numbers
 
 
 def find_weights(path: Path) -> Path:
@@ -14,7 +15,7 @@ def find_weights(path: Path) -> Path:
             or a folder that holds just one such file.
 
     Raises:
-        UserError: it means none, or several.
+        UserError: it means none, or several; or the record of the best version cannot be read.
     """
     if path.is_file():
         if path.suffix in (".keras", ".h5"):
@@ -25,8 +26,9 @@ def find_weights(path: Path) -> Path:
     for folder in (path, path / "model", path / "output" / "model"):
         if (folder / "saved_model.pb").is_file():
             return folder
-        if version := choose_version(folder):
-            return version
+        if numbers := version_numbers(folder):
+            best = read_best(folder)
+            return folder / str(best.version if best else numbers[-1])
     files = sorted([*path.glob("*.keras"), *path.glob("*.h5")])
     if len(files) == 1:
         return files[0]

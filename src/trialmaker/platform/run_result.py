@@ -19,6 +19,7 @@ class RunResult:
 
     Attributes:
         command: what to type to repeat the run.
+        trial: the number of the study's trial that the run is; None for a plain run.
         status: ``finished``, ``pruned`` (a study's trial), ``stopped`` (by a signal) or ``failed``.
         message: why the run is not finished, in a line; else "".
         objective: the metric that decides what is best.
@@ -34,6 +35,7 @@ class RunResult:
     """
 
     command: str
+    trial: int | None = None
     status: str = "failed"
     message: str = ""
     objective: str = ""

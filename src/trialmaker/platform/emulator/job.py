@@ -158,9 +158,9 @@ def _result_lines(output: Path) -> Iterator[str]:
     """Yield a line for the result of each run, and one for all trials of studies."""
     results = list(run_results(output))
     for directory, result in results:
-        if directory.parent == output / "logs":
+        if result.trial is None:
             yield f"result: {directory.relative_to(output)}: {result}"
-    trials = Counter(result.status for directory, result in results if directory.parent != output / "logs")
+    trials = Counter(result.status for _, result in results if result.trial is not None)
     if trials:
         yield "result of trials: " + ", ".join(f"{count} {status}" for status, count in trials.items())
 
