@@ -96,5 +96,5 @@ def test_a_folder_of_versions_means_its_best_one_and_else_the_newest(tmp_path: P
     record.write_text(json.dumps(fields | {"objective": "val_accuracy", "metrics": metrics, "version": 2}))
     assert find_weights(tmp_path) == tmp_path / "model" / "2"
     record.write_text('{"version": 1')
-    with pytest.raises(UserError, match="is not the record of a best model .*: remove it or restore it"):
+    with pytest.raises(UserError, match=r"is not the record of a best model .*: remove it or restore it"):
         find_weights(tmp_path)
