@@ -23,6 +23,9 @@ class Command(click.Command):
         options = {name: one for one in self.get_params(ctx) if isinstance(one, click.Option) for name in one.opts}
         words = iter(args)
         for word in words:
+            if word == "--":
+                yield from (word, *words)
+                return
             name, equals, value = word.partition("=")
             option = options.get(name)
             if option is None or option.is_flag:
