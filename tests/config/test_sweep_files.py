@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from support.entry import PROJECT, Train
 from trialmaker.config import sweep_files
@@ -79,3 +80,21 @@ def test_a_file_that_is_half_written_hinders_nobody_else(train: Train, own: Path
     for text in ("a: [", 'a: "${output:"', "\0"):
         own.write_text(text)
         assert train("sweeps=mlp", "--cfg", "job").code == train("--cfg", "job").code == train("--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "registered"),
+    [
+        ([], False),
+        (["--help"], False),
+        (["--cfg", "job", "model=cnn", "seed=1"], False),
+        (["sweeps=mlp", "--help"], True),
+        (["experiment=mine"], True),
+        (["--config-dir", "mine"], True),
+        (["-sc", "query=bash"], True),
+    ],
+)
+def test_files_are_registered_where_they_may_be_chosen(words: list[str], registered: bool) -> None:
+    ConfigStore.instance().repo.pop("sweeps", None)
+    sweep_files.register(words)
+    assert ("sweeps" in ConfigStore.instance().repo) == registered

@@ -23,7 +23,7 @@ FIRST = ["sweeps=mlp", "optimizer.learning_rate=0.1", "model.hidden_units=[8,8]"
 def hydra() -> Iterator[tuple[Any, DictConfig]]:
     """Hydra's config loader, and the config of a sweep."""
     resolvers.register()
-    sweep_files.register([])
+    sweep_files.register(["sweeps=mlp"])
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(paths.CONF), version_base="1.3", job_name="train"):
         loader = GlobalHydra.instance().config_loader()

@@ -1,5 +1,6 @@
 """The studies in ``sweeps/``, at the top of the project, as the config group ``sweeps``."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from trialmaker.errors import UserError, one_line
 from trialmaker.platform import paths
 
 GROUP = "sweeps"
+CHOOSING_GROUPS = (GROUP, "experiment", "debug")  # whose files may choose one of any group
+NEUTRAL_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--resolve", "-m", "--multirun", "-r")
+NO_DEFAULT = re.compile(r"^\s*- sweeps: null\b", re.MULTILINE)  # in the defaults of conf/config.yaml
 
 
 def sweep_files() -> list[Path]:
@@ -22,13 +26,18 @@ def sweep_files() -> list[Path]:
 def register(argv: Sequence[str], config_directories: Iterable[Path] = ()) -> None:
     """Make each sweep file a choice of the group for Hydra, whose search path holds ``conf/`` and not this folder.
 
+    Hydra copies what is registered again and again, a hundred times for ``--help``; so nothing is, unless it may be
+    chosen.
+
     Args:
-        argv: overrides; a file that none of them chooses may be half-written.
+        argv: flags and overrides; a file that none of them chooses may be half-written.
         config_directories: those that the command line adds.
 
     Raises:
         UserError: the chosen file is no YAML file of names and values, or another directory has one of its name.
     """
+    if not _may_choose(argv):
+        return
     rivals = {path.name: path for folder in config_directories for path in (folder / GROUP).glob("*.yaml")}
     for path in sweep_files():
         is_chosen = f"{GROUP}={path.stem}" in argv
@@ -39,6 +48,15 @@ def register(argv: Sequence[str], config_directories: Iterable[Path] = ()) -> No
         except UserError:
             if is_chosen:
                 raise
+
+
+def _may_choose(argv: Sequence[str]) -> bool:
+    """Return whether a word, a file that it chooses, or the project's own config may choose a sweep file."""
+    names = {word.lstrip("+").partition("=")[0] for word in argv}
+    flags = {name for name in names if name.startswith("-")}
+    if names & set(CHOOSING_GROUPS) or flags - set(NEUTRAL_FLAGS):
+        return True
+    return not NO_DEFAULT.search((paths.CONF / "config.yaml").read_text(encoding="utf-8"))
 
 
 def _store(path: Path) -> None:
