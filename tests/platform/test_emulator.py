@@ -1,12 +1,9 @@
 """``python -m trialmaker job``: the platform emulated, here with small boot files in place of a training."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -125,8 +122,8 @@ def test_ctrl_c_stops_the_job_in_order_and_keeps_its_output(run: Run, code: Path
     boot = """
 signal.signal(15, lambda *_: sys.exit(143))
 pathlib.Path(os.environ["AI_ROOT"], "output", "half").touch()
+os.kill(os.getppid(), signal.SIGINT)
 time.sleep(60)"""
-    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
     exit_code, out, _ = run(boot=boot)
     assert exit_code == 143
     assert "STOPPING: as requested; SIGTERM" in states(out)

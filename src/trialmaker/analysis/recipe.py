@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from trialmaker.config import config_files
 from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
@@ -33,7 +34,7 @@ def write_recipe(name: str, words: Sequence[str]) -> Path:
         words: the trial's overrides.
 
     Raises:
-        UserError: the name cannot be that of a file, or is taken.
+        UserError: the name cannot be that of a file, or is taken; or the study's own file cannot be found or read.
     """
     path = paths.CONF / "experiment" / f"{name}.yaml"
     if not re.fullmatch(r"[\w-]+", name) or path.exists():
@@ -58,7 +59,11 @@ def _study_fields(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:
     """Return the fields that the study's own file sets; the groups that it chooses join ``chosen``."""
     if name is None:
         return {}
-    fields: Any = OmegaConf.to_container(OmegaConf.load(paths.SWEEPS / f"{name}.yaml"))
+    file = config_files.find("sweeps", name)
+    if file is None:
+        law = "is in neither sweeps/ nor input/config/sweeps/: copy it there"
+        raise UserError(f"sweeps={name}: the file of that study {law}")
+    fields: Any = OmegaConf.to_container(config_files.read(file))
     for entry in fields.pop("defaults", []):
         ((group, choice),) = entry.items()
         if "hydra/" not in group:

@@ -92,7 +92,7 @@ class TrainOutcome:
             result_files.clear_result(output)
         instances.check_supported()
         if not context.is_trial:
-            for line in run_header.lines(asdict(config), translation.command_line(HydraConfig.get().overrides.task)):
+            for line in run_header.lines(asdict(config), context.result.command):
                 log.info(line)
         return startup.start_run(config, context)
 

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from trialmaker.errors import UserError, one_line
+from trialmaker.config import config_files
+from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
 GROUP = "sweeps"
@@ -60,10 +58,5 @@ def _may_choose(argv: Sequence[str]) -> bool:
 
 
 def _store(path: Path) -> None:
-    try:
-        node = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{path}: cannot be read as YAML: {one_line(error)}") from error
-    if not isinstance(node, DictConfig):
-        raise UserError(f"{path}: expected names and values, received a {type(node).__name__}")
+    node = config_files.read(path)
     ConfigStore.instance().store(name=path.stem, node=node, group=GROUP, package="_global_", provider=str(path))

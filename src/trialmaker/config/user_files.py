@@ -3,12 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from trialmaker.config import sweep_files
-from trialmaker.errors import UserError, one_line
+from trialmaker.config import config_files, sweep_files
+from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
 GLOBAL_GROUPS = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
@@ -47,12 +43,9 @@ def _mistakes(path: Path, name: Path) -> Iterator[str]:
     if (paths.CONF / name).exists() or (paths.SWEEPS.parent / name) in sweep_files.sweep_files():
         yield "TrialMaker has a config file of that name: rename yours"
     try:
-        text = path.read_text(encoding="utf-8")
-        holds = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
-        yield f"cannot be read as YAML: {one_line(error)}"
+        config_files.read(path)
+    except UserError as error:
+        yield str(error).removeprefix(f"{path}: ")
         return
-    if not isinstance(holds, DictConfig):
-        yield f"expected names and values, received a {type(holds).__name__}"
-    if name.parts[0] in GLOBAL_GROUPS and "@package _global_" not in text:
+    if name.parts[0] in GLOBAL_GROUPS and "@package _global_" not in path.read_text(encoding="utf-8"):
         yield "its first line must be '# @package _global_', so that it may change all groups"

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from trialmaker.config import config_files
 from trialmaker.config.arguments.translation import config_directories
 from trialmaker.config.fields import fields
 from trialmaker.errors import UserError, one_line
-from trialmaker.platform import paths
 
 
 def explain(error: Exception, argv: Sequence[str]) -> UserError:
@@ -43,12 +43,8 @@ def _with_file(text: str, argv: Sequence[str]) -> str:
 
 def _chosen_files(argv: Sequence[str]) -> Iterator[Path]:
     """Yield the config files that the command line chooses by ``group=choice``."""
-    user_folder = paths.inputs().get("config")
-    folders = [paths.CONF, paths.PROJECT, *config_directories(argv), *([user_folder] if user_folder else [])]
+    directories = list(config_directories(argv))
     for word in argv:
         group, _, choice = word.lstrip("+").partition("=")
-        for folder in folders:
-            if re.fullmatch(r"[\w-]+", group) and re.fullmatch(r"[\w-]+", choice):
-                file = folder / group / f"{choice}.yaml"
-                if file.is_file():
-                    yield file
+        if file := config_files.find(group, choice, directories):
+            yield file

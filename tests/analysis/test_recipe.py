@@ -1,0 +1,44 @@
+"""Recipes of trials, where the study's file is not the project's."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from trialmaker.analysis.recipe import write_recipe
+from trialmaker.errors import UserError
+from trialmaker.platform import paths
+
+OVERRIDES = ["sweeps=mine", "optimizer.learning_rate=0.5"]
+
+
+@pytest.fixture
+def recipe() -> Iterator[Path]:
+    path = paths.CONF / "experiment" / "of_a_recipe_test.yaml"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_a_recipe_has_what_a_persons_own_study_file_sets(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    study = tmp_path / "input" / "config" / "sweeps" / "mine.yaml"
+    study.parent.mkdir(parents=True)
+    study.write_text("# @package _global_\ndefaults:\n  - override /model: cnn\nseed: 77\nhydra: {mode: MULTIRUN}\n")
+    assert write_recipe(recipe.stem, OVERRIDES) == recipe
+    assert OmegaConf.load(recipe) == {
+        "defaults": [{"override /model": "cnn"}],
+        "seed": 77,
+        "optimizer": {"learning_rate": 0.5},
+    }
+
+
+def test_a_study_file_that_is_gone_is_named_and_nothing_written(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    with pytest.raises(UserError, match=r"^sweeps=mine: .*input/config/sweeps/"):
+        write_recipe(recipe.stem, OVERRIDES)
+    assert not recipe.exists()
