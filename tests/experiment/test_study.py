@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 
 from optuna_sweep.storage import open_storage
 from support.entry import PROJECT, Result, Train
+from support.waiting import wait_until
 from trialmaker.analysis.recipe import write_recipe
 from trialmaker.cli.main import main
 from trialmaker.errors import UserError
@@ -157,10 +158,7 @@ def test_a_study_that_was_killed_is_completed_by_the_same_command(tmp_path: Path
             if " trial 3 " in line:
                 process.kill()
     result = Result(0, "", "", tmp_path / "output")
-    deadline = time.monotonic() + 60
-    while any(run.info.status == "RUNNING" for run in runs(result)[1]):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: all(run.info.status != "RUNNING" for run in runs(result)[1]))
     again = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=200)
     assert again.returncode == 0, again.stderr
     parents, children = runs(result)
@@ -178,7 +176,7 @@ def test_a_signal_stops_a_study_in_order(tmp_path: Path) -> None:
             if line.startswith("epoch=3 "):
                 process.send_signal(signal.SIGTERM)
                 began = time.monotonic()
-        assert process.wait() == 143
+        assert process.wait(timeout=60) == 143
     assert time.monotonic() - began < 20
     assert (tmp_path / "output" / "failure").read_text().startswith("stopped by SIGTERM at epoch ")
     _, (child,) = runs(Result(143, "", "", tmp_path / "output"))

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import publishing, saved_model
 from trialmaker.model_store.card import Card, read_best, write_best
@@ -148,7 +149,7 @@ def test_processes_that_publish_at_once_agree_on_the_best(tmp_path: Path):
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(timeout=120)
     assert [process.exitcode for process in processes] == [0, 0]
     best = read_best(tmp_path)
     assert best and best.metrics["val_accuracy"] == 2.2
@@ -185,8 +186,7 @@ def test_a_failure_of_publishing_is_raised_by_the_next_call(tmp_path: Path):
     listener = publisher(tmp_path)
     (tmp_path / "best.json").write_text("damaged")
     listener(epoch(1, 0.1, 0.0))
-    while not listener.error:
-        time.sleep(0.01)
+    wait_until(lambda: listener.error)
     with pytest.raises(UserError, match="is not the record of a best model"), listener:
         listener(epoch(2, 0.2, 0.0))
 
@@ -194,8 +194,7 @@ def test_a_failure_of_publishing_is_raised_by_the_next_call(tmp_path: Path):
 def test_a_better_model_of_another_run_in_between_is_not_taken_for_this_runs(tmp_path: Path):
     with publisher(tmp_path, run_id="a") as listener:
         listener(epoch(1, 0.5, 0.0))
-        while not listener.own_best:
-            time.sleep(0.01)
+        wait_until(lambda: listener.own_best)
         other_best = publishing.publish(Exportable(model(), NAMES), accuracy(0.9, run_id="b"), tmp_path)
         listener(epoch(2, 0.7, 5.0))
     assert (listener.version_directory, listener.best) == (None, other_best)

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from optuna_sweep.storage import open_storage
 from optuna_sweep.study import Study
 from support.sweeping import APP, environment, states, sweep, trials, wait_until_running
+from support.waiting import wait_until
 
 
 @pytest.mark.parametrize(
@@ -101,8 +102,7 @@ def test_the_second_attempt_of_a_trial_is_a_new_one(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         wait_until_running(tmp_path, 1)
-        while len(trials(tmp_path)[0].intermediate_values) < 5:
-            pass
+        wait_until(lambda: len(trials(tmp_path)[0].intermediate_values) == 5)
         process.send_signal(signal.SIGTERM)
     done = sweep(tmp_path, *words)
     assert done.returncode == 0 and "already reported" not in done.stdout + done.stderr

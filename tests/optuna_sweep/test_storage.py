@@ -24,14 +24,6 @@ def test_a_torn_journal_is_mended(tmp_path: Path) -> None:
     assert states(tmp_path) == [TrialState.COMPLETE] * 4
 
 
-def test_sqlite_by_its_url(tmp_path: Path) -> None:
-    done = sweep(tmp_path, f"hydra.sweeper.storage='sqlite:///{tmp_path}/study.db'", "hydra.sweeper.n_trials=3")
-    assert done.returncode == 0, done.stderr
-    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
-    assert [trial.state for trial in storage.get_all_trials(1)] == [TrialState.COMPLETE] * 3
-    storage.engine.dispose()
-
-
 def test_a_journal_of_many_blocks_is_read_from_its_end(tmp_path: Path) -> None:
     sweep(tmp_path, "hydra.sweeper.n_trials=2")
     with (tmp_path / "study.log").open("ab") as journal:

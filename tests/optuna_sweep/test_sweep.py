@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from optuna_sweep import space
 from support.sweeping import APP, environment, states, study, sweep, trials, wait_until_running
+from support.waiting import wait_until
 
 # ---- the search space
 
@@ -251,10 +252,7 @@ def test_workers_end_when_the_process_that_started_them_is_gone(tmp_path: Path) 
         wait_until_running(tmp_path, 2)
         workers = children(process.pid)
         process.kill()
-    deadline = time.monotonic() + 20
-    while any(is_running(pid) for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: not any(is_running(pid) for pid in workers), seconds=20)
     assert set(states(tmp_path)) == {TrialState.WAITING}
 
 

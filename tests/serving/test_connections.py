@@ -54,7 +54,9 @@ def test_a_large_request_whose_head_comes_with_its_body_is_served(service: Servi
             caller.sendall(head + images)
             answer = b""
             while not answer.endswith(b"}]]}"):
-                answer += caller.recv(1 << 20)
+                received = caller.recv(1 << 20)
+                assert received, answer
+                answer += received
             assert answer.startswith(b"HTTP/1.1 200 ")
 
 

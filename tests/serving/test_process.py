@@ -17,6 +17,7 @@ import pytest
 
 from support.servers import free_port
 from support.service import IMAGE, JSON, PREDICT, best_version, command, serving
+from support.waiting import wait_until
 from trialmaker.model_store import saved_model
 
 
@@ -50,13 +51,12 @@ def test_a_service_that_is_stopped_answers_all_that_it_accepted(published: Path)
         threads = [threading.Thread(target=call, args=(number,)) for number in range(50)]
         for thread in threads:
             thread.start()
-        while sum(answered) < 1000:
-            time.sleep(0.01)
+        wait_until(lambda: broken or sum(answered) >= 1000)
         began = time.monotonic()
         code, _, err = service.stop()
         seconds = time.monotonic() - began
         for thread in threads:
-            thread.join()
+            thread.join(timeout=60)
     assert broken == []
     assert 1000 <= sum(answered) < 10_000
     assert (code, err) == (0, "") and seconds < 10
@@ -69,10 +69,7 @@ def test_several_workers_serve_and_stop_together(published: Path, number: signal
             answers = list(pool.map(lambda _: service.ask(PREDICT, IMAGE).status, range(200)))
         assert answers == [200] * 200
         line = 'trialmaker_requests_total{path="/ModelMaker/predict",status="200"} 200.0'  # of both workers
-        deadline = time.monotonic() + 10
-        while line not in (text := service.ask("/metrics").body.decode()):  # which counts after it has answered
-            assert time.monotonic() < deadline, text
-            time.sleep(0.05)
+        wait_until(lambda: line in service.ask("/metrics").body.decode(), seconds=10)  # counted after the answer
         code, out, err = service.stop(number)
     assert (code, err) == (0, "")
     assert out.count("serving mlp version") == 1

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_sweep.attributes import OWNER
 from optuna_sweep.storage import open_storage
 from support.entry import PROJECT
+from support.waiting import wait_until
 
 APP = PROJECT / "tests" / "support" / "sweep_app" / "app.py"
 Done = subprocess.CompletedProcess[str]
@@ -42,14 +42,10 @@ def states(root: Path) -> list[TrialState]:
 
 def wait_until_running(root: Path, count: int) -> None:
     """Wait until `count` trials run, each with a heartbeat: a signal before it leaves the claim to the next command."""
-    deadline = time.monotonic() + 30
-    while True:
-        with suppress(KeyError):  # the study is not there yet
-            if (root / "study.log").exists() and _running_count(root) >= count:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: (root / "study.log").exists() and _running_count(root) >= count)
 
 
 def _running_count(root: Path) -> int:
-    return sum(trial.state == TrialState.RUNNING and OWNER in trial.system_attrs for trial in trials(root))
+    with suppress(KeyError):  # the study is not there yet
+        return sum(trial.state == TrialState.RUNNING and OWNER in trial.system_attrs for trial in trials(root))
+    return 0

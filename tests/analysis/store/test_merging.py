@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from support.outputs import (
     table_names,
     table_rows,
 )
+from support.waiting import wait_until
 
 
 def test_no_address_of_the_place_where_an_output_was_made_is_left(
@@ -201,12 +203,10 @@ def test_versions_of_registered_models_of_one_name_are_renumbered(tmp_path: Path
 
 def test_a_merge_that_was_killed_is_resumed(originals: dict, copies: list[Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trialmaker", "compare", *map(str, copies), "--store", str(tmp_path / "store")]
-    for seconds in (0.3, 0.6, 1.0, 2.0):
+    for stage in (".mlflow.db.new", "mlflow.db"):  # while the store is made, and while it is filled
         process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        wait_until((tmp_path / "store" / stage).exists)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
     merge_outputs(copies, tmp_path / "store")
     assert read_runs(tmp_path / "store" / "mlflow.db") == originals

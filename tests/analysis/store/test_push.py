@@ -2,11 +2,9 @@
 
 import hashlib
 import os
-import random
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,11 +12,12 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Run
 
 from support.entry import PROJECT
 from support.outputs import copy_outputs, create_store
 from support.servers import free_port, postgresql, run_server
+from support.waiting import wait_until
 from trialmaker.cli.main import main
 
 SERVER_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -53,11 +52,15 @@ def push(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return run
 
 
+def server_runs(client: MlflowClient) -> list[Run]:
+    """Return the runs of all experiments."""
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    return list(client.search_runs(experiments, max_results=1000))
+
+
 def read_server(client: MlflowClient, folder: Path) -> dict[str, Any]:
     """Return all that a client returns of each run; ids of runs and models are those in the output."""
-    runs = [
-        run for one in client.search_experiments() for run in client.search_runs([one.experiment_id], max_results=1000)
-    ]
+    runs = server_runs(client)
     ids = {run.info.run_id: run.data.tags.get("trialmaker.source_run_id", run.info.run_id) for run in runs}
     contents = {}
     for run in runs:
@@ -164,14 +167,14 @@ def test_odd_values_and_many_points(team: str, push: Any, tmp_path: Path) -> Non
 def test_a_push_that_was_killed_is_resumed(jobs: Path, copies: list[Path], push: Any, tmp_path: Path) -> None:
     with server(tmp_path / "team") as address:
         command = [sys.executable, "-m", "trialmaker", "push", *map(str, copies), "--to", address]
-        generator = random.Random(0)
-        for _ in range(2):
+        for begun in (1, 3):
             process = subprocess.Popen(
                 [*command, "--store", str(tmp_path / "merged")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=-3
             )
-            time.sleep(generator.uniform(3, 6))
+            wait_until(lambda begun=begun: len(server_runs(MlflowClient(address))) >= begun)
             process.kill()
             process.wait()
+            assert len(server_runs(MlflowClient(address))) < 6
         push(copies, address)
         assert push(copies, address) == f"{address}: 0 runs brought, 6 were there"
         assert read_server(MlflowClient(address), tmp_path / "there") == expected_contents(jobs, tmp_path / "originals")
