@@ -34,6 +34,11 @@ def one_line(error: object, limit: int | None = None) -> str:
     return text[:limit]
 
 
+def first_line(error: Exception, limit: int) -> str:
+    """Return the first line of a message that goes on for many, or of an empty one the type's name."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:limit]
+
+
 def printable(text: str) -> str:
     r"""Return a text with each unprintable character as a Python escape, such as ``\n`` or ``\x1b``."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

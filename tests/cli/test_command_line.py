@@ -61,11 +61,13 @@ def test_help_is_a_manual(tmp_path: Path) -> None:
     [
         ("train.py optimizer=ada", {"optimizer=adam", "optimizer=adamw"}),
         ("train.py training.ba", {"training.batch_size="}),
+        ("train.py sweeps=m", {"sweeps=mlp"}),
     ],
 )
 def test_bash_completion(line: str, offered: set[str], tmp_path: Path) -> None:
     done = command("-sc", "query=bash", root=tmp_path, COMP_LINE=f"python {line}", COMP_POINT=str(len(line) + 7))
-    assert offered <= set(done.stdout.split())
+    assert done.returncode == 0 and offered <= set(done.stdout.split())
+    assert done.stdout.splitlines()[-1] == "IMPORTED []"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_each_command_explains_itself_in_80_columns(name: str, capsys: pytest.Ca
         (["compare", "--html", "--trials"], "Option '--html' requires an argument."),
         (["rerun", "a", "--data", "--dry-run"], "Option '--data' requires an argument."),
         (["prune", "--store"], "Option '--store' requires an argument."),
+        (["best", "a", "--", "--write", "--seeds"], "Got unexpected extra arguments (--write --seeds)"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_the_way_on(argv: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from optuna_sweep.trial import NoTrial
 from support.entry import PROJECT, SMALL, Result, Train
 from trialmaker.cli.main import main
+from trialmaker.cli.outcome import TrainOutcome
+from trialmaker.experiment.context import RunContext
 from trialmaker.platform import instances, paths
 from trialmaker.platform.monitored_metrics import MONITORS, curves
+from trialmaker.platform.run_result import RunResult, read_result, run_results
+from trialmaker.platform.signals import Signals
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 TINY = (*SMALL, "training.epochs=1")
@@ -237,6 +242,10 @@ def test_a_signal_ends_a_job_in_order(tmp_path: Path, how: signal.Signals, code:
     assert told == f"train.py: {failure}"
     (run,) = result.runs()
     assert (run.info.status, run.data.tags["trialmaker.end"]) == ("KILLED", f"Stopped: {failure.strip()}")
+    (left,) = [result for _, result in run_results(result.output)]
+    assert (left.status, left.message, left.test_metrics) == ("stopped", failure.strip(), {})
+    assert (left.best_epoch, left.best_metrics) == (best["epoch"], best["metrics"])
+    assert (left.mlflow_run_id, left.model_directory) == (run.info.run_id, f"model/{best['version']}")
 
 
 def test_a_signal_before_the_first_step_counts_too_and_a_second_one_ends_at_once(tmp_path: Path) -> None:
@@ -252,6 +261,17 @@ def test_a_signal_before_the_first_step_counts_too_and_a_second_one_ends_at_once
         began = time.monotonic()
         assert process.wait(timeout=20) in (143, 130)
     assert time.monotonic() - began < 5
+
+
+def test_a_process_that_ends_at_once_leaves_why_and_the_runs_result(tmp_path: Path) -> None:
+    signals = Signals()
+    outcome = TrainOutcome(0.0, signals, [])
+    outcome.outputs = {tmp_path}
+    outcome.context = RunContext(tmp_path, NoTrial(), 0.0, signals, RunResult("c"))
+    signals.fail_now("stopped by SIGTERM at epoch 3")
+    assert (tmp_path / "failure").read_text() == "stopped by SIGTERM at epoch 3\n"
+    left = read_result(tmp_path / "result.json")
+    assert left and (left.status, left.message) == ("stopped", "stopped by SIGTERM at epoch 3")
 
 
 def started(root: Path, *arguments: str) -> "subprocess.Popen[str]":

@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.entry import PROJECT, SMALL, Train
+from support.entry import SMALL, Train
 from trialmaker.analysis.training_command import run_training
 from trialmaker.platform.run_result import RunResult, read_result, run_results
 
@@ -21,6 +20,7 @@ def results(output: Path) -> list[dict[str, Any]]:
 
 
 def test_a_run_that_ended(train: Train) -> None:
+    began = time.monotonic()
     done = train(*SMALL)
     (result,) = results(done.output)
     (run,) = done.runs()
@@ -33,7 +33,8 @@ def test_a_run_that_ended(train: Train) -> None:
     assert set(result["test_metrics"]) == {"test_loss", "test_accuracy"} and result["trial"] is None
     assert result["mlflow_run_id"] == run.info.run_id
     assert (result["model_version"], result["model_directory"]) == (1, "model/1")
-    assert 0 < result["seconds"] < 600 and result["process_id"] == os.getpid()
+    assert 0 < result["seconds"] <= time.monotonic() - began and result["process_id"] == os.getpid()
+    assert timedelta() <= datetime.now(UTC) - datetime.fromisoformat(result["started_at"]) < timedelta(minutes=10)
 
 
 def test_a_run_that_is_no_better_names_its_own_model(train: Train) -> None:
@@ -63,27 +64,13 @@ def test_a_config_that_is_refused_leaves_a_result_without_secrets(train: Train) 
     assert "s3cret" not in json.dumps(result)
 
 
-def test_a_run_that_was_stopped_keeps_its_best_epoch(tmp_path: Path) -> None:
-    command = [sys.executable, "train.py", *SMALL, "training.epochs=1000000"]
-    environment = os.environ | {"AI_ROOT": str(tmp_path)}
-    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            if line.startswith("epoch=3 "):
-                process.send_signal(signal.SIGTERM)
-                break
-    (result,) = results(tmp_path / "output")
-    assert (process.returncode, result["status"]) == (143, "stopped")
-    assert result["message"].startswith("stopped by SIGTERM at epoch ") and result["best_epoch"] >= 1
-    assert result["best_metrics"]["val_accuracy"] >= 0 and result["test_metrics"] == {}
-    assert (tmp_path / "output" / result["model_directory"] / "saved_model.pb").is_file()
-
-
 def test_the_runs_of_a_multirun_have_one_each(train: Train) -> None:
+    began = time.monotonic()
     done = train("-m", *SMALL, "seed=1,2")
     both = [result for _, result in run_results(done.output)]
     assert [result.status for result in both] == ["finished", "finished"]
     assert [result.command.rpartition(" ")[2] for result in both] == ["seed=1", "seed=2"]
-    assert sum(result.seconds for result in both) < 600
+    assert sum(result.seconds for result in both) <= time.monotonic() - began
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"status": "finished"}', "\x00"])

@@ -105,15 +105,16 @@ def test_a_job_that_fails_says_why_and_keeps_its_output(run: Run, boot: str, cau
 def test_the_limit_sends_sigterm_and_the_log_goes_on(run: Run) -> None:
     boot = "signal.signal(15, lambda *_: (print('ending'), sys.exit(143)))\nprint('begun', flush=True)\ntime.sleep(60)"
     began = time.monotonic()
-    exit_code, out, _ = run("--max-seconds", "0.5", boot=boot)
+    exit_code, out, _ = run("--max-seconds", "2", boot=boot)
     assert exit_code == 143 and time.monotonic() - began < 20
-    assert states(out)[-2:] == ["STOPPING: max_seconds=0.5 are over; SIGTERM", "TRAINING_FAIL: exit code 143"]
+    assert states(out)[-2:] == ["STOPPING: max_seconds=2 are over; SIGTERM", "TRAINING_FAIL: exit code 143"]
     assert "begun\n" in out and "ending\n" in out
 
 
 def test_sigkill_comes_to_who_does_not_heed_sigterm(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "GRACE_SECONDS", 0.3)
-    exit_code, out, _ = run("--max-seconds", "0.5", boot="signal.signal(15, signal.SIG_IGN)\ntime.sleep(60)")
+    boot = "signal.signal(15, signal.SIG_IGN)\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)"
+    exit_code, out, _ = run(boot=boot)
     assert exit_code == 137
     assert states(out)[-2:] == ["STOPPING: SIGKILL", "TRAINING_FAIL: killed by SIGKILL"]
 
@@ -187,6 +188,21 @@ def test_an_output_that_cannot_be_written_to_is_refused_before_the_training(run:
         f"trialmaker: error: --output {code.parent / 'jobs'}: File exists:"
         " it must be a folder that can be written to\n",
     )
+
+
+def test_the_results_of_runs_and_of_trials_are_shown(run: Run) -> None:
+    boot = """
+result = {"command": "c", "status": "finished", "objective": "val_accuracy", "model_directory": "model/1"}
+result |= {"best_epoch": 2, "best_metrics": {"val_loss": 1.0, "val_accuracy": 0.5}, "test_metrics": {"test_loss": 0.25}}
+trials = [{"command": "c", "status": status, "trial": n} for n, status in enumerate(["finished", "pruned", "pruned"])]
+for number, one in enumerate([result, *trials]):
+    folder = pathlib.Path(os.environ["AI_ROOT"], "output", "logs", str(number))
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps(one))"""
+    exit_code, out, _ = run(boot=boot)
+    assert exit_code == 0
+    assert "result: logs/0: finished best epoch=2 val_accuracy=0.5000 test_loss=0.2500 model=model/1\n" in out
+    assert "result of trials: 1 finished, 2 pruned\n" in out and out.count("\nresult") == 2
 
 
 def test_links_of_the_code_and_of_the_output_are_kept(run: Run, code: Path) -> None:

@@ -1,5 +1,6 @@
 """The client alone, without a training: the tracking process, its store, and how runs end."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import mlflow
 import pytest
 
 from support.entry import PROJECT, Result
+from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Metrics, Start
@@ -66,6 +68,18 @@ def test_a_trial_ends_as_finish_says_or_by_the_exception_that_passes_through(out
     assert messages == [None, None, "ValueError: no good", "KeyboardInterrupt: by hand"]
 
 
+def test_a_disk_that_is_full_is_no_bug(output: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # bytes; of the tracking process, which is new
+    try:
+        tracker = Tracker(run_start(output))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(UserError, match=r"^MLflow tracking at sqlite:.* failed: StoreError: .*disk"):
+        tracker.wait_for_end()
+    assert not (output / "mlflow.db").exists()
+
+
 def test_a_run_whose_tracking_process_dies_says_so_and_the_next_one_has_another(output: Path) -> None:
     reason = f"it ended without a word; see {output}/tracking.log"
     with pytest.raises(UserError) as raised, Tracker(run_start(output)) as tracker:
@@ -86,10 +100,7 @@ def test_a_run_whose_tracking_process_dies_says_so_and_the_next_one_has_another(
 def test_a_store_that_was_half_made_when_its_process_was_killed_is_made_anew(output: Path) -> None:
     for _ in range(2):
         tracker = Tracker(run_start(output))
-        deadline = time.monotonic() + 60
-        while not list(output.glob(".mlflow.db.new")):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until((output / ".mlflow.db.new").exists)
         time.sleep(0.2)
         tracker.connection.process.kill()
         tracker.connection.close()
@@ -115,10 +126,7 @@ print(tracker.connection.process.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
-    pid, deadline = int(done.stdout), time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), seconds=20)
     assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["KILLED"]
 
 

@@ -9,6 +9,7 @@ from hydra.errors import HydraException
 from optuna import Study, load_study, logging
 from optuna.trial import FrozenTrial
 
+from optuna_sweep.attributes import OVERRIDES
 from optuna_sweep.storage import open_storage
 from trialmaker.analysis.recipe import SINGLE_RUN
 from trialmaker.analysis.training_command import run_training
@@ -32,7 +33,7 @@ def overrides(study: str, output: Path, storage: str | None = None, number: int 
     logging.set_verbosity(logging.WARNING)  # not a line for each study that it opens
     loaded = _load(study, output, storage)
     trial = _best(study, loaded) if number is None else _trial(loaded, number)
-    return list(trial.user_attrs["overrides"])
+    return list(trial.user_attrs[OVERRIDES])
 
 
 def run_with_seeds(words: Sequence[str], seeds: int) -> int:
@@ -98,6 +99,6 @@ def _best(name: str, study: Study) -> FrozenTrial:
 
 def _trial(study: Study, number: int) -> FrozenTrial:
     for trial in study.trials:
-        if trial.number == number and "overrides" in trial.user_attrs:
+        if trial.number == number and OVERRIDES in trial.user_attrs:
             return trial
     raise UserError(f"--trial {number}: has not been run; the study has trials 0 to {len(study.trials) - 1}")

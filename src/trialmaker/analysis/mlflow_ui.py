@@ -20,9 +20,9 @@ from urllib.parse import quote
 
 import psutil
 
-from trialmaker.analysis.store.outputs import STORE_FILE
 from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
+from trialmaker.tracking.settings import STORE_FILE
 
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099

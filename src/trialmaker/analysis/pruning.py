@@ -11,9 +11,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialmaker.analysis.store.outputs import STORE_FILE, Output
+from trialmaker.analysis.store.outputs import Output
 from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
+from trialmaker.tracking.settings import STORE_FILE
 
 MODELS_OF_RUN = "SELECT model_id, artifact_location FROM logged_models WHERE source_run_id = ?"
 DATABASES_OF_RUN = "SELECT database FROM trialmaker_source_runs WHERE run_uuid = ?"

@@ -15,6 +15,7 @@ from trialmaker.config.fields import GROUPS, fields, leaves
 from trialmaker.errors import UserError
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
+from trialmaker.tracking.settings import STATE_TAG
 
 LOCAL_FIELDS = {"output", "tracking.uri"}  # where a run's files go is decided on this machine
 COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # affect results
@@ -140,7 +141,7 @@ def compare_metrics(run: Run, then: Points, now: Points) -> tuple[bool, list[str
     Returns:
         whether all values are equal, and lines for a person that say so or name each metric's first difference.
     """
-    if run.tags.get("trialmaker.trial_state") == "PRUNED" and _last_epoch(then) <= 1:
+    if run.tags.get(STATE_TAG) == "PRUNED" and _last_epoch(then) <= 1:
         return False, ["nothing to compare: the trial was pruned in its first epoch"]
     names = [name for name in then if _is_reproducible(name, run)]
     points = [(step, name, value) for name in names for step, value in then[name]]

@@ -54,7 +54,8 @@ class TrainOutcome:
         """Run one config, of the command or of a multirun.
 
         Returns:
-            the best value of the objective, which a sweeper optimizes; None for a run that ended with an error.
+            the best value of the objective, which a sweeper optimizes, of several objectives a list; None for a run
+            that ended with an error.
         """
         self.signals.reset()
         self.context = context = self._new_context()

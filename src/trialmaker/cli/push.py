@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from trialmaker.analysis.store.outputs import STORE_FILE
 from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
-from trialmaker.tracking.settings import ENVIRONMENT
+from trialmaker.tracking.settings import ENVIRONMENT, STORE_FILE
 
 HELP = """\
 Bring all runs of some outputs to an MLflow server: parameters, curves, tags, data, studies, models, artifacts. What is

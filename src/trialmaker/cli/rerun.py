@@ -12,6 +12,7 @@ from trialmaker.analysis.training_command import run_training
 from trialmaker.cli.command_class import PATH, Command
 from trialmaker.cli.output_arguments import OutputSelection, default_store, output_arguments
 from trialmaker.platform import paths
+from trialmaker.tracking.settings import STORE_FILE
 
 HELP = """\
 Train again what a run was, with its config and seed, into this project's own output. Says before what differs here from
@@ -33,7 +34,7 @@ DIFFERENT = 3
     "--data",
     type=PATH,
     metavar="DIR",
-    help="Where its data lies here (default: where it lay then, or input/data).",
+    help="Where its data lies here (default: where it lay then, or workspace/input/data).",
 )
 @click.option(
     "--init-model",
@@ -66,7 +67,7 @@ def command(
 
 def _compare(store: Path, old: runs.Run, new: str) -> int:
     """Print how the new run's metrics differ from the old one's; return the exit code."""
-    own = outputs.Output(paths.root() / "output" / outputs.STORE_FILE, "own")
+    own = outputs.Output(paths.root() / "output" / STORE_FILE, "own")
     merged = merging.merge([own], default_store([own])).store
     digests = runs.data_digests(store).get(old.run_id), runs.data_digests(merged).get(new)
     if None not in digests and digests[0] != digests[1]:

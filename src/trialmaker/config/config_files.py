@@ -11,6 +11,8 @@ from yaml import YAMLError
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform import paths
 
+GLOBAL_GROUPS = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
+
 
 def find(group: str, choice: str, directories: Iterable[Path] = ()) -> Path | None:
     """Return the file of a config group's choice; None where there is none.

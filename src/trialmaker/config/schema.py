@@ -37,7 +37,9 @@ class Data:
         ge=0,
         lt=2**31,
     )
-    validation_fraction: float = field("share of the training examples held out for validation", gt=0, le=0.5)
+    validation_fraction: float = field(
+        "share of the examples held out for validation; of MNIST, of its training files", gt=0, le=0.5
+    )
 
 
 @config_dataclass

@@ -11,7 +11,6 @@ from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
 GROUP = "sweeps"
-CHOOSING_GROUPS = (GROUP, "experiment", "debug")  # whose files may choose one of any group
 NEUTRAL_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--resolve", "-m", "--multirun", "-r")
 NO_DEFAULT = re.compile(r"^\s*- sweeps: null\b", re.MULTILINE)  # in the defaults of conf/config.yaml
 
@@ -52,7 +51,7 @@ def _may_choose(argv: Sequence[str]) -> bool:
     """Return whether a word, a file that it chooses, or the project's own config may choose a sweep file."""
     names = {word.lstrip("+").partition("=")[0] for word in argv}
     flags = {name for name in names if name.startswith("-")}
-    if names & set(CHOOSING_GROUPS) or flags - set(NEUTRAL_FLAGS):
+    if names & set(config_files.GLOBAL_GROUPS) or flags - set(NEUTRAL_FLAGS):
         return True
     return not NO_DEFAULT.search((paths.CONF / "config.yaml").read_text(encoding="utf-8"))
 

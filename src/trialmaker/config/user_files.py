@@ -7,8 +7,6 @@ from trialmaker.config import config_files, sweep_files
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
-GLOBAL_GROUPS = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
-
 
 def folders() -> list[Path]:
     """Return the folder ``input/config``, if there is one, for Hydra's search path.
@@ -47,5 +45,5 @@ def _mistakes(path: Path, name: Path) -> Iterator[str]:
     except UserError as error:
         yield str(error).removeprefix(f"{path}: ")
         return
-    if name.parts[0] in GLOBAL_GROUPS and "@package _global_" not in path.read_text(encoding="utf-8"):
+    if name.parts[0] in config_files.GLOBAL_GROUPS and "@package _global_" not in path.read_text(encoding="utf-8"):
         yield "its first line must be '# @package _global_', so that it may change all groups"

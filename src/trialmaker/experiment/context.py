@@ -22,6 +22,7 @@ class RunContext:
         directory: Hydra's, for what belongs to this run alone.
         trial: the study's trial that the run is, or the no-op trial.
         started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
+        signals: those that the process received.
         result: filled in by the run; ``recorded`` writes it.
         notes: called before the result is written; each fills in what is known by then.
     """

@@ -52,6 +52,7 @@ def run(
 
     Raises:
         Stopped: by a signal; what was best until then is published.
+        UserError: the weights or the batch size do not fit, a loss is not finite, or a store cannot be used.
     """
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))

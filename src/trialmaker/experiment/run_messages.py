@@ -27,7 +27,9 @@ def closing_message(objective: str, publisher: Publisher, elsewhere: Path) -> st
         return f"best model: {publisher.version_directory}"
     best = publisher.best
     version = publisher.directory / str(best.version)
-    return (
-        f"not published: {version} is no worse with {objective}={best.metrics[objective]:.4f};"
-        f" this run's model: {elsewhere}"
-    )
+    return f"{not_published(version, objective, best.metrics[objective])}; this run's model: {elsewhere}"
+
+
+def not_published(version: Path, objective: str, value: float) -> str:
+    """Return that a version which is there is no worse than a new model."""
+    return f"not published: {version} is no worse with {objective}={value:.4f}"

@@ -81,7 +81,7 @@ def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
 
 def _test_best(config: Config, study: str, storage: str, directory: Path) -> dict[str, float]:
     """Test and report the best model; return its test metrics, or none if it is not of this study."""
-    from trialmaker.experiment import final_test, tensorflow_import
+    from trialmaker.experiment import final_test, run_messages, tensorflow_import
 
     with tensorflow_import.importing_tensorflow(directory):
         from trialmaker.model_store.card import read_best
@@ -93,7 +93,7 @@ def _test_best(config: Config, study: str, storage: str, directory: Path) -> dic
         return {}
     version, value = models / str(best.version), best.metrics[best.objective]
     if not _is_of_study(value, study, storage):
-        log.info(f"not published: {version} is no worse with {best.objective}={value:.4f}")
+        log.info(run_messages.not_published(version, best.objective, value))
         return {}
     metrics = _test_metrics(config, best, models)
     compile_for_litert(version)

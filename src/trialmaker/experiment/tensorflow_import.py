@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def importing_tensorflow(directory: Path) -> Iterator[None]:
-    """Inside, it is imported faster, and in silence: what it prints goes to ``tensorflow.log`` in the directory.
+    """Make TensorFlow's import inside the context fast and silent: it prints to ``tensorflow.log`` in the directory.
 
-    Once only: what is frozen stays for ever, and between two trials there is garbage.
+    Only the first import in a process is treated so: what is frozen then is never collected.
     """
     if "tensorflow" in sys.modules:
         yield

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from trialmaker.errors import first_line
 from trialmaker.model_store.versions import BEST_FILE, CARD_FILE, LITERT_FILE, read_record
 from trialmaker.platform.atomic_files import write_bytes
 
 log = logging.getLogger(__name__)
+REASON_CHARACTERS = 300  # of an error of the converter's
 
 
 def compile_for_litert(version: Path) -> None:
@@ -25,7 +27,7 @@ def compile_for_litert(version: Path) -> None:
     try:
         program = tf.lite.TFLiteConverter.from_saved_model(str(version)).convert()
     except Exception as error:  # the converter's, of any type; the SavedModel is what counts
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error, REASON_CHARACTERS)
         log.warning(f"{version}: LiteRT cannot have it, so that TensorFlow will serve it: {reason}")
         return
     with suppress(FileNotFoundError):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trialmaker.tracking.messages import Message, Start
 from trialmaker.tracking.replies import Replies
+from trialmaker.tracking.settings import STORE_FILE
 
 SOURCE_DIRECTORY = Path(__file__).resolve().parents[2]
 
@@ -77,7 +78,7 @@ def connect(start: Start) -> Connection:
     A new process is started if there is none, if it has ended, or if it holds open a store whose file was removed.
     """
     for connection in _connections:
-        if start.store in connection.stores and not start.uri and not (start.output / "mlflow.db").exists():
+        if start.store in connection.stores and not start.uri and not (start.output / STORE_FILE).exists():
             connection.close()
     alive = [connection for connection in _connections if connection.is_alive]
     _connections[:] = alive or [Connection(start.run_directory / "tracking.log")]

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trialmaker.errors import one_line
+from trialmaker.errors import UserError, one_line
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.messages import End, Message, Start, StudyDone
 from trialmaker.tracking.settings import ENVIRONMENT
@@ -38,7 +38,7 @@ def main() -> None:
     try:
         _serve(sys.stdin.buffer, reply)
     except Exception as error:
-        if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in STORE_PACKAGES:
+        if isinstance(error, OSError | UserError) or type(error).__module__.partition(".")[0] in STORE_PACKAGES:
             reply({"error": f"{type(error).__name__}: {one_line(error, 500)}"})
         else:
             reply({"bug": traceback.format_exc()})

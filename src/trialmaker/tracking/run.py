@@ -13,9 +13,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from trialmaker.platform import git
 from trialmaker.platform.atomic_files import locked
-from trialmaker.tracking import experiments, figures, logged_model, sqlite_store, study
+from trialmaker.tracking import experiments, figures, logged_model, sqlite_store
 from trialmaker.tracking.dataset_input import dataset_input
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Predictions, Start
+from trialmaker.tracking.settings import STATE_TAG, STORE_FILE, TRIAL_TAG
 
 SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
 PARAMS_PER_BATCH = 100  # MLflow takes no more at once
@@ -57,7 +58,7 @@ class Run:
 
     def _create(self) -> str:
         experiment_id, parent = experiments.experiment_and_parent(self.client, self.start)
-        tags = {MLFLOW_PARENT_RUN_ID: parent, study.TRIAL_TAG: str(self.start.trial)} if parent else {}
+        tags = {MLFLOW_PARENT_RUN_ID: parent, TRIAL_TAG: str(self.start.trial)} if parent else {}
         return str(self.client.create_run(experiment_id, run_name=self.start.run_name, tags=tags).info.run_id)
 
     def _log_environment(self) -> None:
@@ -87,7 +88,7 @@ class Run:
             self.client.set_tag(self.run_id, "trialmaker.end", end.message[:TAG_CHARACTERS])
         if self.start.study:
             states = {"FINISHED": "COMPLETE", "FAILED": "FAIL", "KILLED": "PRUNED" if end.is_pruned else "WAITING"}
-            self.client.set_tag(self.run_id, study.STATE_TAG, states[end.status])
+            self.client.set_tag(self.run_id, STATE_TAG, states[end.status])
         else:
             self._log_run_directory()
         self.client.set_terminated(self.run_id, end.status)
@@ -105,8 +106,8 @@ def _client(start: Start) -> mlflow.MlflowClient:
     sqlite_store.limit_retries()
     mlflow.set_tracking_uri(start.store)
     with locked(start.output / experiments.LOCK):
-        if not start.uri and not (start.output / "mlflow.db").exists():
-            sqlite_store.create(start.output / "mlflow.db")
+        if not start.uri and not (start.output / STORE_FILE).exists():
+            sqlite_store.create(start.output / STORE_FILE)
         return mlflow.MlflowClient(start.store)
 
 

@@ -1,4 +1,7 @@
-"""Environment variables for MLflow."""
+"""MLflow's settings, and the names under which it keeps what is TrialMaker's. Light: it imports no MLflow."""
+
+STORE_FILE = "mlflow.db"  # in an output, and in a merged store
+STUDY_TAG, TRIAL_TAG, STATE_TAG = "trialmaker.study", "trialmaker.trial", "trialmaker.trial_state"
 
 # To be set before MLflow is imported, which reads them. A store that cannot be reached is then an error in seconds,
 # not in minutes.

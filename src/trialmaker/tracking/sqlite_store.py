@@ -17,13 +17,14 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, first_line
 
 PRUNED_TAG = "trialmaker.pruned"
 CONNECTION_ATTEMPTS = 3
+STORE_REASON_CHARACTERS = 200  # of an error of MLflow's or SQLAlchemy's
 
 
-class StoreError(Exception):
+class StoreError(UserError):
     """A store that can't be made or brought up to date; the message is one line."""
 
 
@@ -51,7 +52,7 @@ def create(file: Path) -> None:
     try:
         SqlAlchemyStore(f"sqlite:///{new}", artifacts)._dispose_engine()  # closes the file, which is renamed
     except (MlflowException, SQLAlchemyError) as error:
-        raise StoreError(_first_line(error)) from error
+        raise StoreError(first_line(error, STORE_REASON_CHARACTERS)) from error
     new.rename(file)
 
 
@@ -68,7 +69,7 @@ def migrate(file: Path) -> None:
     except CommandError as error:
         raise StoreError(f"was written by a newer MLflow: {error}; this is MLflow {mlflow.__version__}") from error
     except (MlflowException, SQLAlchemyError) as error:
-        raise StoreError(f"cannot be brought up to date: {_first_line(error)}") from error
+        raise StoreError(f"cannot be brought up to date: {first_line(error, STORE_REASON_CHARACTERS)}") from error
     finally:
         engine.dispose()
 
@@ -90,14 +91,9 @@ def mark_pruned(file: Path, run_id: str, models: Sequence[str]) -> None:
         for model in models:
             client.delete_logged_model(model)
     except MlflowException as error:
-        raise UserError(f"{file}: cannot be written: {_first_line(error)}") from error
+        raise UserError(f"{file}: cannot be written: {first_line(error, STORE_REASON_CHARACTERS)}") from error
 
 
 def _silence_migrations() -> None:
     for name in ("mlflow.store.db.utils", "alembic.runtime.migration"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of a message; SQLAlchemy's go on for many."""
-    return str(error).strip().splitlines()[0][:200]

@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 
 from optuna_sweep.storage import open_storage
 from trialmaker.tracking.messages import Start, StudyDone
+from trialmaker.tracking.settings import STUDY_TAG, TRIAL_TAG
 
-STUDY_TAG, TRIAL_TAG, STATE_TAG = "trialmaker.study", "trialmaker.trial", "trialmaker.trial_state"
 PNG_OPTIONS = {"bbox_inches": "tight", "dpi": 100}
 MAX_LEGEND_ENTRIES = 12
 PLOTS = ("plot_optimization_history", "plot_parallel_coordinate", "plot_slice", "plot_intermediate_values")

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from trialmaker.analysis.store import merge_sql
-from trialmaker.analysis.store.outputs import MARKER_FILE, STORE_FILE, Output, SkippedOutput
+from trialmaker.analysis.store.outputs import MARKER_FILE, Output, SkippedOutput
 from trialmaker.analysis.store.relocation import ARTIFACT_FOLDERS, Relocation, artifacts_exist
 from trialmaker.analysis.store.snapshots import UnreadableError, open_snapshot
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
 from trialmaker.platform.progress_bar import progress_bar
+from trialmaker.tracking.settings import STORE_FILE
 
 OUTPUT_TAG = "trialmaker.output"
 MERGED_STORE_ERRORS = {"SQLITE_FULL", "SQLITE_READONLY"}  # SQLite's errors that do not come from a source

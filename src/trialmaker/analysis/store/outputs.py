@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialmaker.errors import UserError
+from trialmaker.tracking.settings import STORE_FILE
 
-STORE_FILE = "mlflow.db"
 MARKER_FILE = ".comparison"  # lies beside a merged store, which is not an output
 MAX_OUTPUT_DEPTH = 6  # levels of folders to search below a given one
 UNSEARCHED_FOLDERS = {"mlartifacts", "mlruns", "node_modules"}

@@ -15,9 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from trialmaker.analysis.store.merging import OUTPUT_TAG
-from trialmaker.analysis.store.outputs import STORE_FILE
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform import paths
+from trialmaker.tracking.settings import STORE_FILE, STUDY_TAG
 from trialmaker.training.objective import Objective
 
 TEST_METRIC = "test_accuracy"
@@ -91,7 +91,7 @@ class Run:
     @property
     def is_study(self) -> bool:
         """Return whether it is a study: the parent of trials, which trains nothing itself."""
-        return "trialmaker.study" in self.tags
+        return STUDY_TAG in self.tags
 
     @property
     def peers(self) -> tuple[str, str, str]:
