@@ -1,4 +1,4 @@
-# make train | test | lint | ui | bench | requirements
+# make train | test | lint | format | ui | bench | requirements
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv

@@ -2,11 +2,11 @@
 
 python benchmarks/hyperband.py [seeds] [accuracy]
 
-784-w-w-10, Adam, batch 128, at most 5 epochs, one worker, in turn. The clock runs from the command's start to its end,
-which comes when a trial reaches the accuracy. The peer has an environment of its own, made once.
+784-w-w-10, Adam, batch 128, at most 3 epochs (the peer 5), one worker, in turn. The clock runs from the command's start
+to its end, which comes when a trial reaches the accuracy. The peer has an environment of its own, made once.
 
-The two differ in more than speed: ours anneals the learning rate (``schedule: cosine`` in ``sweeps/mlp.yaml``), theirs
-is constant. ``schedule=constant`` in the command of ours takes that difference away.
+The two differ in more than speed: ours anneals the learning rate (``cosine_short_warmup`` in ``sweeps/mlp.yaml``),
+theirs is constant. ``schedule=constant`` in the command of ours takes that difference away.
 """
 
 import statistics

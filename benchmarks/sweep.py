@@ -2,9 +2,9 @@
 
 python benchmarks/sweep.py [trials] [seed ...]
 
-Both search learning rate, width and dropout of 784-w-w-10, Adam, batch 128, at most 5 epochs, one worker, in turn. The
-clock runs from the command's start to its end. The peer has an environment of its own, made once, in which this one's
-TensorFlow is importable after the peer's own Hydra and Optuna.
+Both search learning rate, width and dropout of 784-w-w-10, Adam, batch 128, at most 3 epochs (the peer 5), one worker,
+in turn. The clock runs from the command's start to its end. The peer has an environment of its own, made once, in which
+this one's TensorFlow is importable after the peer's own Hydra and Optuna.
 
 The two differ in more than speed: ``sweeps/mlp.yaml`` anneals the learning rate, the peer keeps it constant. So ours
 runs a second time with ``schedule=constant``.

@@ -81,11 +81,11 @@ class Sweep:
         """Complete the study.
 
         Returns:
-            The best value; of several objectives those of each trial on the Pareto front, a list each; nothing in a
-            worker or a dry run.
+            The best value; of several objectives those of each trial on the Pareto front, a list each; an
+            empty list where all trials were pruned; None in a worker or a dry run.
 
         Raises:
-            HydraException: too many trials failed, none completed, or the study cannot be used.
+            HydraException: too many trials failed, none completed or was pruned, or the study cannot be used.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.fields["dry_run"]:

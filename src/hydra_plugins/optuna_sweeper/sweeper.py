@@ -36,7 +36,8 @@ class OptunaSweeper(Sweeper):
             where all trials were pruned; None in a worker or a dry run.
 
         Raises:
-            HydraException: a field breaks a law, or too many trials failed.
+            HydraException: a field breaks a law, too many trials failed, none completed or was pruned, or the study
+                cannot be used.
         """
         from optuna_sweep.sweep import Sweep
 

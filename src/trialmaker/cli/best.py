@@ -19,7 +19,7 @@ STUDY is its name, such as mlp, or the path of its file.
 @click.argument("study")
 @click.option("--storage", metavar="URL", help="Where it lies, if not in a file: hydra.sweeper.storage of the study.")
 @click.option("--trial", type=int, metavar="N", help="Another trial than the best, such as one of a Pareto front.")
-@click.option("--output", type=PATH, metavar="DIR", help="Where studies/ lies (default: output).")
+@click.option("--output", type=PATH, metavar="DIR", help="Where studies/ lies (default: workspace/output).")
 @click.option("--write", metavar="NAME", help="Write conf/experiment/NAME.yaml.")
 @click.option("--seeds", type=int, metavar="N", help="Run it with the seeds 0 to N-1; mean and spread.")
 def command(

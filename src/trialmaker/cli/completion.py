@@ -37,6 +37,6 @@ complete -o nosort -F _trialmaker_complete python python3
 
 @click.command("completion", cls=Command, help=HELP, short_help="complete commands with the Tab key, in bash")
 def command() -> int:
-    """Print the script."""
+    """Execute the command; return the exit code."""
     print(BASH, end="")
     return 0

@@ -31,7 +31,7 @@ URL = "http://127.0.0.1:10000/ModelMaker/predict"
     "--data",
     type=PATH,
     metavar="DIR",
-    help="Where MNIST lies; if not there, scikit-learn's digits (default: input/data).",
+    help="Where MNIST lies; if not there, scikit-learn's digits (default: workspace/input/data).",
 )
 @click.option("--url", default=URL, metavar="URL", help=f"(default: {URL})")
 @click.option("--ak", metavar="KEY", help="Access key (default: $MODELMAKER_AK).")

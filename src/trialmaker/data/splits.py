@@ -45,18 +45,18 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Shape (H, W, C) of one image."""
+        """Return the shape (H, W, C) of one image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, K."""
+        """Return the number of classes, K."""
         return len(self.class_names)
 
     @cached_property
     def digest(self) -> str:
-        """Hexadecimal SHA-256 of all images, labels and class names: equal for equal data, whatever the source."""
+        """Return the SHA-256, hexadecimal, of all images, labels and class names, whatever their source."""
         sha256 = hashlib.sha256(repr(self.class_names).encode())
         for split in (self.train, self.validation, self.test):
             sha256.update(repr(split.images.shape).encode())

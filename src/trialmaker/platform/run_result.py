@@ -28,7 +28,8 @@ class RunResult:
         test_metrics: ``test_loss`` and ``test_accuracy`` of the best weights; empty for a run that was not tested.
         mlflow_run_id: None as long as MLflow has not answered.
         model_version: the number under which the run's best model is published; None where it is not.
-        model_directory: the folder of the run's best model, relative to the output; None where there is none.
+        model_directory: the folder of the run's best model, relative to the output if it is below it; None where
+            there is none.
         seconds: from the start of the process, or of this run of a multirun, to the run's end.
         started_at: ISO 8601, UTC.
         process_id: of the process that ran it.

@@ -64,7 +64,7 @@ STATUS_DESCRIPTIONS = {
 
 
 def document(name: str, keys: Keys) -> Json:
-    """Return the description of every address.
+    """Return the description of every address for programs.
 
     Args:
         name: the model's, in TensorFlow Serving's addresses.
