@@ -3,6 +3,8 @@
 import fcntl
 import os
 import pickle
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +17,21 @@ from hydra.core.global_hydra import GlobalHydra
 from support import outputs
 from support.entry import PROJECT, Result, Train
 from trialmaker.cli.train import train as train_entry
+
+MEMORY = Path("/dev/shm")  # a file system on which SQLite waits for no disk
+MEMORY_BYTES = 4 << 30  # what the tests need there, and more
+
+
+def pytest_configure() -> None:
+    """Give temporary directories a place in memory, where there is enough of it."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_heed_ctrl_c() -> None:
+    """What is started in the background of a shell ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

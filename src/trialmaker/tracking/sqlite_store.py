@@ -5,16 +5,18 @@ underscore, and were seen to be needed with MLflow 3.17.
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import mlflow.store.db.utils
 from alembic.util import CommandError
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import URL, create_engine
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from trialmaker.errors import UserError, first_line
@@ -49,10 +51,15 @@ def create(file: Path) -> None:
         unfinished.unlink()
     new = file.with_name(f".{file.name}.new")
     artifacts = (file.parent / "mlartifacts").absolute().as_uri()
+    event.listen(Engine, "connect", _wait_for_no_disk)
     try:
         SqlAlchemyStore(f"sqlite:///{new}", artifacts)._dispose_engine()  # closes the file, which is renamed
     except (MlflowException, SQLAlchemyError) as error:
         raise StoreError(first_line(error, STORE_REASON_CHARACTERS)) from error
+    finally:
+        event.remove(Engine, "connect", _wait_for_no_disk)
+    with new.open("rb") as written:
+        os.fsync(written.fileno())
     new.rename(file)
 
 
@@ -92,6 +99,11 @@ def mark_pruned(file: Path, run_id: str, models: Sequence[str]) -> None:
             client.delete_logged_model(model)
     except MlflowException as error:
         raise UserError(f"{file}: cannot be written: {first_line(error, STORE_REASON_CHARACTERS)}") from error
+
+
+def _wait_for_no_disk(connection: Any, _: object) -> None:
+    """Leave out SQLite's waits for the disk, of which the migrations have hundreds; the whole file gets one."""
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def _silence_migrations() -> None:
