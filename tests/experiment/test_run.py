@@ -9,9 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from support.entry import PROJECT, SMALL, Result, Train
+from trialmaker.data import digits
+from trialmaker.model_store.versions import find_version
+from trialmaker.serving import predictor
 
 STEP = re.compile(r"step \d+, loss \d+\.\d{4}, training accuracy [01]\.\d{4}")
 EPOCH = re.compile(
@@ -50,6 +55,17 @@ def test_choices_train_to_the_end(train: Train, overrides: list[str]) -> None:
     result = train("debug=smoke", "training.epochs=2", *overrides)
     assert result.code == 0, result.err
     assert {"val_loss", "test_accuracy"} <= set(best(result)["metrics"])
+
+
+def test_validation_of_a_cnn_is_right_after_few_steps(train: Train) -> None:
+    result = train("data=digits", "model=cnn", "training.epochs=4")
+    assert result.code == 0, result.err
+    metrics = best(result)["metrics"]
+    assert metrics["accuracy"] > 0.96 and metrics["val_accuracy"] > 0.94 and metrics["test_accuracy"] > 0.94
+    test = digits.load(split_seed=0, validation_fraction=0.15, test_fraction=0.2).test
+    served = predictor.load(find_version(result.output / "model"))
+    right = served.predict(test.images.astype(np.float32) / 255).argmax(axis=1) == test.labels
+    assert right.mean() == pytest.approx(metrics["test_accuracy"], abs=0.003)
 
 
 def test_overfitting_one_batch_reaches_an_accuracy_of_1(train: Train) -> None:
@@ -172,9 +188,6 @@ def test_missing_mnist_shows_the_three_ways_on(train: Train, tmp_path: Path) -> 
 
 
 def test_a_persons_own_pictures(train: Train, tmp_path: Path) -> None:
-    import numpy as np
-    from PIL import Image
-
     draw = np.random.default_rng(0)
     for name, colour in (("rot", (200, 40, 40)), ("grün", (40, 200, 40))):
         folder = tmp_path / "pictures" / "train" / name

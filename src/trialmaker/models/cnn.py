@@ -10,7 +10,7 @@ from trialmaker.models.dropout import Dropout
 
 XLA_IS_FASTER_ON_CPU = False  # measured: its CPU convolutions are several times slower than oneDNN's
 
-NORM_MOMENTUM = 0.9  # Keras' 0.99 needs thousands of steps before validation means anything
+NORM_MOMENTUM = 0.9  # Keras' 0.99 averages over a hundred steps, in which the weights have moved on
 
 
 def build(

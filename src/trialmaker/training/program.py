@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from trialmaker.training.augmentation import Augment
 from trialmaker.training.keras_internals import dropout_states
+from trialmaker.training.moving_averages import CorrectedMomentum
 
 EVALUATION_BATCH = 500
 AUGMENT_STREAM, DROPOUT_STREAM = 1, 2  # so that no two users of the seed draw the same numbers
@@ -111,7 +112,7 @@ class Program:
 def _loop(
     model: keras.Model, optimizer: keras.Optimizer, augment: Augment, label_smoothing: tf.Variable | None
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
-    dropouts = dropout_states(model)
+    dropouts, norm_momentum = dropout_states(model), CorrectedMomentum(model)
 
     def run(
         images: tf.Tensor,
@@ -130,6 +131,7 @@ def _loop(
             for layer, state in enumerate(dropouts):
                 state.assign(tf.cast(seed_of(DROPOUT_STREAM + layer, step), state.dtype))
             optimizer.learning_rate.assign(rates[step])
+            norm_momentum.set_for(before + step)
             batch = augment(_scaled(tf.gather(images, order[step])), seed_of(AUGMENT_STREAM, step))
             loss, accuracy = _step(model, optimizer, batch, tf.gather(labels, order[step]), label_smoothing)
             losses = tf.tensor_scatter_nd_update(losses, [[step]], [loss])
