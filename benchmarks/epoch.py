@@ -29,6 +29,7 @@ MODELS = {
         "padding": "valid",
         "pooling": "max",
         "pool_size": 2,
+        "pool_after": "activation",
         "dense_units": [128],
         "activation": "relu",
         "dropout_rate": 0.0,

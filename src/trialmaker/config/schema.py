@@ -101,6 +101,10 @@ class Cnn:
     padding: Literal["same", "valid"] = field("whether a convolution keeps the picture's size")
     pooling: Literal["max", "average"] = field("how each block ends")
     pool_size: int = field("side and stride of the pooling window, pixels; 1 for none", ge=1, le=8)
+    pool_after: Literal["activation", "convolution"] = field(
+        "what a block's pooling follows: the activation, as in published networks, or the last convolution, before"
+        " normalization and activation, which then cost a fraction"
+    )
     dense_units: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = field("units of the layers after the last block")
     activation: Activation = field("activation of every layer but the last")
     dropout_rate: Rate = field("share of activations dropped in training, before each dense layer")

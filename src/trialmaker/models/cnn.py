@@ -10,6 +10,9 @@ from trialmaker.models.dropout import Dropout
 
 XLA_IS_FASTER_ON_CPU = False  # measured: its CPU convolutions are several times slower than oneDNN's
 
+MONOTONE = frozenset(
+    {"relu", "leaky_relu", "elu", "selu", "tanh", "sigmoid"}
+)  # never fall, so that max pooling commutes
 NORM_MOMENTUM = 0.9  # Keras' 0.99 averages over a hundred steps, in which the weights have moved on
 
 
@@ -23,6 +26,7 @@ def build(
     padding: str,
     pooling: str,
     pool_size: int,
+    pool_after: str,
     dense_units: Sequence[int],
     activation: str,
     dropout_rate: float,
@@ -47,9 +51,9 @@ def build(
         for number in range(1, convolutions + 1):
             name = f"{block}_{number}"
             x = layers.Conv2D(channels, kernel_size, padding=padding, use_bias=not batch_norm, name=f"conv_{name}")(x)
-            if number == convolutions and pool_size > 1:
-                x = pool(pool_size)(x)  # before norm and activation, which then cost a fraction
-            x = _activate(x, activation, batch_norm, name)
+            pools = [pool(pool_size)] if number == convolutions and pool_size > 1 else []
+            for layer in _after_convolution(pools, _norms(batch_norm, name), activation, pool_after):
+                x = layer(x)
     x = _dense_layers(layers.Flatten()(x), dense_units, activation, dropout_rate, batch_norm)
     return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="cnn")
 
@@ -60,14 +64,27 @@ def _dense_layers(
     for number, units in enumerate(dense_units, start=1):
         x = Dropout(dropout_rate)(x) if dropout_rate else x
         x = layers.Dense(units, use_bias=not batch_norm, name=f"dense_{number}")(x)
-        x = _activate(x, activation, batch_norm, f"dense_{number}")
+        for layer in [*_norms(batch_norm, f"dense_{number}"), layers.Activation(activation)]:
+            x = layer(x)
     return Dropout(dropout_rate)(x) if dropout_rate else x
 
 
-def _activate(x: keras.KerasTensor, activation: str, batch_norm: bool, name: str) -> keras.KerasTensor:
-    if batch_norm:
-        x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{name}")(x)
-    return layers.Activation(activation)(x)
+def _norms(batch_norm: bool, name: str) -> list[keras.Layer]:
+    return [layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{name}")] if batch_norm else []
+
+
+def _after_convolution(
+    pools: list[keras.Layer], norms: list[keras.Layer], activation: str, pool_after: str
+) -> list[keras.Layer]:
+    """Return the layers after a convolution, in their order.
+
+    Max pooling before a monotone activation is the same function as after it, and leaves fewer values to activate.
+    """
+    activations = [layers.Activation(activation)]
+    if pool_after == "convolution":
+        return pools + norms + activations
+    commute = activation in MONOTONE and all(isinstance(pool, layers.MaxPooling2D) for pool in pools)
+    return norms + pools + activations if commute else norms + activations + pools
 
 
 def _check_size(shape: tuple[int, int, int], blocks: int, convolutions: int, kernel: int, pool: int) -> None:
