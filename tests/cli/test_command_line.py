@@ -48,7 +48,7 @@ def test_help_is_a_manual(tmp_path: Path) -> None:
     text = command("--help", root=tmp_path).stdout
     for part in (
         "python train.py model=cnn optimizer=adamw training.epochs=5 seed=1",
-        "    optimizer   adadelta, adagrad, adam, adamax, adamw, lamb, lion, momentum, nadam, nesterov, rmsprop, sgd",
+        "    optimizer   adadelta, adagrad, adam, adamax, adamw, ftrl, lamb, lion, momentum, nadam, nesterov, rmsprop,",
         "    training.epochs                       passes over the training examples",
         "    model.hidden_units                    units of each hidden layer, input to output (mlp)",
         'eval "$(python train.py -sc install=bash)"',

@@ -81,6 +81,19 @@ def test_every_field_has_a_meaning() -> None:
             ],
         ),
         (
+            ["optimizer=ftrl", "schedule=one_cycle", "optimizer.weight_decay=0.01"],
+            [
+                "schedule=one_cycle: with optimizer=ftrl, weights shrink as the learning rate does;"
+                " take schedule=constant",
+                "optimizer.weight_decay=0.01: optimizer=ftrl overwrites decayed weights;"
+                " take optimizer.l2_regularization_strength",
+            ],
+        ),
+        (
+            ["optimizer=ftrl", "optimizer.initial_accumulator_value=0"],
+            ["optimizer.initial_accumulator_value=0: must be more than 0"],
+        ),
+        (
             ["training.max_examples=10"],
             ["training.max_examples=10: must be at least training.batch_size=128"],
         ),

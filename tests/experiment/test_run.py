@@ -68,6 +68,12 @@ def test_validation_of_a_cnn_is_right_after_few_steps(train: Train) -> None:
     assert right.mean() == pytest.approx(metrics["test_accuracy"], abs=0.003)
 
 
+def test_ftrl_does_not_forget_the_initial_weights_of_hidden_layers(train: Train) -> None:
+    result = train("data=digits", "optimizer=ftrl", "training.epochs=5")
+    assert result.code == 0, result.err
+    assert best(result)["metrics"]["val_accuracy"] > 0.85
+
+
 def test_overfitting_one_batch_reaches_an_accuracy_of_1(train: Train) -> None:
     result = train("debug=overfit", "data=digits", "training.patience=null", "optimizer.learning_rate=0.01")
     assert result.code == 0, result.err

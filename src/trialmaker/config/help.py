@@ -44,4 +44,4 @@ def _line(path: str, meaning: str, owners: list[str]) -> str:
     group = path.partition(".")[0]
     everyone = {field.owner.replace("/", " ") for field in fields() if field.path.startswith(f"{group}.")}
     of = f" ({', '.join(owners)})" if any(owners) and set(owners) != everyone else ""
-    return fill(meaning + of, 118, initial_indent=f"    {path:<38}", subsequent_indent=" " * 42)
+    return fill(meaning + of, 118, initial_indent=f"    {path:<37} ", subsequent_indent=" " * 42)

@@ -74,6 +74,20 @@ class Adadelta(Optimizer):
     epsilon: float = field("added to the denominator", gt=0)
 
 
+@config_dataclass
+class Ftrl(Optimizer):
+    """FTRL-Proximal (McMahan et al. 2013, "Ad Click Prediction")."""
+
+    name: Literal["ftrl"]
+    initial_accumulator_value: float = field(
+        "first value of the sum of squared gradients; a large one sets all weights close to 0 at the first step", gt=0
+    )
+    l1_regularization_strength: float = field("penalty on the size of weights; makes small ones exactly 0", ge=0)
+    l2_regularization_strength: float = field("penalty on the square of weights, as if there from the start", ge=0)
+    l2_shrinkage_regularization_strength: float = field("penalty on the square of weights, in the gradient", ge=0)
+    beta: float = field("added to the denominator", ge=0)
+
+
 # ---- schedule --------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from trialmaker.config.optimizer_schema import (
     Constant,
     Cosine,
     Exponential,
+    Ftrl,
     Lion,
     OneCycle,
     RmsProp,
@@ -182,7 +183,7 @@ class Config:
 
     data: Annotated[Mnist | Digits | Images, Field(discriminator="name")]
     model: Annotated[Mlp | Cnn, Field(discriminator="name")]
-    optimizer: Annotated[Sgd | RmsProp | AdamFamily | Lion | Adagrad | Adadelta, Field(discriminator="name")]
+    optimizer: Annotated[Sgd | RmsProp | AdamFamily | Lion | Adagrad | Adadelta | Ftrl, Field(discriminator="name")]
     schedule: Annotated[Constant | Cosine | Exponential | OneCycle, Field(discriminator="name")]
     augment: Annotated[NoAugment | Shift | Affine, Field(discriminator="name")]
     training: Training

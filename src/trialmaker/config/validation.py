@@ -96,6 +96,22 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
             f"schedule.warmup_epochs={warmup}: must be less than training.epochs={config.training.epochs};"
             " train longer, warm up for less, or take schedule=constant"
         )
+    if config.optimizer.name == "ftrl":
+        yield from _mistakes_with_ftrl(config)
+
+
+def _mistakes_with_ftrl(config: Config) -> Iterator[str]:
+    """Yield what does not go with an optimizer that computes its weights anew at each step."""
+    if config.schedule.name != "constant":
+        yield (
+            f"schedule={config.schedule.name}: with optimizer=ftrl, weights shrink as the learning rate does;"
+            " take schedule=constant"
+        )
+    if config.optimizer.weight_decay:
+        yield (
+            f"optimizer.weight_decay={config.optimizer.weight_decay:g}: optimizer=ftrl overwrites decayed weights;"
+            " take optimizer.l2_regularization_strength"
+        )
 
 
 def _path(detail: ErrorDetails) -> str:

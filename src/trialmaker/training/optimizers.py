@@ -17,6 +17,7 @@ CLASSES = {
     "lion": keras.optimizers.Lion,
     "adagrad": keras.optimizers.Adagrad,
     "adadelta": keras.optimizers.Adadelta,
+    "ftrl": keras.optimizers.Ftrl,
 }
 NOT_DECAYED = ["bias", "gamma", "beta"]  # weight decay pulls kernels to zero; a norm's scale has no business there
 
