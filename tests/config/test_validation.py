@@ -94,10 +94,6 @@ def test_every_field_has_a_meaning() -> None:
             ["optimizer.initial_accumulator_value=0: must be more than 0"],
         ),
         (
-            ["training.max_examples=10"],
-            ["training.max_examples=10: must be at least training.batch_size=128"],
-        ),
-        (
             ["data=digits", "data.validation_fraction=0.5", "data.test_fraction=0.5"],
             ["data.validation_fraction and data.test_fraction: must add up to less than 1, but are 1"],
         ),

@@ -149,7 +149,11 @@ class Training:
     """The training loop."""
 
     epochs: int = field("passes over the training examples", ge=1, le=1_000_000)
-    batch_size: int = field("examples a step; what is left of an epoch's last batch is dropped", ge=1, le=1_000_000)
+    batch_size: int = field(
+        "examples a step, all where there are fewer; what is left of an epoch's last batch is dropped",
+        ge=1,
+        le=1_000_000,
+    )
     label_smoothing: Rate = field("share of each label spread evenly over all classes")
     max_examples: int | None = field(
         "use only so many of the training examples, drawn by data.split_seed, or null for all", ge=1

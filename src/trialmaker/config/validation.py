@@ -84,9 +84,6 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
         yield f"training.max_seconds={limit:g}: must be more than training.margin_seconds={margin:g}"
     if {"?", "%"} & set(config.output) and not config.tracking.uri:
         yield f"output={json.dumps(config.output)}: must not contain ? or %, which mean something in MLflow's address"
-    examples, batch_size = config.training.max_examples, config.training.batch_size
-    if examples and examples < batch_size:
-        yield f"training.max_examples={examples}: must be at least training.batch_size={batch_size}"
     held_out = config.data.validation_fraction + getattr(config.data, "test_fraction", 0)
     if held_out >= 1:
         yield f"data.validation_fraction and data.test_fraction: must add up to less than 1, but are {held_out:g}"

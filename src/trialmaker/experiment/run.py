@@ -13,7 +13,7 @@ import tensorflow as tf
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.data.subsets import subsample
-from trialmaker.experiment import final_test, run_messages
+from trialmaker.experiment import batch_size, final_test, run_messages
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.stop_conditions import StopCondition
@@ -52,11 +52,12 @@ def run(
 
     Raises:
         Stopped: by a signal; what was best until then is published.
-        UserError: the weights or the batch size do not fit, a loss is not finite, or a store cannot be used.
+        UserError: the weights do not fit, a loss is not finite, or a store cannot be used.
     """
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))
     dataset = replace(dataset, train=subsample(dataset.train, config.training.max_examples, config.data.split_seed))
+    config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
     export_model, program = _build(config, context, dataset, initial_weights)
     write_card = _CardWriter(config, digest)
     models = Path(config.output).absolute() / "model"
@@ -134,7 +135,7 @@ def _fit(
     stop: StopCondition,
 ) -> Outcome:
     training = config.training
-    steps_per_epoch = max(1, len(dataset.train) // training.batch_size)
+    steps_per_epoch = len(dataset.train) // training.batch_size
     schedule = schedules.schedule(
         **asdict(config.schedule),
         learning_rate=config.optimizer.learning_rate,

@@ -58,6 +58,13 @@ class DataUsed:
 
 
 @dataclass(frozen=True)
+class Params:
+    """Params that are known only when the data have been read; ``Start`` has those of the config."""
+
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Metrics:
     """Metrics of one epoch or of some steps.
 
@@ -136,4 +143,4 @@ class StudyDone:
     objective: str | None
 
 
-Message = Start | DataUsed | Metrics | Predictions | BestModel | End | StudyDone
+Message = Start | DataUsed | Params | Metrics | Predictions | BestModel | End | StudyDone

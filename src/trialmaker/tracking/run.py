@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from trialmaker.platform import git
 from trialmaker.platform.atomic_files import locked
 from trialmaker.tracking import experiments, figures, logged_model, sqlite_store
 from trialmaker.tracking.dataset_input import dataset_input
-from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Predictions, Start
+from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
 from trialmaker.tracking.settings import STATE_TAG, STORE_FILE, TRIAL_TAG
 
 SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
@@ -35,9 +35,7 @@ class Run:
         self.system_metrics: SystemMetricsMonitor | None = None
         self.client = _client(start)
         self.run_id = self._create()
-        params = [Param(key, value) for key, value in start.params.items()]
-        for batch in _batches(params, PARAMS_PER_BATCH):
-            self.client.log_batch(self.run_id, params=batch)
+        self._log_params(start.params)
         if not start.study:  # whose own run holds what its trials have in common
             self._log_environment()
 
@@ -49,6 +47,8 @@ class Run:
         for message in messages:
             if isinstance(message, DataUsed):
                 self.client.log_inputs(self.run_id, [dataset_input(message)])
+            elif isinstance(message, Params):
+                self._log_params(message.values)
             elif isinstance(message, Predictions):
                 self._log_figures(message)
             elif isinstance(message, BestModel):
@@ -70,6 +70,11 @@ class Run:
         self.client.log_text(self.run_id, start.resolved_config, "resolved_config.yaml")
         self.system_metrics = SystemMetricsMonitor(self.run_id, start.system_metrics_seconds, tracking_uri=start.store)
         self.system_metrics.start()
+
+    def _log_params(self, values: Mapping[str, str]) -> None:
+        params = [Param(key, value) for key, value in values.items()]
+        for batch in _batches(params, PARAMS_PER_BATCH):
+            self.client.log_batch(self.run_id, params=batch)
 
     def _log_metrics(self, messages: Sequence[Metrics]) -> None:
         now = int(time.time() * 1000)

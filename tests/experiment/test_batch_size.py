@@ -1,0 +1,28 @@
+"""A batch size that is larger than the training examples: clipped with a line, in runs and in studies."""
+
+import pytest
+
+from support.entry import SMALL, Train
+
+CLIPPED = "training.batch_size=128 is more than the training examples: each step takes all 84"
+
+
+@pytest.mark.parametrize(("examples", "lines", "effective"), [(84, [CLIPPED], "84"), (128, [], None), (129, [], None)])
+def test_the_default_batch_is_clipped_to_few_examples(
+    train: Train, examples: int, lines: list[str], effective: str | None
+) -> None:
+    result = train(*SMALL, f"training.max_examples={examples}", "training.batch_size=128", "schedule=one_cycle")
+    assert result.code == 0, result.err
+    assert [line for line in result.out.splitlines() if "is more than" in line] == lines
+    (run,) = result.runs()
+    assert run.data.params["training.batch_size"] == "128"
+    assert run.data.params.get("effective_batch_size") == effective
+
+
+def test_a_study_says_so_once(train: Train) -> None:
+    words = ("training.max_examples=84", "training.epochs=1", "hydra.sweeper.n_trials=3")
+    result = train("sweeps=mlp", "data=digits", *words)
+    assert result.code == 0, result.err
+    assert [line for line in result.out.splitlines() if "is more than" in line] == [CLIPPED]
+    trials = [run for run in result.runs() if "mlflow.parentRunId" in run.data.tags]
+    assert [run.data.params["effective_batch_size"] for run in trials] == ["84"] * 3
