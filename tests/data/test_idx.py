@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from trialmaker.data.idx import read_idx
+from trialmaker.data.idx import INT32, read_idx
 from trialmaker.errors import UserError
 
 LABELS = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9])
-AGAIN = "; delete it and fetch it again"
+AGAIN = "; fetch it again, or name another data.directory"
 
 
 def test_labels(tmp_path: Path) -> None:
@@ -112,6 +112,18 @@ def test_a_lie_costs_no_memory(content: bytes, tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_qmnist_labels_are_eight_columns_of_int32(tmp_path: Path) -> None:
+    path = tmp_path / "labels"
+    columns = np.arange(24).reshape(3, 8)
+    path.write_bytes(b"\0\0\x0c\2" + struct.pack(">2I", 3, 8) + columns.astype(">i4").tobytes())
+    labels = read_idx(path, ndim=2, type_code=INT32)
+    assert labels.dtype == np.int32
+    np.testing.assert_array_equal(labels, columns)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"expected 3 x 8 x 4 bytes of data after the header, found 95 bytes"):
+        read_idx(path, ndim=2, type_code=INT32)
 
 
 def test_no_such_file(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 Write = Callable[..., Path]
 
 
+ARGUMENTS = {"download": False, "mirrors": (), "validation_fraction": 0.2, "split_seed": 0}
+
+
 def load(directory: Path, *, download: bool = False, mirrors: tuple[str, ...] = (), fraction: float = 0.2) -> Dataset:
     return mnist.load(
         directory=directory, download=download, mirrors=mirrors, validation_fraction=fraction, split_seed=0
@@ -103,7 +106,7 @@ def test_links_are_followed_and_lead_to_one_place(tmp_path: Path, write_mnist: W
 def test_too_deep_or_hidden_is_not_found(tmp_path: Path, write_mnist: Write) -> None:
     write_mnist(tmp_path / "a" / "b" / "c" / "d")
     write_mnist(tmp_path / ".cache")
-    with pytest.raises(UserError, match=r"^no MNIST: "):
+    with pytest.raises(UserError, match=r"^no data set: "):
         load(tmp_path)
 
 
@@ -112,29 +115,37 @@ def test_two_of_one_level(tmp_path: Path, write_mnist: Write) -> None:
     fashion, digits = write_mnist(tmp_path / "FashionMNIST" / "raw"), write_mnist(tmp_path / "MNIST" / "raw")
     with pytest.raises(UserError) as error:
         load(tmp_path)
-    assert str(error.value) == f"MNIST lies in {fashion} and in {digits}: say which one to use as data.directory"
+    choices = "fashion-mnist and mnist-like: say which one, such as data.variant=fashion-mnist"
+    assert str(error.value) == f"{tmp_path} holds {choices}"
+    assert mnist.load(**ARGUMENTS, directory=tmp_path, variant="fashion_mnist").source == str(fashion)
+    assert mnist.load(**ARGUMENTS, directory=tmp_path, variant="mnist-like").source == str(digits)
+
+
+def test_two_that_only_their_folders_tell_apart(tmp_path: Path, write_mnist: Write) -> None:
+    one, two = write_mnist(tmp_path / "1"), write_mnist(tmp_path / "2")
+    with pytest.raises(UserError) as error:
+        load(tmp_path)
+    assert str(error.value) == f"mnist-like lies in {one} and in {two}: say which one to use as data.directory"
 
 
 WAYS_ON = (
-    "; put them there (or mnist.npz), or download them with data.download=true, "
-    "or use the small digits that come with scikit-learn: data=digits"
-)
-ALL_FOUR = (
-    "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
+    "; expected MNIST, Fashion-MNIST, EMNIST, KMNIST, QMNIST or Kaggle's train.csv, under their published names or "
+    "zipped: put them there, or name their folder as data.directory, or download MNIST with data.download=true, "
+    "or use the small digits that come with scikit-learn: data=digits; class folders of pictures are data=images"
 )
 
 
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         load(tmp_path)
-    assert str(error.value) == f"no MNIST: {tmp_path} lacks {ALL_FOUR}{WAYS_ON}"
+    assert str(error.value) == f"no data set: {tmp_path} is empty{WAYS_ON}"
 
 
 def test_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as error:
         load(Path("data"))
-    assert str(error.value) == f"no MNIST: {tmp_path}/data is no readable folder, and so lacks {ALL_FOUR}{WAYS_ON}"
+    assert str(error.value) == f"no data set: {tmp_path}/data is no readable folder{WAYS_ON}"
 
 
 def test_one_of_four_is_missing(tmp_path: Path, write_mnist: Write) -> None:
@@ -142,7 +153,9 @@ def test_one_of_four_is_missing(tmp_path: Path, write_mnist: Write) -> None:
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(UserError) as error:
         load(tmp_path)
-    assert str(error.value) == f"no MNIST: {tmp_path} lacks t10k-labels-idx1-ubyte.gz{WAYS_ON}"
+    names = "t10k-images-idx3-ubyte.gz, train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz"
+    lacking = f"{tmp_path}/t10k-images-idx3-ubyte.gz lies there without its test labels"
+    assert str(error.value) == f"no data set: {tmp_path} holds {names}; {lacking}{WAYS_ON}"
 
 
 def test_a_sub_folder_that_may_not_be_read_is_passed_over(
@@ -159,7 +172,7 @@ def test_a_sub_folder_that_may_not_be_read_is_passed_over(
     [
         pytest.param(0o000, "{}: expected a readable folder, found: Permission denied", id="neither"),
         pytest.param(0o111, "{}: expected a readable folder, found: Permission denied", id="not to be listed"),
-        pytest.param(0o444, f"no MNIST: {{}} lacks {ALL_FOUR}{WAYS_ON}", id="not to be looked into"),
+        pytest.param(0o444, f"no data set: {{}} is empty{WAYS_ON}", id="not to be looked into"),
     ],
 )
 def test_a_directory_that_may_not_be_read(
@@ -184,7 +197,8 @@ WRONG = {
     "labels for images": (
         0,
         np.zeros(100),
-        "{0}: expected an IDX file of dimension 3, found one of dimension 1; delete it and fetch it again",
+        "{0}: expected an IDX file of dimension 3, found one of dimension 1; "
+        "fetch it again, or name another data.directory",
     ),
 }
 
@@ -305,7 +319,7 @@ def test_a_download_is_never_mixed_with_other_files(tmp_path: Path, write_mnist:
         load(tmp_path, download=True, mirrors=("http://127.0.0.1:9/",))
     path = tmp_path / "train-images-idx3-ubyte.gz"
     mistake = "expected MNIST's own file, found other bytes"
-    assert str(error.value) == f"{path}: {mistake}; move it away to download MNIST"
+    assert str(error.value) == f"{path}: {mistake}; to download MNIST, name another data.directory"
 
 
 def test_what_is_there_is_not_downloaded(tmp_path: Path, write_mnist: Write) -> None:

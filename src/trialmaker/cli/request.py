@@ -88,7 +88,9 @@ def _dataset(directory: Path) -> "Dataset":
     from trialmaker.data import digits, mnist
 
     try:
-        return mnist.load(directory=directory, download=False, mirrors=(), validation_fraction=0.0, split_seed=0)
+        return mnist.load(
+            directory=directory, download=False, mirrors=(), validation_fraction=0.0, test_fraction=0.15, split_seed=0
+        )
     except UserError:
         if directory.is_dir() and any(directory.rglob("*ubyte*")):
             raise

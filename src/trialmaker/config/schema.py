@@ -45,14 +45,21 @@ class Data:
 
 @config_dataclass
 class Mnist(Data):
-    """MNIST: 28 x 28 grey pictures of handwritten digits."""
+    """MNIST, and data sets published in its form: EMNIST, Fashion-MNIST, KMNIST, QMNIST, tables of pixels."""
 
     name: Literal["mnist"]
     directory: str = field(
-        "folder that holds the four MNIST files or mnist.npz, or a sub-folder with them", min_length=1
+        "folder that holds the published files, mnist.npz, train.csv or a zip of them, itself or in a sub-folder",
+        min_length=1,
     )
-    download: bool = field("fetch the files into the directory when they are not there")
+    variant: str | None = field(
+        "which data set, where the folder holds several, such as letters of EMNIST; or null", min_length=1
+    )
+    download: bool = field("fetch MNIST's files into the directory when no data set is there")
     mirrors: tuple[str, ...] = field("base addresses to fetch from, tried in turn")
+    test_fraction: float = field(
+        "share of all examples held out for the final test where there are no labelled test files", gt=0, le=0.5
+    )
 
 
 @config_dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trialmaker.data.files import list_folder, list_sub_folders, natural_order
+from trialmaker.data.files import abridge, list_folder, list_sub_folders, natural_order
 from trialmaker.errors import UserError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -77,12 +77,12 @@ def _find_root(directory: Path) -> tuple[Path, dict[str, Path]]:
         return directory, parts
     roots = [(child, parts) for child in children if "train" in (parts := _find_parts(child))]
     if not roots:
-        content = f"the folders {_abridge([child.name for child in children])}" if children else "no folders"
+        content = f"the folders {abridge([child.name for child in children])}" if children else "no folders"
         raise UserError(
             f"{directory}: expected train/<class>/*.jpg or *.png, there or one folder below, found {content}"
         )
     if len(roots) > 1:
-        names = _abridge([child.name for child, _ in roots])
+        names = abridge([child.name for child, _ in roots])
         raise UserError(f"{directory}: expected one folder with train/, found {names}: say which as data.directory")
     return roots[0]
 
@@ -94,7 +94,7 @@ def _find_parts(root: Path) -> dict[str, Path]:
     for part, spellings in PART_SPELLINGS.items():
         matches = [folder for folder in folders if folder.name.lower() in spellings]
         if len(matches) > 1:
-            names = _abridge([folder.name for folder in matches])
+            names = abridge([folder.name for folder in matches])
             raise UserError(f"{root}: expected one {part} folder, found {names}")
         if matches:
             parts[part] = matches[0]
@@ -120,7 +120,7 @@ def _find_pictures(part: Path, names: Sequence[str]) -> Pictures:
         raise UserError(f"{part}: expected class folders, found none; without {part.name}/ its share comes from train/")
     files = {folder: _files_of_class(folder) for folder in classes}
     mistakes = [
-        f"{folder}: expected one of the classes in train/ ({_abridge(names)}), found {name}"
+        f"{folder}: expected one of the classes in train/ ({abridge(names)}), found {name}"
         for folder, name in classes.items()
         if name not in names
     ]
@@ -142,8 +142,3 @@ def _files_of_class(folder: Path) -> list[Path]:
             suffixes = ", ".join(PICTURE_SUFFIXES)
             raise UserError(f"{path}: expected {suffixes}, found {path.suffix}; convert it or move it away")
     return [path for path in others if path.suffix.lower() in PICTURE_SUFFIXES]
-
-
-def _abridge(names: Sequence[str]) -> str:
-    """Return the first five names, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

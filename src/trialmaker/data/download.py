@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import io
 import sys
 import urllib.error
 import urllib.request
@@ -36,7 +37,7 @@ class PublishedFile:
     def matches(self, raw: bytes) -> bool:
         """Return whether the bytes, gzipped or not, are the published content."""
         try:
-            content = unzip(raw, self.size + 1)
+            content = unzip(io.BytesIO(raw), self.size + 1)
         except zlib.error:
             return False
         return hashlib.md5(content, usedforsecurity=False).hexdigest() == self.md5

@@ -1,32 +1,54 @@
 """Reading of files and listing of folders: visible entries only, in natural order, failures as ``UserError``."""
 
+import errno
 import os
 import re
 import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 
 MAX_BYTES = 8 * 1000**3  # of a file, or of what is made from it: a bound for the absurd, not a promise
+# Of what a person never made, in lower case. "__macosx" is a shadow tree in zip files of macOS, with a file beside each
+# real one; "@eadir", "#recycle" and "@recycle" are of network drives.
+SYSTEM_NAMES = {
+    *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+    *("@eadir", "#recycle", "@recycle", "#snapshot"),
+}
 
 
-def read_file(path: Path) -> bytes:
-    """Return the content of a regular file of at most `MAX_BYTES`.
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file of at most `MAX_BYTES`, without waiting.
 
     Raises:
         UserError: the file is missing, unreadable, too large, or not a regular file: a pipe or a device might never
-            end.
+            end. An error of reading inside the context is one too.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
-            raise UserError(f"{path}: expected a file, found {kind}")
-        if status.st_size > MAX_BYTES:
-            raise UserError(f"{path}: expected a file of at most {MAX_BYTES} bytes, found {status.st_size}")
-        return path.read_bytes()
+        # Not to wait for a pipe's writer; with a regular file it changes nothing.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UserError(f"{path}: expected a file, found a device or a pipe")
+            if status.st_size > MAX_BYTES:
+                raise UserError(f"{path}: expected a file of at most {MAX_BYTES} bytes, found {status.st_size}")
+            yield stream
+    except IsADirectoryError:
+        raise UserError(f"{path}: expected a file, found a directory") from None
     except OSError as error:
-        raise UserError(f"{path}: expected a readable file, found: {error.strerror}") from None
+        is_special = error.errno == errno.ENXIO  # a socket, or a device that is not there
+        actual = "a device or a pipe" if is_special else error.strerror or one_line(error)
+        raise UserError(f"{path}: expected a {'' if is_special else 'readable '}file, found: {actual}") from None
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a regular file; raise as `open_file` does."""
+    with open_file(path) as stream:
+        return stream.read()
 
 
 def is_file(path: Path) -> bool:
@@ -61,7 +83,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         # scandir, not iterdir: it knows the folders without asking the disk about each of 100,000 pictures.
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not _is_hidden(entry.name):
+                if not is_hidden(entry.name):
                     (folders if is_folder(entry) else others).append(folder / entry.name)
     except OSError as error:
         raise UserError(f"{folder}: expected a readable folder, found: {error.strerror}") from None
@@ -85,6 +107,11 @@ def natural_order(path: Path) -> tuple[list[str | int], str]:
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], path.name
 
 
-def _is_hidden(name: str) -> bool:
-    # macOS puts a shadow tree of that name into its zip files, with a file beside each real one.
-    return name.startswith(".") or name == "__MACOSX"
+def is_hidden(name: str) -> bool:
+    """Return whether an operating system or a network drive made the file or folder, or hides it."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def abridge(names: Sequence[str]) -> str:
+    """Return the first five names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

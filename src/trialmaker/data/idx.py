@@ -1,94 +1,113 @@
 """Reading of IDX, the format that MNIST is published in: a big-endian header, then the values in row-major order.
 
-The header is 00 00, a type code (08: unsigned bytes), the number of dimensions, then each one as a 32-bit integer.
-Format: http://yann.lecun.com/exdb/mnist/, "THE IDX FILE FORMAT".
+The header is 00 00, a type code (08: unsigned bytes, 0c: int32), the number of dimensions, then each one as a 32-bit
+integer. Format: http://yann.lecun.com/exdb/mnist/, "THE IDX FILE FORMAT".
 """
 
 import math
 import zlib
-from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
-from trialmaker.data.files import MAX_BYTES, read_file
+from trialmaker.data.archives import InputFile, open_input
+from trialmaker.data.files import MAX_BYTES
 from trialmaker.errors import UserError
 
-TYPE_NAMES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+UINT8, INT32 = 0x08, 0x0C
+TYPE_NAMES = {UINT8: "uint8", 0x09: "int8", 0x0B: "int16", INT32: "int32", 0x0D: "float32", 0x0E: "float64"}
+DTYPES: dict[int, np.dtype[Any]] = {UINT8: np.dtype("u1"), INT32: np.dtype(">i4")}
+READ_BYTES = 1 << 20  # at once
 
 
-def read_idx(path: Path, *, ndim: int) -> np.ndarray:
-    """Read one IDX file of unsigned bytes, without trusting its header.
+def read_idx(file: InputFile, *, ndim: int, type_code: int = UINT8) -> np.ndarray:
+    """Read one IDX file, without trusting its header.
 
     Memory use is bounded by the file and its real content, whatever the header claims.
 
     Args:
-        path: plain or gzipped; the content tells which, since browsers unpack files and keep the ``.gz``.
-        ndim: expected number of dimensions: 3 for images, 1 for labels.
+        file: plain or gzipped; the content tells which, since browsers unpack files and keep the ``.gz``.
+        ndim: expected number of dimensions: 3 for images, 1 for labels, 2 for QMNIST's labels.
+        type_code: expected type of the values: ``UINT8`` or ``INT32``.
 
     Returns:
-        uint8 array of ``ndim`` dimensions, C-contiguous, read-only (a view of the decoded file, not a copy).
+        array of ``ndim`` dimensions, C-contiguous: uint8, or int32.
 
     Raises:
         UserError: the file is missing, unreadable, not a regular file, truncated, too long, or of another format, type
             or number of dimensions.
     """
-    raw = read_file(path)
-    header_size = 4 + 4 * ndim
+    dtype, header_size = DTYPES[type_code], 4 + 4 * ndim
     try:
-        shape = _parse_shape(path, unzip(raw, header_size), ndim)
-        size = math.prod(shape)
+        shape = _parse_shape(file, _first_bytes(file, header_size), ndim, type_code)
+        size = math.prod(shape) * dtype.itemsize
         # One byte more than expected, so that trailing bytes show.
-        content = unzip(raw, header_size + size + 1)
+        content = _first_bytes(file, header_size + size + 1)
     except zlib.error as error:
-        raise _format_error(path, "a whole gzip file", f"a damaged one ({error})") from None
+        raise _format_error(file, "a whole gzip file", f"a damaged one ({error})") from None
     data_size = len(content) - header_size
     if data_size != size:
-        expected = f"{_format_shape(shape)} bytes of data after the header"
-        raise _format_error(path, expected, f"{data_size} bytes" if data_size < size else "more")
-    return np.frombuffer(content, np.uint8, size, offset=header_size).reshape(shape)
+        expected = f"{_format_shape(shape, dtype)} bytes of data after the header"
+        raise _format_error(file, expected, f"{data_size} bytes" if data_size < size else "more")
+    values = np.frombuffer(content, dtype, math.prod(shape), offset=header_size).reshape(shape)
+    return values if type_code == UINT8 else values.astype(np.int32)
 
 
-def unzip(raw: bytes, limit: int) -> bytes:
-    """Return the first ``limit`` bytes of the content: of ``raw``, unpacked if it is gzip.
+def unzip(stream: IO[bytes], limit: int) -> bytearray:
+    """Return the first ``limit`` bytes of a stream's content, unpacked if it is gzip.
 
     Raises:
         zlib.error: the gzip data is damaged, as far as it was read. The checksum is verified where the content ends
             before the limit.
     """
-    if not raw.startswith(b"\x1f\x8b"):
-        return raw[:limit]
-    stream = zlib.decompressobj(wbits=31)
-    content = stream.decompress(raw, limit)
-    if len(content) < limit and not stream.eof:
+    content = bytearray()
+    chunk = stream.read(READ_BYTES)
+    if not chunk.startswith(b"\x1f\x8b"):
+        while chunk and len(content) < limit:
+            content += chunk[: limit - len(content)]
+            chunk = stream.read(READ_BYTES)
+        return content
+    unpacker = zlib.decompressobj(wbits=31)
+    while chunk and len(content) < limit and not unpacker.eof:
+        content += unpacker.decompress(chunk, limit - len(content))
+        chunk = unpacker.unconsumed_tail or stream.read(READ_BYTES)
+    if len(content) < limit and not unpacker.eof:
         raise zlib.error("it ends too early")
-    if len(content) < limit and stream.unused_data:
+    if len(content) < limit and (unpacker.unused_data or chunk):
         raise zlib.error("bytes follow its end")
     return content
 
 
-def _parse_shape(path: Path, header: bytes, ndim: int) -> tuple[int, ...]:
+def _first_bytes(file: InputFile, limit: int) -> bytearray:
+    with open_input(file) as stream:
+        return unzip(stream, limit)
+
+
+def _parse_shape(file: InputFile, header: bytearray, ndim: int, type_code: int) -> tuple[int, ...]:
     """Check a header, and return the dimensions that it claims."""
     if not header:
-        raise _format_error(path, "an IDX file", "an empty one")
+        raise _format_error(file, "an IDX file", "an empty one")
     if header[:2] != b"\0\0":
-        raise _format_error(path, f"an IDX file, which starts with 00 00 08 {ndim:02x}", header[:4].hex(" "))
-    if len(header) > 2 and header[2] != 0x08:
-        type_name = TYPE_NAMES.get(header[2], "unknown")
-        raise _format_error(path, "IDX type code 08 (uint8)", f"{header[2]:02x} ({type_name})")
+        start = f"00 00 {type_code:02x} {ndim:02x}"
+        raise _format_error(file, f"an IDX file, which starts with {start}", header[:4].hex(" "))
+    if len(header) > 2 and header[2] != type_code:
+        actual = f"{header[2]:02x} ({TYPE_NAMES.get(header[2], 'unknown')})"
+        raise _format_error(file, f"IDX type code {type_code:02x} ({TYPE_NAMES[type_code]})", actual)
     if len(header) > 3 and header[3] != ndim:
-        raise _format_error(path, f"an IDX file of dimension {ndim}", f"one of dimension {header[3]}")
+        raise _format_error(file, f"an IDX file of dimension {ndim}", f"one of dimension {header[3]}")
     if len(header) < 4 + 4 * ndim:
-        raise _format_error(path, f"an IDX header of {4 + 4 * ndim} bytes", f"{len(header)} bytes")
+        raise _format_error(file, f"an IDX header of {4 + 4 * ndim} bytes", f"{len(header)} bytes")
     shape = tuple(int(size) for size in np.frombuffer(header, ">u4", ndim, offset=4))
     # A dimension of 0 counts as 1: NumPy refuses 0 x 2**32 x 2**32 as well.
-    if math.prod(max(size, 1) for size in shape) > MAX_BYTES:
-        raise _format_error(path, f"at most {MAX_BYTES} bytes of data", f"a header for {_format_shape(shape)}")
+    if math.prod(max(size, 1) for size in shape) * DTYPES[type_code].itemsize > MAX_BYTES:
+        raise _format_error(file, f"at most {MAX_BYTES} bytes of data", f"a header for {_format_shape(shape)}")
     return shape
 
 
-def _format_shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+def _format_shape(shape: tuple[int, ...], dtype: np.dtype[Any] | None = None) -> str:
+    sizes = [*shape, dtype.itemsize] if dtype is not None and dtype.itemsize > 1 else shape
+    return " x ".join(map(str, sizes))
 
 
-def _format_error(path: Path, expected: str, actual: str) -> UserError:
-    return UserError(f"{path}: expected {expected}, found {actual}; delete it and fetch it again")
+def _format_error(file: InputFile, expected: str, actual: str) -> UserError:
+    return UserError(f"{file}: expected {expected}, found {actual}; fetch it again, or name another data.directory")

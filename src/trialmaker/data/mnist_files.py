@@ -1,10 +1,12 @@
-"""The files of MNIST on the disk: its four published ones, or Keras' ``mnist.npz``, in a directory or below it."""
+"""The four published files of MNIST: their download, and what is said where no data set is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from trialmaker.data import mnist_search
+from trialmaker.data.archives import zip_members
 from trialmaker.data.download import PublishedFile, download
-from trialmaker.data.files import is_file, is_folder, list_folder, list_sub_folders, read_file
+from trialmaker.data.files import abridge, is_file, is_folder, list_folder, read_file
 from trialmaker.errors import UserError
 
 # MD5 of the unpacked files. The packed ones were published with f68b3c2dcbeaaa9fbdd348bbdeb94873,
@@ -15,33 +17,12 @@ PUBLISHED_FILES = (
     PublishedFile("t10k-images-idx3-ubyte.gz", "2646ac647ad5339dbf082846283269ea", 7_840_016),
     PublishedFile("t10k-labels-idx1-ubyte.gz", "27ae3e4e09519cfbb04c329615203637", 10_008),
 )
-MAX_MNIST_DEPTH = 3
 MIRROR_TIMEOUT_SECONDS = 30.0
-
-
-def find(directory: Path) -> list[Path]:
-    """Find MNIST in the directory or its sub-folders: breadth first, `MAX_MNIST_DEPTH` levels deep.
-
-    Returns:
-        The four files (train images, train labels, test images, test labels), or one ``.npz``, or an empty list.
-
-    Raises:
-        UserError: the directory may not be read; or two folders of one level hold MNIST, of which one may well be
-            Fashion-MNIST, whose files have the same names.
-    """
-    level = [directory] if is_folder(directory) else []
-    if level:
-        list_folder(directory)  # for its error: unreadable folders below are skipped
-    for _ in range(MAX_MNIST_DEPTH + 1):
-        # By real path: a link beside its folder is no second MNIST.
-        matches = {folder.resolve(): paths for folder in level if (paths := _files_in(folder))}
-        if len(matches) > 1:
-            folders = " and in ".join(str(paths[0].parent) for paths in matches.values())
-            raise UserError(f"MNIST lies in {folders}: say which one to use as data.directory")
-        if matches:
-            return next(iter(matches.values()))
-        level = [folder for parent in level for folder in list_sub_folders(parent)]
-    return []
+EXPECTED = "MNIST, Fashion-MNIST, EMNIST, KMNIST, QMNIST or Kaggle's train.csv, under their published names or zipped"
+WAYS_ON = (
+    "put them there, or name their folder as data.directory, or download MNIST with data.download=true, "
+    "or use the small digits that come with scikit-learn: data=digits; class folders of pictures are data=images"
+)
 
 
 def fetch(directory: Path, *, mirrors: Sequence[str]) -> None:
@@ -57,24 +38,33 @@ def fetch(directory: Path, *, mirrors: Sequence[str]) -> None:
         if path is None:
             missing.append(file)
         elif not file.matches(read_file(path)):
-            raise UserError(f"{path}: expected MNIST's own file, found other bytes; move it away to download MNIST")
+            actual = "found other bytes; to download MNIST, name another data.directory"
+            raise UserError(f"{path}: expected MNIST's own file, {actual}")
     download(missing, directory=directory, mirrors=mirrors, timeout_seconds=MIRROR_TIMEOUT_SECONDS)
 
 
 def missing_error(directory: Path) -> UserError:
-    """Return the error for a directory without MNIST; its message names the three remedies."""
-    missing = [file.name for file in PUBLISHED_FILES if _path_of(file, directory) is None]
-    lacks = "lacks" if is_folder(directory) else "is no readable folder, and so lacks"
-    return UserError(
-        f"no MNIST: {directory} {lacks} {', '.join(missing)}; put them there (or mnist.npz), "
-        "or download them with data.download=true, or use the small digits that come with scikit-learn: data=digits"
-    )
+    """Return the error for a directory without a data set: what lies there, what would be one, and the ways on."""
+    return UserError(f"no data set: {directory} {'; '.join(_content(directory))}; expected {EXPECTED}: {WAYS_ON}")
 
 
-def _files_in(folder: Path) -> list[Path]:
-    paths = [path for file in PUBLISHED_FILES if (path := _path_of(file, folder))]
-    npz = folder / "mnist.npz"
-    return paths if len(paths) == len(PUBLISHED_FILES) else [npz] if is_file(npz) else []
+def _content(directory: Path) -> Iterator[str]:
+    """Yield what lies in a directory, which parts of a data set are missing, and what its zip files hold."""
+    if not is_folder(directory):
+        yield "is no readable folder"
+        return
+    paths = [path for entries in list_folder(directory) for path in entries]
+    yield f"holds {abridge([path.name for path in paths])}" if paths else "is empty"
+    for candidate in mnist_search.incomplete(directory):
+        missing = ", ".join(f"{'training' if part == 'train' else part} {kind}" for part, kind in candidate.missing)
+        yield f"{next(iter(candidate.files.values()))} lies there without its {missing}"
+    for path in paths:
+        if path.suffix.lower() == ".zip":
+            try:
+                names = [member.name for member in zip_members(path)]
+                yield f"{path.name} holds {abridge(names) or 'nothing'}"
+            except UserError as error:
+                yield str(error)
 
 
 def _path_of(file: PublishedFile, folder: Path) -> Path | None:

@@ -59,7 +59,7 @@ def run(
     dataset = replace(dataset, train=subsample(dataset.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
     export_model, program = _build(config, context, dataset, initial_weights)
-    write_card = _CardWriter(config, digest)
+    write_card = _CardWriter(config, dataset.name, digest)
     models = Path(config.output).absolute() / "model"
     publisher = Publisher(export_model, dataset.class_names, write_card, lambda: tracker.run_id, models)
     reporter = TrialReporter(context.trial, config.objective)
@@ -203,14 +203,14 @@ def _note_model(result: RunResult, directory: Path | None, output: Path) -> None
 class _CardWriter:
     """What ``best.json`` says of an epoch's model."""
 
-    def __init__(self, config: Config, digest: str) -> None:
-        self.config, self.digest = config, digest
+    def __init__(self, config: Config, data: str, digest: str) -> None:
+        self.config, self.data, self.digest = config, data, digest
 
     def __call__(self, event: EpochDone) -> Card:
         return Card(
             run_id="",  # known when MLflow has answered
             model=self.config.model.name,
-            data=self.config.data.name,
+            data=self.data,
             data_digest=self.digest,
             objective=self.config.objective,
             direction=self.config.direction,
