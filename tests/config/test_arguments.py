@@ -128,7 +128,7 @@ def mistakes(line: str, *conf: Path) -> list[str]:
         ("--lr 0.1 optimizer.learning_rate=.1 --learning-rate=1e-1", ["optimizer.learning_rate=0.1"]),
         ("--model cnn model=cnn", ["model=cnn"]),
         # Hydra's own
-        ("+x=1 ++model.y=2 ~optimizer.rho ~x=3", ["+x=1", "++model.y=2", "~optimizer.rho", "~x=3"]),
+        ("+x=1 ++model.y=2 ~hydra.job.x ~experiment", ["+x=1", "++model.y=2", "~hydra.job.x", "~experiment"]),
         ("hydra.verbose=true hydra/launcher=basic", ["hydra.verbose=true", "hydra/launcher=basic"]),
         ("optimizer@other=adam", ["optimizer@other=adam"]),
         ("--hydra.run.dir '${output}/x'", ["hydra.run.dir=${output}/x"]),
@@ -237,6 +237,26 @@ def test_what_hydra_is_given(typed: str, given: list[str]) -> None:
         ("tracking.experiment=a --experiment_name b", [
             "tracking.experiment=a and --experiment_name b: two values for tracking.experiment; leave one of them out",
         ]),
+        # nothing of the config can be deleted
+        ("~tracking.uri", ["~tracking.uri: a field can't be deleted; set it to null: tracking.uri=null"]),
+        ("~patience=3", ["~patience=3: a field can't be deleted; set it to null: training.patience=null"]),
+        ("~seed", [
+            "~seed: a field can't be deleted, and this one must be a whole number;"
+            " leave it out for its default (seed=0)",
+        ]),
+        ("~model.hidden_units", [
+            "~model.hidden_units: a field can't be deleted, and this one must be a list, such as [128,64];"
+            " leave it out for its default",
+        ]),
+        ("~model ~augment=none", [
+            "~model: a group can't be deleted; choose one of cnn, mlp",
+            "~augment=none: a group can't be deleted; choose one of affine, none, shift",
+        ]),
+        ("~training", [
+            "~training: a part of the config can't be deleted; set its fields, such as training.epochs=…",
+        ]),
+        ("~sweeps", ["~sweeps: nothing is chosen by sweeps=null"]),
+        ("~optimizr", [f"~optimizr: {NO_NAME}; did you mean optimizer?"]),
         # words
         ("training.epochs", [f"training.epochs: {STRAY}"]),
         ("-- - -5", [f"--: {STRAY}", f"-: {STRAY}", f"-5: {STRAY}"]),

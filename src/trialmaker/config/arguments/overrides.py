@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser import types
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from trialmaker.config.arguments import values
+from trialmaker.config.arguments import deletions, values
 from trialmaker.config.arguments.names import Name, Names
 from trialmaker.config.arguments.tokens import Parameter, display, shorten
 from trialmaker.config.fields import GROUPS
@@ -64,6 +64,8 @@ def check(text: str, names: Names) -> types.Override:
     override = parse(text)
     if not override.key_or_group:
         raise UserError(f"{display(text)}: there is no name in it")
+    if override.type is types.OverrideType.DEL and (law := deletions.law(override.key_or_group, names)):
+        raise UserError(f"{display(text)}: {law}")
     group = names.groups.get(override.key_or_group)
     changes = override.type is types.OverrideType.CHANGE and not override.key_or_group.startswith("hydra")
     if group is None:
