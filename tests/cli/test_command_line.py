@@ -62,6 +62,21 @@ def test_help_is_a_manual(tmp_path: Path) -> None:
         ("train.py optimizer=ada", {"optimizer=adam", "optimizer=adamw"}),
         ("train.py training.ba", {"training.batch_size="}),
         ("train.py sweeps=m", {"sweeps=mlp"}),
+        # runtime parameters in the platform's spelling, and synonyms
+        ("train.py --model cnn --learning_rate 0.1 --opt", {"--opt", "--optimizer"}),
+        ("train.py --model cnn --lr 0.1 optimizer.lear", {"optimizer.learning_rate="}),
+        ("train.py --model ", {"cnn", "mlp"}),
+        ("train.py --model=c", {"--model=cnn"}),
+        ("train.py --arch cnn model.fil", {"model.filters."}),
+        ("train.py --l", {"--lr", "--learning_rate"}),
+        ("train.py --optimizer.lear", {"--optimizer.learning_rate"}),
+        ("train.py --learning-r", {"--learning-rate"}),
+        ("train.py --lr 0.1 --padding ", {"same", "valid"}),
+        ("train.py --download f", {"false"}),
+        ("train.py --batch_n", {"--batch_norm", "--batch_normalization"}),
+        ("train.py arch=", {"arch=cnn", "arch=mlp"}),
+        ("train.py lr=0.1 smooth", {"smoothing="}),
+        ("train.py --modle 3 'a b' --swe", {"--sweeps"}),
     ],
 )
 def test_bash_completion(line: str, offered: set[str], tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ import os
 import sys
 import time
 from contextlib import nullcontext
+from pathlib import Path
 
 import hydra
 
 from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.config import resolvers, sweep_files, user_files
-from trialmaker.config.arguments import translation
+from trialmaker.config.arguments import completion, tokens, translation
 from trialmaker.experiment import study
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals, Stopped
@@ -46,8 +47,21 @@ def _run(outcome: TrainOutcome) -> None:
     resolvers.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
     folders = user_files.folders()
+    if tokens.SHELL_COMPLETION & set(sys.argv) and not _complete([paths.CONF, *folders]):
+        return
     sys.argv[1:] = translation.translate(sys.argv[1:], [paths.CONF, *folders])
     sweep_files.register(sys.argv[1:], translation.config_directories(sys.argv[1:]))
     sys.argv += map(user_files.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(outcome.run)()
     outcome.outputs |= study.finish()
+
+
+def _complete(folders: list[Path]) -> bool:
+    """Print what completes a runtime parameter; return whether Hydra has words of its own to add."""
+    line = os.environ.get("COMP_LINE")
+    if line is None:  # it is no query
+        return True
+    words, hydras_line = completion.candidates(line, folders)
+    print("\n".join(words))
+    os.environ["COMP_LINE"] = hydras_line or ""
+    return hydras_line is not None
