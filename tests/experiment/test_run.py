@@ -27,6 +27,21 @@ BEST = re.compile(r"best epoch=\d+ val_accuracy=[01]\.\d{4} test_loss=\d+\.\d{4}
 PLATFORM = re.compile(r".*?accuracy\s(.*)")
 
 
+@pytest.fixture
+def digits_files(tmp_path: Path) -> Path:
+    """scikit-learn's digits in MNIST's form, in a folder of the test's own."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    images = (images.reshape(-1, 8, 8) * 15).astype(np.uint8)
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    parts = {"x_train": images[:200], "y_train": labels[:200], "x_test": images[200:250], "y_test": labels[200:250]}
+    np.savez(folder / "mnist.npz", **parts)
+    return folder
+
+
 def best(result: Result) -> dict:
     return json.loads((result.output / "model" / "best.json").read_text())
 
@@ -145,6 +160,22 @@ def test_a_training_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
     done = subprocess.run(command, shell=True, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
     assert (tmp_path / "output" / "model" / "best.json").exists()
+
+
+def test_another_current_directory_of_the_job_moves_nothing(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_files: Path
+) -> None:
+    """``hydra.job.chdir=true`` is for programs that write into their current directory."""
+    monkeypatch.chdir(tmp_path)
+    places = ("output=out", f"data.directory={digits_files.relative_to(tmp_path)}", "tracking.uri=sqlite:///team.db")
+    words = ("data=mnist", "model.hidden_units=[4]", "training.epochs=1", "training.batch_size=8", "seed=1,2")
+    result = train("-m", "hydra.job.chdir=true", *places, *words)
+    assert result.code == 0, result.err
+    assert {path.name for path in tmp_path.iterdir()} == {digits_files.name, "out", "team.db"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"logs", "model", "success", "mlartifacts"}
+    result = train("hydra.job.chdir=true", "init_model=out", *places, *words[:-1])
+    assert result.code == 0, result.err
+    assert "\nstarts from the weights of out/model/" in result.out
 
 
 def digest(output: Path) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import sys
 import time
 import traceback
@@ -58,6 +59,8 @@ class TrainOutcome:
             that ended with an error.
         """
         self.signals.reset()
+        if HydraConfig.get().job.chdir:
+            os.chdir(HydraConfig.get().runtime.cwd)  # where relative paths were meant, in the config and in addresses
         self.context = context = self._new_context()
         redaction.hide_passwords(context.directory / ".hydra")
         try:
