@@ -18,6 +18,7 @@ from support.outputs import create_store
 from trialmaker.analysis import run_table
 from trialmaker.analysis.store.runs import Run
 from trialmaker.cli.main import main
+from trialmaker.cli.output_arguments import default_store
 
 CONFIG = {
     "objective": "val_accuracy",
@@ -195,6 +196,13 @@ def test_seeds(compare: CompareCommand) -> None:
     (first, second) = json.loads(compare("--seeds", "--where", "hidden_units~[", "--format", "json"))
     assert second["p"] == pytest.approx(p) and first["p"] is None
     assert compare("--seeds").splitlines()[0] and "left out: 5 runs" in compare.err
+
+
+def test_merged_stores_lie_in_the_root_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    assert default_store([]).parent == tmp_path / "comparisons"
 
 
 def test_runs_of_one_objective_are_ranked_among_themselves() -> None:

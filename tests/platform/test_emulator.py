@@ -55,6 +55,14 @@ def test_a_job_passes_through_the_platforms_states_and_leaves_its_output(run: Ru
     assert re.search(r"^ +training accuracy +0.25 +\(1 values\)$", out, re.MULTILINE)
 
 
+def test_jobs_lie_in_the_root_that_the_environment_names(
+    code: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(code.parent / "elsewhere"))
+    assert main(["job", "--code", str(code)]) == 0
+    assert f"output: {code.parent / 'elsewhere' / 'jobs' / 'V0001'}\n" in capsys.readouterr().out
+
+
 def test_the_process_has_the_parameters_the_inputs_and_nothing_else(
     run: Run, code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,7 +61,7 @@ def command(
             inputs=folders,
             instances=instances,
             max_seconds=max_seconds,
-            output=output or paths.PROJECT / "workspace" / "jobs",
+            output=output or paths.root() / "jobs",
             install=install,
         )
     )

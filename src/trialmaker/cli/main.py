@@ -40,7 +40,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    help="Tools around train.py and predict.py.",
+    help="Tools around train.py and predict.py. Where a default names workspace/, AI_ROOT names another folder.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def commands() -> None:

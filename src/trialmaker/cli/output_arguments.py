@@ -81,7 +81,7 @@ class OutputSelection:
 def default_store(selected: Sequence[Output]) -> Path:
     """Return the folder in which these outputs are merged; another one for another MLflow, whose tables may differ."""
     names = [importlib.metadata.version("mlflow"), *sorted(str(output.database) for output in selected)]
-    return paths.PROJECT / "workspace" / "comparisons" / hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+    return paths.root() / "comparisons" / hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
 def _own_output() -> Path:
