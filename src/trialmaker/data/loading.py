@@ -12,8 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trialmaker.data import digits, image_folders, mnist
 from trialmaker.data.splits import Dataset
+from trialmaker.errors import UserError
 
 LOADERS: dict[str, Callable[..., Dataset]] = {"mnist": mnist.load, "digits": digits.load, "images": image_folders.load}
 
@@ -34,5 +37,13 @@ def load(*, name: str, **fields: Any) -> Dataset:
     if name == "images":
         fields["image_size"] = fields.pop("height"), fields.pop("width")
     dataset = LOADERS[name](**fields)
+    _check_classes(dataset)
     _ = dataset.digest  # cached here, on the thread that loads, and not later on the one that trains
     return dataset
+
+
+def _check_classes(dataset: Dataset) -> None:
+    labels = np.unique(dataset.train.labels)
+    if len(labels) < 2:
+        name = dataset.class_names[labels[0]] if len(labels) else "none"
+        raise UserError(f"{dataset.source}: expected training images of at least two classes, found only {name}")
