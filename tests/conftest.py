@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import absl.logging
@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from support import outputs
 from support.entry import PROJECT, Result, Train
 from trialmaker.cli.train import train as train_entry
+from trialmaker.tracking.settings import RUN_VARIABLES
 
 MEMORY = Path("/dev/shm")  # a file system on which SQLite waits for no disk
 MEMORY_BYTES = 4 << 30  # what the tests need there, and more
@@ -44,6 +45,24 @@ def _absl_leaves_captured_streams_open() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _subprocesses_find_the_package() -> None:
     os.environ["PYTHONPATH"] = str(PROJECT / "src")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _subprocesses_have_no_store_of_the_environment() -> None:
+    _unset_run_variables()
+
+
+@pytest.fixture(autouse=True)
+def _tests_have_no_store_of_the_environment() -> Iterator[None]:
+    """MLflow sets these variables itself where a test chooses a store by ``mlflow.set_tracking_uri``."""
+    _unset_run_variables()
+    yield
+    _unset_run_variables()
+
+
+def _unset_run_variables() -> None:
+    for name in RUN_VARIABLES:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.settings import STATE_TAG
 
-LOCAL_FIELDS = {"output", "tracking.uri"}  # where a run's files go is decided on this machine
+LOCAL_FIELDS = {"output", "tracking.uri", "tracking.run_name"}  # where a run's files go is decided on this machine
 COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # affect results
 TIME_METRICS = re.compile(r"system/|.*seconds|.*per_second")  # metrics that are never equal in two runs
 SUMMARY_METRICS = re.compile(r"best_|test_")

@@ -52,6 +52,7 @@ def command(
     old = reproduction.find_run(everything, run)
     parent = next((one for one in everything if one.run_id == old.tags.get("mlflow.parentRunId")), None)
     words = reproduction.overrides(old, {"data.directory": data, "init_model": init_model})
+    words.append("tracking.uri=null")  # whatever the environment says: the records are compared in this output's store
     for line in reproduction.environment_differences(old, parent):
         print(f"differs: {line}", flush=True)
     if dry_run:

@@ -4,13 +4,15 @@ import os
 
 from omegaconf import OmegaConf
 
+from trialmaker.config import environment
 from trialmaker.config.help import help_text
 from trialmaker.platform import paths
 
 
 def register() -> None:
-    """Register ``ai_root``, ``input``, ``process_id`` and ``manual``; repeated calls are harmless."""
+    """Register ``ai_root``, ``environment``, ``input``, ``process_id`` and ``manual``; repeated calls are harmless."""
     OmegaConf.register_new_resolver("ai_root", lambda: str(paths.root()), replace=True)
+    OmegaConf.register_new_resolver("environment", environment.variable, replace=True)
     OmegaConf.register_new_resolver("input", _input, replace=True)
     OmegaConf.register_new_resolver("process_id", os.getpid, replace=True)
     OmegaConf.register_new_resolver("manual", help_text, replace=True)

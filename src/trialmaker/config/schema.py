@@ -183,8 +183,18 @@ class Training:
 class Tracking:
     """The records in MLflow."""
 
-    uri: str | None = field("MLflow tracking URI, or null for SQLite in the output directory")
-    experiment: str = field("MLflow experiment that the run belongs to", min_length=1)
+    uri: str | None = field(
+        "MLflow tracking URI, or null for SQLite in the output directory; the default is MLFLOW_TRACKING_URI's value"
+    )
+    experiment: str = field(
+        "MLflow experiment that the run belongs to; the default is MLFLOW_EXPERIMENT_NAME's value, or the data's name",
+        min_length=1,
+    )
+    run_name: str | None = field(
+        "MLflow run's name, which a trial's number follows, or null for its directory's; the default is"
+        " MLFLOW_RUN_NAME's value",
+        min_length=1,
+    )
     system_metrics_seconds: float = field("seconds between two samples of the machine's load", gt=0)
 
 

@@ -189,7 +189,8 @@ def _hand_over(
     _note_model(context.result, directory, Path(config.output).absolute())
     tracker.send(_best_model(directory, outcome, dataset))
     log.info(run_messages.closing_message(config.objective, publisher, elsewhere))
-    log.info(f"MLflow run: {tracker.run_id} in {tracker.store}; to compare runs: make ui")
+    advice = run_messages.comparison_advice("runs", config.tracking.uri, Path(config.output).absolute())
+    log.info(f"MLflow run: {tracker.run_id} in {tracker.store}{advice}")
 
 
 def _note_model(result: RunResult, directory: Path | None, output: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trialmaker.config import environment
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 
@@ -25,6 +26,8 @@ def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
     yield f"machine: {machine.system()} {machine.machine()}, {cores} cores, {_memory_bytes() / 2**30:.1f} GB of memory"
     yield f"root: {paths.root()}; " + ("; ".join(map(_input, paths.inputs().values())) or "no inputs")
     yield f"to repeat this run: {without_password(command)}"
+    if settings := ", ".join(environment.settings(config)):
+        yield without_password(f"from the environment: {settings}; an explicit value would win")
     groups = {name: values for name, values in config.items() if isinstance(values, dict)}
     for group, fields in {**groups, "run": {name: config[name] for name in config if name not in groups}}.items():
         yield without_password(f"{group}: " + " ".join(f"{name}={_text(value)}" for name, value in fields.items()))

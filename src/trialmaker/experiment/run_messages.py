@@ -1,10 +1,16 @@
 """The sentences of a run's log: what it trains on, how far it has come, where its model lies."""
 
+import re
+import shlex
 from pathlib import Path
 
 from trialmaker.data.splits import Dataset
 from trialmaker.model_store.publisher import Publisher
+from trialmaker.platform import paths
+from trialmaker.platform.redaction import without_password
 from trialmaker.training.loop import Outcome
+
+DATABASE = re.compile(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://")  # what MLflow's server can be started on
 
 
 def sizes(dataset: Dataset) -> str:
@@ -33,3 +39,23 @@ def closing_message(objective: str, publisher: Publisher, elsewhere: Path) -> st
 def not_published(version: Path, objective: str, value: float) -> str:
     """Return that a version which is there is no worse than a new model."""
     return f"not published: {version} is no worse with {objective}={value:.4f}"
+
+
+def comparison_advice(runs: str, uri: str | None, output: Path) -> str:
+    """Return how to compare runs in the store that holds them, with a ``;`` before it; "" where nothing is known.
+
+    Args:
+        runs: which ones, such as "runs".
+        uri: ``tracking.uri``.
+        output: the output directory, whose store it is without a URI.
+    """
+    if uri is None:
+        is_own = output == paths.root() / "output"
+        command = "make ui" if is_own else f"python -m trialmaker ui {shlex.quote(str(output))}"
+    elif uri.startswith(("http://", "https://")):
+        command = without_password(uri)
+    elif DATABASE.match(uri):
+        command = f"mlflow ui --backend-store-uri {shlex.quote(without_password(uri))}"
+    else:
+        return ""
+    return f"; to compare {runs}: {command}"

@@ -103,7 +103,7 @@ def start_message(config: Config, directory: Path, study: str | None, trial: int
         uri=config.tracking.uri,
         output=output,
         experiment=config.tracking.experiment,
-        run_name=paths.run_name(directory.absolute(), output),
+        run_name=_run_name(config, directory.absolute(), trial),
         run_directory=directory.absolute(),
         project=paths.PROJECT,
         params={name: without_password(value) for name, value in leaves_as_text(asdict(config))},
@@ -112,3 +112,9 @@ def start_message(config: Config, directory: Path, study: str | None, trial: int
         study=study,
         trial=trial,
     )
+
+
+def _run_name(config: Config, directory: Path, trial: int | None) -> str:
+    """Return the MLflow run's name."""
+    name = config.tracking.run_name or paths.run_name(directory, Path(config.output).absolute())
+    return f"{name}/{trial}" if config.tracking.run_name and trial is not None else name

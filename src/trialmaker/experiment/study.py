@@ -17,6 +17,7 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment import run_header
 from trialmaker.platform import result_files
+from trialmaker.platform.redaction import without_password
 
 if TYPE_CHECKING:
     from trialmaker.model_store.card import Card
@@ -67,7 +68,7 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
-    from trialmaker.experiment import startup
+    from trialmaker.experiment import run_messages, startup
     from trialmaker.tracking.client import record_study
     from trialmaker.tracking.messages import StudyDone
 
@@ -76,7 +77,8 @@ def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
     start = replace(startup.start_message(config, directory, None), run_name=study, study=study)
     objective = config.objective if config.trial_values is None else None
     run_id = record_study(StudyDone(start, storage, metrics, objective))
-    log.info(f"MLflow run of the study: {run_id} in {start.store}; to compare its trials: make ui")
+    advice = run_messages.comparison_advice("its trials", config.tracking.uri, start.output)
+    log.info(f"MLflow run of the study: {run_id} in {without_password(start.store)}{advice}")
 
 
 def _test_best(config: Config, study: str, storage: str, directory: Path) -> dict[str, float]:

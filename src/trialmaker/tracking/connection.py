@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trialmaker.tracking.messages import Message, Start
 from trialmaker.tracking.replies import Replies
-from trialmaker.tracking.settings import STORE_FILE
+from trialmaker.tracking.settings import RUN_VARIABLES, STORE_FILE
 
 SOURCE_DIRECTORY = Path(__file__).resolve().parents[2]
 
@@ -88,6 +88,7 @@ def connect(start: Start) -> Connection:
 
 def _start_process(log: Path) -> "subprocess.Popen[bytes]":
     path = os.pathsep.join(filter(None, [str(SOURCE_DIRECTORY), os.environ.get("PYTHONPATH")]))
+    inherited = {name: value for name, value in os.environ.items() if name not in RUN_VARIABLES}
     with log.open("wb") as errors:
         return subprocess.Popen(
             # -P: a module in the current directory would be taken for one of Python's own
@@ -95,5 +96,5 @@ def _start_process(log: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=os.environ | {"PYTHONPATH": path},
+            env=inherited | {"PYTHONPATH": path},
         )

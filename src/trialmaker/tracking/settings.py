@@ -15,3 +15,12 @@ ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MPLBACKEND": "agg",
 }
+# Of the environment of whoever starts a training. They are the defaults of the config's fields, and would confuse the
+# tracking process, which is told each run's store, experiment and name.
+RUN_VARIABLES = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_RUN_NAME",
+    "MLFLOW_RUN_ID",
+)

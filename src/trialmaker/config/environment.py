@@ -1,0 +1,30 @@
+"""MLflow's environment variables that are the defaults of fields: what ``mlflow.start_run`` would do with them."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# By field. conf/config.yaml names each variable as the field's default.
+VARIABLES = {
+    "tracking.uri": "MLFLOW_TRACKING_URI",
+    "tracking.experiment": "MLFLOW_EXPERIMENT_NAME",
+    "tracking.run_name": "MLFLOW_RUN_NAME",
+}
+
+
+def variable(name: str, default: Any = None) -> Any:
+    """Return the value of an environment variable; the default where it is empty or not set."""
+    return os.environ.get(name) or default
+
+
+def settings(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield ``field=value (VARIABLE)`` for each field that has the value of its environment variable.
+
+    Args:
+        config: nested, by group.
+    """
+    for field, name in VARIABLES.items():
+        section, _, key = field.partition(".")
+        value = variable(name)
+        if value is not None and config[section][key] == value:
+            yield f"{field}={value} ({name})"
