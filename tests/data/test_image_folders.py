@@ -131,14 +131,60 @@ def test_suffixes_in_any_case(tmp_path: Path) -> None:
     assert len(load(tmp_path).test) == 3
 
 
-def test_hidden_and_other_files_are_not_seen(tmp_path: Path) -> None:
+def test_what_systems_leave_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     write(tmp_path / "train", {"a": 4, "b": 4, ".ipynb_checkpoints": 3, "__MACOSX": 1})
     write(tmp_path / ".trash" / "train", {"a": 4, "b": 4})
-    for name in ("a/._0.png", "a/.DS_Store", "a/Thumbs.db", "a/README.md", "notes.txt"):
+    write(tmp_path / "train" / "a", {"@eaDir": 1, "#recycle": 1})
+    for name in ("a/._0.png", "a/.DS_Store", "a/Thumbs.db", "a/desktop.ini", "a/@eaDir/x/SYNOFILE", "notes.txt"):
+        (tmp_path / "train" / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / "train" / name).write_bytes(b"not a picture")
     dataset = load(tmp_path)
     assert dataset.class_names == ("a", "b")
     assert len(dataset.train) == 4
+    assert caplog.messages == []
+
+
+FORMATS = {
+    "PNG": "1",
+    "BMP": "2.bmp",
+    "GIF": "3.gif",
+    "WEBP": "4.webp",
+    "TIFF": "5.TIF",
+    "PPM": "6.ppm",
+    "JPEG": "7.png",  # a browser's mistake
+    "WEBP, by another name": "8.dat",
+}
+
+
+def test_every_file_is_read_by_its_content_or_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    for name, colour in (("red", COLOURS["red"]), ("blue", COLOURS["blue"])):
+        for kind, file in FORMATS.items():
+            (tmp_path / "train" / name).mkdir(parents=True, exist_ok=True)
+            solid = Image.new("RGB", (12, 10), colour)
+            frames = {"save_all": True, "append_images": [Image.new("RGB", (12, 10))]} if kind == "GIF" else {}
+            solid.save(tmp_path / "train" / name / file, kind.partition(",")[0], **frames)
+    for number in range(7):
+        (tmp_path / "train" / "red" / f"{number}.txt").write_text("P3 is no picture here")
+    os.mkfifo(tmp_path / "train" / "blue" / "pipe")
+    dataset = load(tmp_path)
+    images = np.concatenate([part.images for part in (dataset.train, dataset.validation, dataset.test)])
+    labels = np.concatenate([part.labels for part in (dataset.train, dataset.validation, dataset.test)])
+    assert len(images) == 2 * len(FORMATS)
+    for image, label in zip(images, labels, strict=True):
+        assert abs(image.astype(int) - COLOURS[dataset.class_names[label]]).max() <= 2
+    (line,) = caplog.messages
+    names = "train/blue/pipe, train/red/0.txt, train/red/1.txt, train/red/2.txt, train/red/3.txt and 3 more"
+    assert line == f"{tmp_path}: 8 files in class folders are no pictures and not read: {names}"
+
+
+def test_training_and_testing_are_understood(tmp_path: Path) -> None:
+    write(tmp_path / "training", {"a": 5, "b": 5})
+    write(tmp_path / "testing", {"a": 1, "b": 2})
+    write(tmp_path / "val", {"a": 2, "b": 2})
+    dataset = load(tmp_path)
+    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [10, 4, 3]
 
 
 def test_classes_are_in_natural_order(tmp_path: Path) -> None:
@@ -225,7 +271,12 @@ def nested(root: Path) -> None:
 
 def other_format(root: Path) -> None:
     write(root / "train", {"cat": 5, "dog": 5})
-    (root / "train" / "cat" / "5.WEBP").write_bytes(b"")
+    for number in (5, 6):
+        (root / "train" / "cat" / f"{number}.HEIC").write_bytes(b"")
+
+
+def packed(root: Path) -> None:
+    (root / "pets.zip").write_bytes(b"")
 
 
 def unprintable(root: Path) -> None:
@@ -240,8 +291,8 @@ WRONG: dict[Callable[[Path], None], list[str]] = {
     one_class: ["{0}/train: expected at least two class folders with pictures, found only cat"],
     no_class: ["{0}/train: expected at least two class folders with pictures, found none"],
     empty_classes: [
-        "{0}/train/dog: expected pictures (.jpg, .jpeg, .png), found none",
-        "{0}/train/eel: expected pictures (.jpg, .jpeg, .png), found none",
+        "{0}/train/dog: expected pictures (jpg, png, bmp, gif, webp, tiff, ppm), found none",
+        "{0}/train/eel: expected pictures (jpg, png, bmp, gif, webp, tiff, ppm), found none",
     ],
     empty_test: ["{0}/test: expected class folders, found none; without test/ its share comes from train/"],
     strange_class: ["{0}/test/cow: expected one of the classes in train/ (cat, dog), found cow"],
@@ -250,7 +301,14 @@ WRONG: dict[Callable[[Path], None], list[str]] = {
     ],
     strays: ["{0}/train/1.jpg: expected pictures in class folders only, found 1 directly in {0}/train"],
     nested: ["{0}/train/dog/more: expected pictures directly in the class folder dog, found a folder"],
-    other_format: ["{0}/train/cat/5.WEBP: expected .jpg, .jpeg, .png, found .WEBP; convert it or move it away"],
+    other_format: [
+        "{0}/train/cat/5.HEIC: expected jpg, png, bmp, gif, webp, tiff, ppm, "
+        "found 2 of .HEIC and the like in its folder; convert them"
+    ],
+    packed: [
+        "{0}: expected train/<class>/*.jpg or *.png, there or one folder below, found no folders and the files "
+        "pets.zip; unpack them; MNIST and its kin are read by data=mnist, zipped too"
+    ],
     unprintable: ["{0}/train: expected class folders with printable names, found 'do\\ng'"],
 }
 
@@ -290,7 +348,7 @@ def test_pictures_that_do_not_decode(tmp_path: Path) -> None:
     (tmp_path / "test" / "cat" / "1.png").write_bytes(b"")
     (tmp_path / "test" / "cat" / "2.jpg").symlink_to(tmp_path / "nowhere")
     assert mistakes(tmp_path) == [
-        f"{tmp_path}/test/cat/1.png: expected a JPEG or PNG picture, found something else",
+        f"{tmp_path}/test/cat/1.png: expected a JPEG, PNG, BMP, GIF, WEBP, TIFF or PPM picture, found something else",
         f"{tmp_path}/test/cat/2.jpg: expected a readable file, found: No such file or directory",
     ]
 

@@ -72,10 +72,10 @@ class Digits(Data):
 
 @config_dataclass
 class Images(Data):
-    """A folder of JPEG and PNG pictures, a sub-folder for each class."""
+    """A folder of pictures (jpg, png, bmp, gif, webp, tiff, ppm), a sub-folder for each class."""
 
     name: Literal["images"]
-    directory: str = field("folder that holds train/<class>/*.jpg|png and perhaps validation/ and test/", min_length=1)
+    directory: str = field("folder that holds train/<class>/ and perhaps validation/ and test/", min_length=1)
     height: int = field("pictures are resized to this many pixels from top to bottom", ge=4, le=1024)
     width: int = field("and to this many pixels from left to right", ge=4, le=1024)
     channels: Literal[1, 3] = field("1 for grey, 3 for colour")

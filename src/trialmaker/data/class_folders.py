@@ -8,11 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from trialmaker.data.files import abridge, list_folder, list_sub_folders, natural_order
+from trialmaker.data.image_decoding import is_picture
 from trialmaker.errors import UserError
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-UNSUPPORTED_SUFFIXES = (".avif", ".bmp", ".gif", ".heic", ".jfif", ".jp2", ".tif", ".tiff", ".webp")
-PART_SPELLINGS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
+# Taken for pictures by name, so that a hundred thousand need not be opened twice; other files are looked into.
+PICTURE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+}
+READABLE = "jpg, png, bmp, gif, webp, tiff, ppm"
+# Pictures that cannot be read, and that a person would miss.
+UNSUPPORTED_SUFFIXES = {".avif", ".heic", ".heif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".psd", ".svg"}
+PACKED_SUFFIXES = {".zip", ".gz", ".tgz", ".tar", ".rar", ".7z", ".xz", ".bz2"}
+PART_SPELLINGS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class ClassFolders:
         train: the files below ``train``.
         validation: the files below ``validation``; None where there is no such folder.
         test: the files below ``test``; None where there is no such folder.
+        others: the visible files in class folders that are no pictures.
     """
 
     root: Path
@@ -49,6 +62,7 @@ class ClassFolders:
     train: Pictures
     validation: Pictures | None
     test: Pictures | None
+    others: list[Path]
 
 
 def find_class_folders(directory: Path) -> ClassFolders:
@@ -65,21 +79,25 @@ def find_class_folders(directory: Path) -> ClassFolders:
     if len(names) < 2:
         actual = f"only {names[0]}" if names else "none"
         raise UserError(f"{parts['train']}: expected at least two class folders with pictures, found {actual}")
-    pictures = {part: _find_pictures(folder, names) for part, folder in parts.items()}
-    return ClassFolders(root, names, pictures["train"], pictures.get("validation"), pictures.get("test"))
+    others: list[Path] = []
+    pictures = {part: _find_pictures(folder, names, others) for part, folder in parts.items()}
+    return ClassFolders(root, names, pictures["train"], pictures.get("validation"), pictures.get("test"), others)
 
 
 def _find_root(directory: Path) -> tuple[Path, dict[str, Path]]:
     """Return the folder that holds ``train``, and its parts: the directory or a sub-folder of it."""
-    children = list_folder(directory)[0]
+    children, files = list_folder(directory)
     parts = _find_parts(directory)
     if "train" in parts:
         return directory, parts
     roots = [(child, parts) for child in children if "train" in (parts := _find_parts(child))]
     if not roots:
-        content = f"the folders {abridge([child.name for child in children])}" if children else "no folders"
+        folders = f"the folders {abridge([child.name for child in children])}" if children else "no folders"
+        content = folders + (f" and the files {abridge([file.name for file in files])}" if files else "")
+        is_packed = any(file.suffix.lower() in PACKED_SUFFIXES for file in files)
+        way_on = "; unpack them; MNIST and its kin are read by data=mnist, zipped too" if is_packed else ""
         raise UserError(
-            f"{directory}: expected train/<class>/*.jpg or *.png, there or one folder below, found {content}"
+            f"{directory}: expected train/<class>/*.jpg or *.png, there or one folder below, found {content}{way_on}"
         )
     if len(roots) > 1:
         names = abridge([child.name for child, _ in roots])
@@ -104,7 +122,7 @@ def _find_parts(root: Path) -> dict[str, Path]:
 def _class_names(part: Path) -> dict[Path, str]:
     """Return the class names by folder, in the order of labels."""
     folders, others = list_folder(part)
-    if strays := [path for path in others if path.suffix.lower() in PICTURE_SUFFIXES + UNSUPPORTED_SUFFIXES]:
+    if strays := [path for path in others if _looks_like_picture(path) or _is_unsupported(path)]:
         raise UserError(f"{strays[0]}: expected pictures in class folders only, found {len(strays)} directly in {part}")
     if unprintable := [folder.name for folder in folders if not folder.name.isprintable()]:
         raise UserError(f"{part}: expected class folders with printable names, found {unprintable[0]!a}")
@@ -113,19 +131,22 @@ def _class_names(part: Path) -> dict[Path, str]:
     return dict(sorted(classes.items(), key=lambda item: natural_order(Path(item[1]))))
 
 
-def _find_pictures(part: Path, names: Sequence[str]) -> Pictures:
-    """Return all files of one part; report every wrong class folder as a mistake of its own."""
+def _find_pictures(part: Path, names: Sequence[str], others: list[Path]) -> Pictures:
+    """Return all pictures of one part; report every wrong class folder as a mistake of its own.
+
+    Args:
+        others: gets the files that are no pictures.
+    """
     classes = _class_names(part)
     if not classes:
         raise UserError(f"{part}: expected class folders, found none; without {part.name}/ its share comes from train/")
-    files = {folder: _files_of_class(folder) for folder in classes}
+    files = {folder: _files_of_class(folder, others) for folder in classes}
     mistakes = [
         f"{folder}: expected one of the classes in train/ ({abridge(names)}), found {name}"
         for folder, name in classes.items()
         if name not in names
     ]
-    suffixes = ", ".join(PICTURE_SUFFIXES)
-    mistakes += [f"{folder}: expected pictures ({suffixes}), found none" for folder in classes if not files[folder]]
+    mistakes += [f"{folder}: expected pictures ({READABLE}), found none" for folder in classes if not files[folder]]
     if mistakes:
         raise UserError(*mistakes)
     label_of = {name: label for label, name in enumerate(names)}
@@ -133,12 +154,23 @@ def _find_pictures(part: Path, names: Sequence[str]) -> Pictures:
     return Pictures([path for paths in files.values() for path in paths], np.array(labels, dtype=np.int32))
 
 
-def _files_of_class(folder: Path) -> list[Path]:
-    folders, others = list_folder(folder)
+def _files_of_class(folder: Path, others: list[Path]) -> list[Path]:
+    """Return the pictures in a class folder; the other files go to ``others``."""
+    folders, files = list_folder(folder)
     if folders:
         raise UserError(f"{folders[0]}: expected pictures directly in the class folder {folder.name}, found a folder")
-    for path in others:
-        if path.suffix.lower() in UNSUPPORTED_SUFFIXES:
-            suffixes = ", ".join(PICTURE_SUFFIXES)
-            raise UserError(f"{path}: expected {suffixes}, found {path.suffix}; convert it or move it away")
-    return [path for path in others if path.suffix.lower() in PICTURE_SUFFIXES]
+    pictures = [path for path in files if _looks_like_picture(path)]
+    rest = sorted(set(files) - set(pictures), key=natural_order)
+    if unsupported := [path for path in rest if _is_unsupported(path)]:
+        count = f"{len(unsupported)} of {unsupported[0].suffix} and the like in its folder; convert them"
+        raise UserError(f"{unsupported[0]}: expected {READABLE}, found {count}")
+    others += rest
+    return pictures
+
+
+def _looks_like_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES or is_picture(path)
+
+
+def _is_unsupported(path: Path) -> bool:
+    return path.suffix.lower() in UNSUPPORTED_SUFFIXES

@@ -1,37 +1,56 @@
 """Decoding of one picture to one array: the same steps for training files and for requests to the inference service."""
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trialmaker.data.files import read_file
+from trialmaker.data.files import open_file, read_file
 from trialmaker.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from PIL import Image
 
-PILLOW_FORMATS = ("JPEG", "PNG")
+PILLOW_FORMATS = ("JPEG", "PNG")  # of what a caller of the inference service may send
+FILE_FORMATS = (*PILLOW_FORMATS, "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of a person's own files
+HEADER_BYTES = 16
+# How files of FILE_FORMATS begin.
+SIGNATURES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II\*\0|MM\0\*|P[1-6]\s[\s\d#]", re.DOTALL
+)
 
 
-def decode(source: Path | bytes, *, image_size: tuple[int, int], channels: int) -> np.ndarray:
+def is_picture(path: Path) -> bool:
+    """Return whether a file begins as one of ``FILE_FORMATS``; False where it cannot be read."""
+    try:
+        with open_file(path) as stream:
+            return SIGNATURES.match(stream.read(HEADER_BYTES)) is not None
+    except UserError:
+        return False
+
+
+def decode(
+    source: Path | bytes, *, image_size: tuple[int, int], channels: int, formats: tuple[str, ...] = PILLOW_FORMATS
+) -> np.ndarray:
     """Decode a picture and resize it.
 
     The picture is rotated by its EXIF orientation, transparent pixels are composited on white, and 16-bit values are
-    scaled to 8 bits. It is then stretched to the size without cropping, so its proportions may change. The filter is
-    Pillow's bilinear one, which averages over all pixels when it scales down.
+    scaled to 8 bits; of several frames the first counts. It is then stretched to the size without cropping, so its
+    proportions may change. The filter is Pillow's bilinear one, which averages over all pixels when it scales down.
 
     Args:
-        source: a JPEG or PNG file, or its bytes.
+        source: a file, or its bytes.
         image_size: (height, width) of the result, in pixels.
         channels: 1 for grey (luma, ITU-R 601), 3 for RGB.
+        formats: Pillow's names of those that are read, whatever the file is called.
 
     Returns:
         uint8 [height, width, channels] in 0..255.
 
     Raises:
-        UserError: the picture is not a JPEG or PNG, is damaged, or has more pixels than Pillow's limit against
+        UserError: the picture is of another format, is damaged, or has more pixels than Pillow's limit against
             decompression bombs.
     """
     from PIL import Image, UnidentifiedImageError  # imported late: only image_folders and the service need it
@@ -39,12 +58,13 @@ def decode(source: Path | bytes, *, image_size: tuple[int, int], channels: int) 
     place = str(source) if isinstance(source, Path) else "the picture"
     raw = read_file(source) if isinstance(source, Path) else source
     try:
-        with Image.open(io.BytesIO(raw), formats=PILLOW_FORMATS) as image:
+        with Image.open(io.BytesIO(raw), formats=formats) as image:
             upright = _upright(image, image_size)
         flat = _opaque(upright).convert("L" if channels == 1 else "RGB")
         small = flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
     except UnidentifiedImageError:
-        raise UserError(f"{place}: expected a JPEG or PNG picture, found something else") from None
+        names = f"{', '.join(formats[:-1])} or {formats[-1]}"
+        raise UserError(f"{place}: expected a {names} picture, found something else") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(f"{place}: expected a picture of a sane size, found: {one_line(error)}") from None
     except Exception as error:  # Pillow raises a dozen types on damaged files
@@ -63,8 +83,11 @@ def _upright(image: "Image.Image", image_size: tuple[int, int]) -> "Image.Image"
 def _opaque(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
-    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would clip values at 255
-        return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+    if image.mode.startswith(("I", "F")):  # 16 bits: Pillow's own conversion would clip values at 255
+        values = np.asarray(image)
+        if values.dtype.kind == "f" or values.min() < 0 or values.max() >= 1 << 16:
+            raise ValueError("its pixels have more than 16 bits")
+        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

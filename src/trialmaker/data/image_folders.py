@@ -1,5 +1,6 @@
 """Data sets of pictures in class folders."""
 
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from trialmaker.data.class_folders import ClassFolders, Pictures, find_class_folders
-from trialmaker.data.files import MAX_BYTES
-from trialmaker.data.image_decoding import decode
+from trialmaker.data.files import MAX_BYTES, abridge
+from trialmaker.data.image_decoding import FILE_FORMATS, decode
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.data.stratified import random_order, split_three_ways
 from trialmaker.errors import UserError
 from trialmaker.platform.progress_bar import progress_bar
 
+log = logging.getLogger(__name__)
 MAX_MISTAKES = 5
 
 
@@ -50,6 +52,9 @@ def load(
             pictures, the first five and the number of the others.
     """
     folders = find_class_folders(directory.absolute())
+    if folders.others:
+        names = abridge([str(path.relative_to(folders.root)) for path in folders.others])
+        log.info(f"{folders.root}: {len(folders.others)} files in class folders are no pictures and not read: {names}")
     parts = _split_files(folders, validation_fraction, test_fraction, split_seed)
     splits = _decode_all(parts, image_size, channels)
     return Dataset("images", str(folders.root), folders.class_names, *splits)
@@ -109,7 +114,9 @@ def _decode_into(images: np.ndarray, paths: Sequence[Path]) -> list[str]:
 
     def fill(index: int) -> str:
         try:
-            images[index] = decode(paths[index], image_size=images.shape[1:3], channels=images.shape[3])
+            images[index] = decode(
+                paths[index], image_size=images.shape[1:3], channels=images.shape[3], formats=FILE_FORMATS
+            )
         except UserError as error:
             return str(error)
         return ""
