@@ -70,7 +70,9 @@ def _recover_trials_of(study: Study, number: int, code: int, directory: Path) ->
         HydraException: the worker was not killed, but ended with an error.
     """
     if code > 0:
-        raise HydraException(f"worker {number} ended with exit code {code}: see {_log(number, directory)}")
+        log = _log(number, directory)
+        *_, last = ["", *log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        raise HydraException(f"worker {number} ended with exit code {code}: {last}; see {log}")
     return bool(study.leases.recover())
 
 

@@ -1,4 +1,4 @@
-"""The one exception that means "the person's mistake", as opposed to a bug, and the text of messages."""
+"""The exceptions that mean "the person's mistake", as opposed to a bug, and the text of messages."""
 
 
 class UserError(Exception):
@@ -16,6 +16,20 @@ class UserError(Exception):
     def __init__(self, *mistakes: str) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+class StudyError(BaseException):
+    """A person's mistake that every trial of a study would fail by, so that it ends the study.
+
+    It is no ``Exception``: after those, a study goes on with the next trial. The trial waits for the next command.
+
+    Args:
+        error: the mistake.
+    """
+
+    def __init__(self, error: UserError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def one_line(error: object, limit: int | None = None) -> str:

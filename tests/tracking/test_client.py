@@ -75,7 +75,7 @@ def test_a_disk_that_is_full_is_no_bug(output: Path) -> None:
         tracker = Tracker(run_start(output))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    with pytest.raises(UserError, match=r"^MLflow tracking at sqlite:.* failed: StoreError: .*disk"):
+    with pytest.raises(UserError, match=r"^MLflow tracking at sqlite:.* failed: .*; the disk may be full: make"):
         tracker.wait_for_end()
     assert not (output / "mlflow.db").exists()
 
@@ -144,3 +144,12 @@ with Tracker(Start(None, output, "e", "run", output, output, {}, "", 2.0)):
     commands = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(3)]
     assert [command.wait(timeout=120) for command in commands] == [0, 0, 0]
     assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["FINISHED"] * 3
+
+
+def test_a_trial_whose_store_fails_after_it_was_trained_counts(output: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Tracker(trial_start(output, 0)):
+        pass
+    with Tracker(trial_start(output, 1)) as tracker:
+        tracker.connection.process.kill()
+    (record,) = caplog.records
+    assert record.message.endswith(f"see {output}/tracking.log; the trial counts, but is not recorded there")

@@ -11,6 +11,7 @@ import hydra
 from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.config import resolvers, sweep_files, user_files
 from trialmaker.config.arguments import completion, tokens, translation
+from trialmaker.errors import StudyError
 from trialmaker.experiment import study
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals, Stopped
@@ -34,6 +35,8 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
             _run(outcome)
         except Stopped as stopped:
             outcome.fail(stopped.exit_code, str(stopped))
+        except StudyError as refusal:
+            outcome.explain(refusal.error, sys.argv[1:])
         except Exception as error:
             outcome.explain(error, sys.argv[1:])
         finally:

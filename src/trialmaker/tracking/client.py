@@ -1,14 +1,20 @@
 """The training process' end of tracking. Light: it imports no MLflow."""
 
+import logging
 import threading
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from trialmaker.errors import UserError
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.connection import connect
 from trialmaker.tracking.messages import End, Message, Metrics, Start, StudyDone
+from trialmaker.tracking.settings import STORE_FILE
 from trialmaker.training.events import EpochDone, Event, StepsMean
 
+log = logging.getLogger(__name__)
+START_SECONDS = 5.0  # a training waits no longer for its store's answer, which TensorFlow's import mostly hides
 KILLED_SECONDS = 10.0  # a run that was stopped by a signal waits no longer for MLflow
 
 
@@ -30,7 +36,13 @@ class Tracker:
         self.connection = connect(start)
         self.replies = self.connection.replies.begin_run(self.store, start.run_directory / "tracking.log")
         self.end = End("FINISHED")
+        is_new = start.uri is None and not (start.output / STORE_FILE).exists()
+        self.patience = 0.0 if is_new else START_SECONDS  # to make a store takes seconds, and is seldom refused
         self.send(first)
+        self.acceptance: Future[None] | None = None
+        if (use := (start.store, start.experiment)) not in self.connection.accepted:
+            self.acceptance = Future()
+            threading.Thread(target=self._accept, args=(self.acceptance, use), daemon=True).start()
 
     def send(self, message: Message) -> None:
         """Queue a message, without waiting for MLflow."""
@@ -52,6 +64,29 @@ class Tracker:
         """
         return self.replies.wait_for_run_id()
 
+    def wait_for_store(self, seconds: float) -> None:
+        """Wait until the store has taken the run, before hours of training; no longer than ``START_SECONDS``.
+
+        What is refused later is raised at the run's end, when all else has been kept.
+
+        Args:
+            seconds: how long to wait at most.
+
+        Raises:
+            UserError: the store cannot be used.
+        """
+        if self.acceptance:
+            with suppress(TimeoutError):
+                self.acceptance.result(max(0.0, min(seconds, self.patience)))
+
+    def _accept(self, acceptance: "Future[None]", use: tuple[str, str]) -> None:
+        try:
+            self.replies.wait_for_run_id()
+            self.connection.accepted.add(use)
+            acceptance.set_result(None)
+        except BaseException as error:
+            acceptance.set_exception(error)
+
     def finish(self, *, is_pruned: bool = False) -> None:
         """Set how the run ends if no exception passes through the context: FINISHED; if pruned, KILLED and tagged."""
         self.end = End("KILLED" if is_pruned else "FINISHED", is_pruned=is_pruned)
@@ -70,7 +105,7 @@ class Tracker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
         self.send(_end_by(error) if error else self.end)
         if self.is_trial and error is None:
-            self.replies.wait_for_earlier_runs()
+            self._wait_for_earlier_runs()
             return
         killer = threading.Timer(KILLED_SECONDS, self.connection.process.kill)
         if error is not None and not isinstance(error, Exception):
@@ -82,6 +117,12 @@ class Tracker:
                 raise failure from None
         finally:
             killer.cancel()
+
+    def _wait_for_earlier_runs(self) -> None:
+        try:
+            self.replies.wait_for_earlier_runs()
+        except UserError as failure:  # of a trial that has been trained: its value counts
+            log.warning(f"{failure}; the trial counts, but is not recorded there")
 
 
 def record_study(done: StudyDone) -> str:

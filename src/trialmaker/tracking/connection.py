@@ -29,6 +29,7 @@ class Connection:
         assert self.process.stdin and self.process.stdout  # by PIPE
         self.replies = Replies(self.process.stdout, on_failure=self.close)
         self.stores: set[str] = set()  # the tracking URIs of its runs
+        self.accepted: set[tuple[str, str]] = set()  # (tracking URI, experiment) of runs that their store has taken
         self.is_open = True
         self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._sender = threading.Thread(target=self._send_all, daemon=True)

@@ -1,11 +1,14 @@
 """The MLflow experiment that a run belongs to, and the study's run that is its parent."""
 
 import re
+import shlex
 from typing import Any
 
 import mlflow
 
+from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
+from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import study
 from trialmaker.tracking.messages import Start
 
@@ -34,7 +37,15 @@ def experiment_and_parent(client: mlflow.MlflowClient, start: Start) -> tuple[st
 def _experiment_id(client: mlflow.MlflowClient, start: Start) -> str:
     with locked(start.output / LOCK):  # else two processes would make two of one name
         experiment = client.get_experiment_by_name(start.experiment)
+        if experiment and experiment.lifecycle_stage == "deleted":
+            raise _deleted_experiment(experiment, start)
         return experiment.experiment_id if experiment else client.create_experiment(**_new_experiment(start))
+
+
+def _deleted_experiment(experiment: Any, start: Start) -> UserError:
+    store = shlex.quote(without_password(start.store))
+    restore = f"MLFLOW_TRACKING_URI={store} mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    return UserError(f"the experiment {start.experiment} is deleted: {restore} restores it; or tracking.experiment=…")
 
 
 def _new_experiment(start: Start) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trialmaker.errors import UserError, one_line
+from trialmaker.errors import UserError
 from trialmaker.platform.redaction import without_password
+from trialmaker.tracking import refusals
 from trialmaker.tracking.messages import End, Message, Start, StudyDone
 from trialmaker.tracking.settings import ENVIRONMENT
 
@@ -39,7 +40,7 @@ def main() -> None:
         _serve(sys.stdin.buffer, reply)
     except Exception as error:
         if isinstance(error, OSError | UserError) or type(error).__module__.partition(".")[0] in STORE_PACKAGES:
-            reply({"error": f"{type(error).__name__}: {one_line(error, 500)}"})
+            reply({"error": refusals.explain(error)})
         else:
             reply({"bug": traceback.format_exc()})
         print(without_password(traceback.format_exc()), file=sys.stderr, flush=True)
@@ -68,6 +69,7 @@ def _record_study(done: StudyDone, reply: Reply) -> None:
 
 
 def _record_run(start: Start, inbox: Inbox, reply: Reply) -> None:
+    refusals.check_reachable(start.store)
     from trialmaker.tracking import study
     from trialmaker.tracking.run import Run
 

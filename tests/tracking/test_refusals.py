@@ -1,0 +1,164 @@
+"""A store that refuses: found before the first step, and what the line says of it."""
+
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from support.entry import PROJECT, SMALL, Train
+from support.outputs import empty_store
+from support.waiting import wait_until
+from trialmaker.errors import UserError
+from trialmaker.platform.run_result import run_results
+from trialmaker.tracking import connection, refusals
+from trialmaker.tracking.client import Tracker
+from trialmaker.tracking.messages import Start
+
+OTHER = "or choose another store: tracking.uri=…, null for the output's own, or another output=…"
+
+
+@contextmanager
+def changed(store: Path, *statements: str) -> Iterator[None]:
+    """A store after these statements, whose connection stays open inside."""
+    with closing(sqlite3.connect(store, isolation_level=None)) as database:
+        for statement in statements:
+            database.execute(statement)
+        yield
+
+
+def deleted(store: Path) -> "contextmanager":
+    values = "(7, 'e', '/x', 'deleted', 0, 0, 'default')"
+    fields = "experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace"
+    return changed(store, f"INSERT INTO experiments ({fields}) VALUES {values}")
+
+
+def locked(store: Path) -> "contextmanager":
+    return changed(store, "BEGIN EXCLUSIVE")
+
+
+def newer(store: Path) -> "contextmanager":
+    return changed(store, "UPDATE alembic_version SET version_num = 'ffffffffffff'")
+
+
+@contextmanager
+def broken(store: Path) -> Iterator[None]:
+    store.write_bytes(store.read_bytes()[:4096] + os.urandom(200_000))
+    yield
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            deleted,
+            "the experiment e is deleted: MLFLOW_TRACKING_URI=sqlite:///{store} mlflow experiments restore"
+            " --experiment-id 7 restores it; or tracking.experiment=…",
+        ),
+        (locked, "database is locked; another program holds it: end that one, " + OTHER),
+        (broken, "; the file is damaged: move it away, and a new one is made, " + OTHER),
+        (newer, "; its tables are of a newer MLflow than this one, 3."),
+    ],
+)
+def test_a_database_that_refuses_is_found_while_the_training_starts(
+    change: Callable[[Path], AbstractContextManager[None]], reason: str, tmp_path: Path
+) -> None:
+    store = tmp_path / "mlflow.db"
+    store.write_bytes(empty_store())
+    with change(store):
+        tracker = Tracker(Start(None, tmp_path, "e", "run", tmp_path, PROJECT, {}, "", 2.0))
+        tracker.patience = 60
+        with pytest.raises(UserError) as caught:
+            tracker.wait_for_store(60)
+    assert str(caught.value).startswith(f"MLflow tracking at sqlite:///{store} failed: ")
+    assert reason.format(store=store) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            ValueError("Detected out-of-date database schema (found version 451aebb31d03, but expected x). NOTE: of"),
+            "ValueError: Detected out-of-date database schema (found version 451aebb31d03, but expected x); its tables"
+            f" are of an older MLflow: mlflow db upgrade, with this address, renews them, {OTHER}",
+        ),
+        (
+            OSError("(sqlite3.OperationalError) unable to open database file\n(Background on this error at: x)"),
+            "OSError: (sqlite3.OperationalError) unable to open database file; the file and its folder must be there"
+            f" and writable; make them so, {OTHER}",
+        ),
+        (OSError("attempt to write a readonly database [SQL: INSERT]"), f"; make them so, {OTHER}"),
+        (ValueError("error code 404 != 200. Response body: 'no'"), "; no MLflow server answers at this address: corr"),
+        (ValueError("something else"), f"ValueError: something else; {OTHER.removeprefix('or ')}"),
+    ],
+)
+def test_each_reason_has_its_way_on(error: Exception, text: str) -> None:
+    assert text in refusals.explain(error)
+
+
+def test_an_address_from_which_nothing_comes_back_is_no_wait_of_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        waiting = [socket.socket() for _ in range(4)]  # more than the queue of a server that accepts none
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", server.getsockname()[1]))
+        with pytest.raises(UserError, match=r"^127\.0\.0\.1: timed out$"):
+            refusals.check_reachable(f"http://{address}")
+        for one in waiting:
+            one.close()
+
+
+class Refusing(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_wants_a_name_ends_a_run_before_its_first_step(train: Train) -> None:
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        result = train(*SMALL, f"tracking.uri=http://me:secret@127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert result.code == 2 and "epoch=" not in result.out
+    (line,) = result.err.splitlines()
+    assert "error code 401" in line and "secret" not in line
+    assert "; the server wants to know who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in line
+
+
+def test_a_study_ends_before_its_first_trial_and_begins_with_it_the_next_time(train: Train) -> None:
+    study = ("sweeps=mlp", "data=digits", "training.max_examples=256", "training.epochs=1", "hydra.sweeper.n_trials=2")
+    result = train(*study, "tracking.uri=http://127.0.0.1:9")
+    assert result.code == 2 and "trial 0" not in result.out
+    reason = "127.0.0.1: [Errno 111] Connection refused; it cannot be reached: start it, correct its address, " + OTHER
+    assert result.err == f"train.py: error: MLflow tracking at http://127.0.0.1:9 failed: {reason}\n"
+    assert (result.output / "failure").read_text().startswith("MLflow tracking at http://127.0.0.1:9 failed: ")
+    result = train(*study)
+    assert result.code == 0, result.err
+    states = [run.data.tags["trialmaker.trial_state"] for run in result.runs() if "trialmaker.trial" in run.data.tags]
+    assert len(states) == 2 and set(states) <= {"COMPLETE", "PRUNED"}
+
+
+def test_a_store_that_fails_later_costs_the_record_alone(train: Train, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+
+    def kill() -> None:
+        wait_until((output / "model" / "best.json").exists)
+        connection._connections[0].process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    result = train(*SMALL, "training.epochs=400")
+    killer.join()
+    assert result.code == 2 and result.err.startswith("train.py: error: MLflow tracking at ")
+    ((_, left),) = run_results(output)
+    assert left.model_directory and (output / left.model_directory / "saved_model.pb").exists()
+    assert set(left.test_metrics) == {"test_loss", "test_accuracy"}
