@@ -51,7 +51,7 @@ def seconds_beside_training(output: Path, trials: int) -> list[float]:
     client = mlflow.MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
     runs = client.search_runs(["1"], "tags.`trialmaker.trial` != ''", max_results=trials)
     training = {int(run.data.tags["trialmaker.trial"]): run.data.metrics["seconds"] for run in runs}
-    study = optuna.load_study(study_name="mlp", storage=open_storage(str(output / "studies" / "mlp.log")))
+    study = optuna.load_study(study_name="mlp_digits", storage=open_storage(str(output / "studies" / "mlp.log")))
     starts = [trial.datetime_start.timestamp() for trial in study.trials if trial.datetime_start]
     return [
         next_start - start - training[number] for number, (start, next_start) in enumerate(itertools.pairwise(starts))

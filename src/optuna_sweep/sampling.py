@@ -66,6 +66,7 @@ class SamplerFactory:
         study_sampler: the sampler that belongs to no trial.
         max_trials: how many points a finite space has; infinity for other samplers.
         grid_points: all points of a ``GridSampler``, in an order drawn by the seed; empty for other samplers.
+        grid_axes: its parameters' values as text, by a name for people.
 
     Raises:
         HydraException: an argument is refused by Optuna, or the space has no grid.
@@ -77,6 +78,7 @@ class SamplerFactory:
         self.config = accepted_arguments(OmegaConf.create(renamed), "sampler")
         self.class_name = str(self.config["_target_"]).rpartition(".")[2]
         self.grid_points: list[dict[str, Any]] = []
+        self.grid_axes: dict[str, str] = {}
         self.max_trials: float = math.inf
         if self.class_name == "BruteForceSampler" and distributions:
             self.max_trials = math.prod(len(values) for values in _grid(distributions).values())
@@ -85,12 +87,19 @@ class SamplerFactory:
             self.grid_points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
             random.Random(self.config.get("seed") or 0).shuffle(self.grid_points)
             self.max_trials = len(self.grid_points)
-
+            self.grid_axes = {f"grid of {name}": str(distribution) for name, distribution in distributions.items()}
         self._make: Callable[..., optuna.samplers.BaseSampler] = instantiate(self.config, _partial_=True)
         try:
             self.study_sampler = self._make()
         except (TypeError, ValueError) as error:  # Optuna's own laws
             raise HydraException(f"hydra.sweeper.sampler: {error}") from error
+
+    def fixed(self, enqueued: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return what may not change while a study lasts, by name: of a grid all that numbers its points."""
+        if not self.grid_points:
+            return {"hydra/sweeper/sampler": "another"}
+        numbering = {"hydra.sweeper.sampler.seed": self.config.get("seed"), "hydra.sweeper.enqueue": enqueued}
+        return {"hydra/sweeper/sampler": "grid", **numbering, **self.grid_axes}
 
     def sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """Return the sampler of a trial, seeded by its number, so that a resumed study draws nothing twice."""

@@ -44,10 +44,10 @@ class Space:
         """Return a trial's overrides: the fixed ones, then its parameters."""
         # Choices are texts of the grammar already; strings of a custom search space are not.
         texts = {
-            name: _text(_quote_if_needed(value) if isinstance(value, str) and name not in self.distributions else value)
+            name: text(_quote_if_needed(value) if isinstance(value, str) and name not in self.distributions else value)
             for name, value in params.items()
         }
-        return [*self.fixed_overrides, *(f"{name}={text}" for name, text in texts.items())]
+        return [*self.fixed_overrides, *(f"{name}={written}" for name, written in texts.items())]
 
 
 def read(params: Mapping[str, Any], arguments: Iterable[str]) -> Space:
@@ -61,7 +61,7 @@ def read(params: Mapping[str, Any], arguments: Iterable[str]) -> Space:
         HydraException: an override that is none, or no search space.
     """
     parser = OverridesParser.create()
-    texts = [f"{name}={_text(value) if not isinstance(value, str) else value}" for name, value in params.items()]
+    texts = [f"{name}={text(value) if not isinstance(value, str) else value}" for name, value in params.items()]
     distributions: dict[str, BaseDistribution] = {}
     fixed: dict[str, str] = {}
     for override in parser.parse_overrides([*texts, *arguments]):
@@ -150,7 +150,7 @@ def quote(text: str) -> str:
     return str(QuotedString(text, Quote.single).with_quotes())
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """Return a value as Hydra's grammar writes it; a string is one already."""
     if value is None:
         return "null"

@@ -4,13 +4,16 @@ import fcntl
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
+from optuna import Study, load_study
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from sqlalchemy import event
+from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,10 +35,52 @@ def open_storage(place: str) -> BaseStorage:
         HydraException: nothing answers there, its driver is not installed, or the file is no journal.
     """
     scheme, separator, rest = place.partition("://")
-    try:
+    with _errors_of(place):
         if not separator:
             return JournalStorage(_Journal(Path(place)))
         return _proxy(rest) if scheme == "grpc" else _database(scheme, place)
+
+
+def find_study(place: str, name: str) -> Study | None:
+    """Return a study without creating anything; None where there is none of that name.
+
+    Args:
+        place: as for ``open_storage``.
+        name: the study's.
+
+    Raises:
+        HydraException: as of ``open_storage``.
+    """
+    if not _exists(place):
+        return None
+    try:
+        return load_study(study_name=name, storage=open_storage(place))
+    except KeyError:
+        return None
+
+
+def _exists(place: str) -> bool:
+    """Return whether there is a storage: a file, a proxy, or a database with Optuna's tables."""
+    scheme, separator, _ = place.partition("://")
+    if not separator:
+        return Path(place).is_file()
+    if scheme == "grpc":
+        return True
+    with _errors_of(place):
+        url = make_url(place).set(drivername=DRIVERS.get(scheme, scheme))
+        if scheme.startswith("sqlite") and not Path(url.database or "").is_file():
+            return False
+        engine = create_engine(url)
+        try:
+            return bool(inspect(engine).has_table("studies"))
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def _errors_of(place: str) -> Iterator[None]:
+    try:
+        yield
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise HydraException(f"hydra.sweeper.storage={displayed(place)}: {without_password(reason, place)}") from error

@@ -6,11 +6,11 @@ or was stopped, waits again under its number.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -36,6 +36,7 @@ class Study:
 
     Attributes:
         study: Optuna's.
+        is_new: whether this process has created it.
         id: the study's key in the storage.
         leases: the claims of processes on its trials.
         is_exhausted: whether the sampler has nothing more to suggest.
@@ -52,13 +53,14 @@ class Study:
         initial_points: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.storage = optuna.storages.get_storage(storage)  # with Optuna's cache, where it has one
-        self.study = optuna.create_study(
-            storage=self.storage,
-            study_name=name,
-            directions=list(directions),
-            pruner=pruner,
-            load_if_exists=True,
-        )
+        self.is_new = True
+        try:
+            self.study = optuna.create_study(
+                storage=self.storage, study_name=name, directions=list(directions), pruner=pruner
+            )
+        except DuplicatedStudyError:
+            self.is_new = False
+            self.study = optuna.load_study(storage=self.storage, study_name=name, pruner=pruner)
         self.id = self.storage.get_study_id_from_name(name)
         self.n_trials, self.initial_points = n_trials, initial_points
         self.leases = Leases(self.storage, self.trials, max_retries)
@@ -121,15 +123,6 @@ class Study:
             if not is_stop_request(stop):
                 raise
             self.is_exhausted = True
-
-    def differences(self, distributions: Mapping[str, BaseDistribution]) -> Iterator[tuple[str, str, str]]:
-        """Yield the parameters whose distribution Optuna cannot change to the one given: name, old and new one."""
-        stored = {name: old for trial in self.trials() for name, old in trial.distributions.items()}
-        for name in stored.keys() & distributions.keys():
-            try:
-                check_distribution_compatibility(stored[name], distributions[name])
-            except ValueError:
-                yield name, str(stored[name]), str(distributions[name])
 
     def best(self) -> list[FrozenTrial]:
         """Return the best trial; of several objectives the Pareto front; nothing before any has completed."""

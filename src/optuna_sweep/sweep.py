@@ -16,9 +16,10 @@ from omegaconf import DictConfig
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from optuna_sweep import space, validation, workers
+from optuna_sweep import application, fingerprint, space, validation, workers
 from optuna_sweep.attributes import ERROR
 from optuna_sweep.dry_run import print_first_trials
+from optuna_sweep.identity import Identity
 from optuna_sweep.initial_points import enqueued_points
 from optuna_sweep.launcher import BASIC_LAUNCHER, InProcessLauncher
 from optuna_sweep.limits import Limits
@@ -26,7 +27,7 @@ from optuna_sweep.location import displayed, name_and_place
 from optuna_sweep.progress import start_progress
 from optuna_sweep.runner import TrialRunner
 from optuna_sweep.sampling import SamplerFactory, accepted_arguments
-from optuna_sweep.storage import open_storage
+from optuna_sweep.storage import find_study, open_storage
 from optuna_sweep.study import Study
 from optuna_sweep.suggestion import Suggester
 from optuna_sweep.summary import write_summary
@@ -34,7 +35,6 @@ from optuna_sweep.trial import is_worker
 from optuna_sweep.workers import POLL_SECONDS
 
 log = logging.getLogger(__name__)
-OTHER_NAME_HINT = "take another hydra.sweeper.study_name"
 
 
 class Sweep:
@@ -60,6 +60,7 @@ class Sweep:
         arguments: Sequence[str],
     ) -> None:
         self.config, self.fields = config, fields
+        self.load_config = context.config_loader.load_sweep_config
         validation.check(fields)
         self.directions = validation.directions(fields)
         custom = validation.custom_search_space(fields)
@@ -89,8 +90,7 @@ class Sweep:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.fields["dry_run"]:
-            n_trials, points = self.fields["n_trials"], self._initial_points()
-            print_first_trials(self.suggester, self._study_directions(), n_trials, points)
+            self._dry_run()
             return None
         study = self._open()
         if is_worker():
@@ -107,6 +107,20 @@ class Sweep:
                 self._work(study, progress.update)
         return self._finish(study, directory)
 
+    def _dry_run(self) -> None:
+        if study := find_study(self.suggester.place, self.suggester.name):
+            self._identity().check(study)
+        print_first_trials(self.suggester, self._study_directions(), self.fields["n_trials"], self._initial_points())
+
+    def _identity(self) -> Identity:
+        """Return what this command's trials are of; the application reads its part, such as the data, for it."""
+        suggester = self.suggester
+        config = self.load_config(self.config, list(suggester.space.fixed_overrides))
+        enqueued = enqueued_points(self.fields["enqueue"], self.config, suggester.space.distributions)
+        fixed = suggester.samplers.fixed(enqueued)
+        own = fingerprint.of_study(config, suggester.space, application.registered(), fixed)
+        return Identity(displayed(suggester.place), self.directions, suggester.space.distributions, own)
+
     def _study_directions(self) -> list[StudyDirection]:
         return [StudyDirection[name.upper()] for name in self.directions]
 
@@ -116,7 +130,12 @@ class Sweep:
         return self.suggester.samplers.initial_points(enqueued)
 
     def _open(self) -> Study:
+        """Open the study, or create it; check in its first process that this command is of it.
+
+        What the fingerprint needs is read before, so that a study that cannot be is not created.
+        """
         storage = open_storage(self.suggester.place)
+        identity = None if is_worker() else self._identity()
         initial_points = self._initial_points()
         max_trials = math.inf if self.suggester.custom else self.suggester.samplers.max_trials
         study = Study(
@@ -128,17 +147,9 @@ class Sweep:
             instantiate(accepted_arguments(self.fields["pruner"], "pruner")),
             initial_points,
         )
-        self._check_same_study(study)
+        if identity:
+            identity.join(study)
         return study
-
-    def _check_same_study(self, study: Study) -> None:
-        name = self.suggester.name
-        directions = [direction.name.lower() for direction in study.study.directions]
-        if directions != self.directions:
-            text = f"study {name} in {displayed(self.suggester.place)}"
-            raise HydraException(f"{text} has direction {directions}, not {self.directions}; {OTHER_NAME_HINT}")
-        for parameter, old, new in study.differences(self.suggester.space.distributions):
-            raise HydraException(f"{parameter}: study {name} has {old} for it, not {new}; {OTHER_NAME_HINT}")
 
     def _work(self, study: Study, update: Callable[[], None] = lambda: None) -> None:
         """Run trials until none waits or a limit is reached; call `update` after each batch."""

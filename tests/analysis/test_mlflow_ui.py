@@ -140,11 +140,11 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
 
 def test_a_study_has_its_trials_and_its_plots(ui: Ui, page: Page) -> None:
     page.goto(ui.address("digits, 6 runs"))
-    study = page.get_by_role("row").filter(has=page.get_by_role("link", name="mlp", exact=True))
+    study = page.get_by_role("row").filter(has=page.get_by_role("link", name="mlp_digits", exact=True))
     study.last.get_by_role("button").first.click()
     expect(page.get_by_role("link", name=re.compile("^study_mlp.20"))).to_have_count(3)
     save_screenshot(page, "study")
-    page.get_by_role("link", name="mlp", exact=True).click()
+    page.get_by_role("link", name="mlp_digits", exact=True).click()
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("study", exact=True).last.click()
     page.get_by_text("optimization_history.png").click()

@@ -29,7 +29,7 @@ def test_the_folder_is_a_real_one_at_the_top() -> None:
 @pytest.mark.parametrize("name", [path.stem for path in sweep_files.sweep_files()])
 def test_each_file_composes_with_its_defaults_and_is_listed(name: str, train: Train) -> None:
     done = train(f"sweeps={name}", "--cfg", "hydra")
-    assert done.code == 0 and f"study_name: {name}\n" in done.out, done.err
+    assert done.code == 0 and f"study_name: {name}_${{data.name}}\n" in done.out, done.err
     assert "_target_: hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper" in done.out
     line = next(line for line in train("--help").out.splitlines() if line.startswith("    sweeps "))
     assert name in line.replace(",", "").split()

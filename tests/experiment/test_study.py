@@ -105,10 +105,12 @@ def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.C
     rate = re.search(r"optimizer.learning_rate=(\S+)", command)
     assert rate and f"learning_rate: {rate[1]}" in shown and "name: digits" in shown and "epochs: 3" in shown
     assert main(["best", "nothing", "--output", str(done.output)]) == 2
-    assert "there are: mlp" in capsys.readouterr().err
+    assert "there are: mlp_digits\n" in capsys.readouterr().err
+    assert main(["best", "mlp_digits", "--output", str(done.output)]) == 0
+    assert capsys.readouterr().out.strip() == command
     assert main(["best", "mlp", "--output", str(done.output), "--trial", "3"]) == 0
     storage = open_storage(str(done.output / "studies" / "mlp.log"))
-    third = load_study(study_name="mlp", storage=storage).trials[3]
+    third = load_study(study_name="mlp_digits", storage=storage).trials[3]
     assert f" optimizer.learning_rate={third.params['optimizer.learning_rate']} " in capsys.readouterr().out
     assert main(["best", "mlp", "--output", str(done.output), "--trial", "99"]) == 2
     assert "--trial 99: has not been run; the study has trials 0 to 13" in capsys.readouterr().err
@@ -137,7 +139,7 @@ def test_a_study_does_not_adorn_itself_with_another_runs_model(train: Train) -> 
     assert result.code == 0, result.err
     assert "not published: " in result.out and "test_accuracy=" not in result.out
     parents, _ = runs(result)
-    assert "test_accuracy" not in next(run for run in parents if run.info.run_name == "mlp").data.metrics
+    assert "test_accuracy" not in next(run for run in parents if run.info.run_name == "mlp_digits").data.metrics
     assert (result.output / "model" / "best.json").read_text() == best
 
 
@@ -200,7 +202,7 @@ def test_every_study_can_be_looked_at_without_training(train: Train, name: str) 
     assert result.code == 0, result.err
     assert "trial 4: sweeps=" in result.out and not (result.output / "studies").exists()
     result = train(f"sweeps={name}", "data=digits", "--cfg", "all")
-    assert result.code == 0 and f"study_name: {name}" in result.out and "name: digits" in result.out
+    assert result.code == 0 and f"study_name: {name}_${{data.name}}" in result.out and "name: digits" in result.out
     assert not (result.output / "studies").exists()
 
 
@@ -226,7 +228,7 @@ def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_p
             said = process.stdout.read() if process.stdout else ""
     assert process.returncode == 0, said
     assert looks > 3 and can_load_best(models)
-    study = load_study(study_name="mlp", storage=open_storage(str(tmp_path / "output" / "studies" / "mlp.log")))
+    study = load_study(study_name="mlp_digits", storage=open_storage(str(tmp_path / "output" / "studies" / "mlp.log")))
     assert [trial.number for trial in study.trials] == list(range(12))
     lost = [trial for trial in study.trials if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert not lost, [(trial.state, trial.user_attrs.get("error"), trial.system_attrs) for trial in lost]

@@ -2,11 +2,12 @@
 
 import os
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.errors import HydraException
-from optuna import Study, load_study, logging
+from optuna import Study, get_all_study_names, load_study, logging
 from optuna.trial import FrozenTrial
 
 from optuna_sweep.attributes import OVERRIDES
@@ -22,7 +23,7 @@ def overrides(study: str, output: Path, storage: str | None = None, number: int 
     """Return the overrides that the best trial was run with.
 
     Args:
-        study: its name, or the path of its file.
+        study: its name, or the path or name of its file, where that holds one study alone.
         output: where ``studies/`` lies.
         storage: a database's or proxy's address, where the study lies in no file.
         number: of another trial than the best.
@@ -73,17 +74,50 @@ def _reached(result: RunResult) -> dict[str, float]:
 
 def _load(name: str, output: Path, storage: str | None) -> Study:
     try:
-        if storage:
-            return load_study(study_name=name, storage=open_storage(storage))
-        path = Path(name) if os.sep in name or Path(name).is_file() else output / "studies" / f"{name}.log"
-        if path.is_file():
-            return load_study(study_name=None, storage=open_storage(str(path)))
-        names = sorted(file.stem for file in (output / "studies").glob("*.log"))
-        raise UserError(f"{name}: there is no study {path}; there are: {', '.join(names) or 'none'}")
+        return _load_from_address(name, storage) if storage else _load_from_file(name, output)
     except HydraException as error:
         raise UserError(str(error).replace("hydra.sweeper.storage=", "--storage ")) from error
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{name}: there is no such study in {without_password(storage or str(path))}") from error
+
+
+def _load_from_address(name: str, storage: str) -> Study:
+    opened = open_storage(storage)
+    names = get_all_study_names(opened)
+    # A study that has no name of its own is named by its sweep file and its data set.
+    matches = [name] if name in names else [other for other in names if other.startswith(f"{name}_")]
+    if not matches:
+        raise UserError(f"{name}: there is no such study in {without_password(storage)}")
+    return load_study(study_name=_only(name, matches, without_password(storage)), storage=opened)
+
+
+def _load_from_file(name: str, output: Path) -> Study:
+    """Load a study by its file or the file's name, or by its own name from one of the files in ``studies/``."""
+    path = Path(name) if os.sep in name or Path(name).is_file() else output / "studies" / f"{name}.log"
+    if path.is_file():
+        opened = open_storage(str(path))
+        names = get_all_study_names(opened)
+        if path.stem in names and len(names) > 1:
+            others = ", ".join(other for other in names if other != path.stem)
+            print(f"study {path.stem} of {path}, which holds {others} too", file=sys.stderr)
+        return load_study(study_name=path.stem if path.stem in names else _only(name, names, path), storage=opened)
+    present: list[str] = []
+    for file in sorted((output / "studies").glob("*.log")):
+        opened = open_storage(str(file))
+        if name in (names := get_all_study_names(opened)):
+            return load_study(study_name=name, storage=opened)
+        present += names
+    raise UserError(f"{name}: there is no study {path}; there are: {', '.join(present) or 'none'}")
+
+
+def _only(name: str, names: Sequence[str], place: object) -> str:
+    """Return the name of the only study.
+
+    Raises:
+        UserError: there are several, or none.
+    """
+    if len(names) == 1:
+        return names[0]
+    content = f"holds several studies, name one of them: {', '.join(names)}" if names else "holds no study"
+    raise UserError(f"{name}: {place} {content}")
 
 
 def _best(name: str, study: Study) -> FrozenTrial:

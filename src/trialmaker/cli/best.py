@@ -11,7 +11,7 @@ from trialmaker.platform import paths
 HELP = """\
 Print the command that repeats the best trial of a study, or write a recipe for it, or run it with many seeds.
 
-STUDY is its name, such as mlp, or the path of its file.
+STUDY is its name, such as mlp_digits, or the name or path of its file, such as mlp, if that holds one study.
 """
 
 

@@ -12,7 +12,7 @@ from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.config import resolvers, sweep_files, user_files
 from trialmaker.config.arguments import completion, tokens, translation
 from trialmaker.errors import StudyError
-from trialmaker.experiment import study
+from trialmaker.experiment import study, study_identity
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals, Stopped
 
@@ -48,6 +48,7 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
 def _run(outcome: TrainOutcome) -> None:
     outcome.signals.reset()
     resolvers.register()
+    study_identity.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions itself, and ends with 1
     folders = user_files.folders()
     if tokens.SHELL_COMPLETION & set(sys.argv) and not _complete([paths.CONF, *folders]):

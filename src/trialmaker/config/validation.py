@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trialmaker.config.config_dataclass import STRICT
 from trialmaker.config.fields import GROUPS, Field, fields, leaves_as_text
-from trialmaker.config.schema import Config
+from trialmaker.config.schema import Config, Data
 from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError, one_line
 
@@ -43,10 +43,7 @@ def load(composed: DictConfig) -> Config:
         UserError: one line for each field that breaks its type or range, in the order of ``Config``; if there is none,
             one line for each broken law between fields.
     """
-    try:
-        values = OmegaConf.to_container(composed, resolve=True)
-    except OmegaConfBaseException as error:
-        raise UserError(one_line(error)) from error
+    values = _resolved(composed)
     try:
         config = TypeAdapter(Config).validate_json(json.dumps(values))
     except ValidationError as error:
@@ -56,6 +53,28 @@ def load(composed: DictConfig) -> Config:
     if mistakes := list(_mistakes_between_fields(config)):
         raise UserError(*mistakes)
     return config
+
+
+def load_data(composed: DictConfig) -> Data:
+    """Resolve and validate the fields of the data set alone.
+
+    Raises:
+        UserError: one line for each field that breaks its type or range.
+    """
+    annotation = get_type_hints(Config, include_extras=True)["data"]
+    try:
+        data: Data = TypeAdapter(annotation).validate_json(json.dumps(_resolved(composed.data)))
+    except ValidationError as error:
+        details = [ErrorDetails({**detail, "loc": ("data", *detail["loc"])}) for detail in error.errors()]
+        raise UserError(*(_mistake(_path(detail), detail) for detail in details)) from error
+    return data
+
+
+def _resolved(composed: DictConfig) -> Any:
+    try:
+        return OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(one_line(error)) from error
 
 
 def broken_laws(field: Field, value: Any) -> list[str]:

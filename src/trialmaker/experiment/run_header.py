@@ -4,6 +4,7 @@ import os
 import platform as machine
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
         config: nested, by group.
         command: repeats the run.
     """
-    yield f"TrialMaker {_version()}{_commit()}, Python {machine.python_version()}"
+    yield f"TrialMaker {version()}, Python {machine.python_version()}"
     cores = len(os.sched_getaffinity(0))
     yield f"machine: {machine.system()} {machine.machine()}, {cores} cores, {_memory_bytes() / 2**30:.1f} GB of memory"
     yield f"root: {paths.root()}; " + ("; ".join(map(_input, paths.inputs().values())) or "no inputs")
@@ -33,8 +34,11 @@ def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
         yield without_password(f"{group}: " + " ".join(f"{name}={_text(value)}" for name, value in fields.items()))
 
 
-def _version() -> str:
-    return str(tomllib.loads((paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+@lru_cache
+def version() -> str:
+    """Return the project's version, with its commit where it is known."""
+    project = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return f"{project['version']}{_commit()}"
 
 
 def _commit() -> str:

@@ -15,7 +15,7 @@ from trialmaker.config import validation
 from trialmaker.config.arguments import translation
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
-from trialmaker.experiment import run_header
+from trialmaker.experiment import run_header, study_identity
 from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
 
@@ -32,8 +32,11 @@ class StudyEnd(Callback):
     ended: ClassVar[list[DictConfig]] = []
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Log the opening lines of a study, which its trials leave out."""
-        if config.hydra.sweeper.get("_target_") == OPTUNA_SWEEPER and not is_worker():
+        """Name a study that has no name, and log its opening lines, which its trials leave out."""
+        if config.hydra.sweeper.get("_target_") != OPTUNA_SWEEPER:
+            return
+        study_identity.complete(config)
+        if not is_worker():
             if not config.hydra.sweeper.dry_run:
                 result_files.clear_result(Path(config.output).absolute())
             command = translation.command_line(config.hydra.overrides.task)

@@ -9,6 +9,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from optuna_sweep import application
 from optuna_sweep.trial import current_trial
 
 
@@ -43,5 +44,12 @@ def broken(_: DictConfig, __: object) -> None:
     raise ZeroDivisionError
 
 
+def facts(_: DictConfig, __: object) -> dict[str, str]:
+    """Return what the file ``data.txt`` holds, where there is one."""
+    data = Path("data.txt")
+    return {"data": data.read_text()} if data.exists() else {}
+
+
 if __name__ == "__main__":
+    application.register(application.Application(("fails", "nothing", "dies", "sleep"), facts))
     main()

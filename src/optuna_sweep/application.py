@@ -1,0 +1,44 @@
+"""What the application knows of its studies, and the sweeper cannot: handed over in code, never by a config's text."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+Facts = Callable[[DictConfig, Collection[str]], Mapping[str, str]]
+
+
+def no_facts(_config: DictConfig, _searched: Collection[str]) -> Mapping[str, str]:
+    """Return no facts."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Application:
+    """What an application adds to the fingerprint of its studies.
+
+    Args:
+        incidental_fields: paths of config fields in which the commands of one study may differ: places of a machine,
+            budgets, what is printed. A path stands for all fields below it too.
+        facts: returns what is fixed and not in the config, such as the data's digest, by name; from a trial's config
+            and the names that the study searches. It is called before the first trial; what it raises ends the sweep.
+        versions: returns those of the application, by name; for information.
+    """
+
+    incidental_fields: tuple[str, ...] = ()
+    facts: Facts = no_facts
+    versions: Callable[[], Mapping[str, str]] = dict
+
+
+_registered = Application()
+
+
+def register(application: Application) -> None:
+    """Set the application whose studies this process runs."""
+    global _registered
+    _registered = application
+
+
+def registered() -> Application:
+    """Return the application whose studies this process runs."""
+    return _registered

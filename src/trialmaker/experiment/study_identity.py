@@ -1,0 +1,64 @@
+"""What makes trials those of one study: told to the sweeper, which knows no data and no places."""
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from optuna_sweep import application
+from trialmaker.config import validation
+from trialmaker.experiment import run_header
+from trialmaker.model_store.weights_source import find_weights
+
+# Places of this machine, of which the digests below tell what lies there; where runs are recorded; how long a job may
+# take; how much is printed. A trial's value depends on none of them.
+INCIDENTAL_FIELDS = (
+    *("output", "tracking", "data.directory", "data.download", "data.mirrors", "init_model"),
+    *("training.max_seconds", "training.margin_seconds", "training.log_every_steps"),
+)
+
+
+def register() -> None:
+    """Tell the sweeper what belongs to a study of this application."""
+    application.register(application.Application(INCIDENTAL_FIELDS, _facts, _versions))
+
+
+def complete(config: DictConfig) -> None:
+    """Name a study whose file does not: by that file and the data set; and store it in the output.
+
+    Args:
+        config: the composed one of a study; its ``hydra.sweeper`` is changed.
+    """
+    sweeper = config.hydra.sweeper
+    file = config.hydra.runtime.choices.get("sweeps") or "study"
+    sweeper.study_name = sweeper.study_name or f"{file}_{config.data.name}"
+    sweeper.storage = sweeper.storage or str(Path(config.output, "studies", f"{file}.log"))
+
+
+def _facts(config: DictConfig, searched: Collection[str]) -> dict[str, str]:
+    """Return the digests of the data and of the initial weights, unless the study searches them.
+
+    Raises:
+        UserError: the data or the weights cannot be read.
+    """
+    from trialmaker.experiment import startup
+
+    facts = {}
+    if not any(f"{name}.".startswith("data.") for name in searched):
+        facts["data_digest"] = startup.load_dataset(validation.load_data(config)).digest
+        if config.hydra.sweeper.n_jobs > 1:
+            startup.load_dataset.cache_clear()  # the workers read it themselves
+    if config.init_model and "init_model" not in searched:
+        facts["init_model_digest"] = _digest(find_weights(Path(config.init_model)))
+    return facts
+
+
+def _digest(weights: Path) -> str:
+    """Return the SHA-256, hexadecimal, of a Keras file, or of the variables of a published model."""
+    files = sorted((weights / "variables").iterdir()) if weights.is_dir() else [weights]
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return {"trialmaker": run_header.version()}
