@@ -5,7 +5,7 @@ import itertools
 import logging
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import optuna
@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 
 from optuna_sweep.optuna_internals import share_search_space
 from optuna_sweep.space import grid_values
+from optuna_sweep.validation import nearest
 
 WHOLE_STUDY_SAMPLERS = ("GridSampler", "QMCSampler", "BruteForceSampler")  # their order is one for the whole study
 RENAMED = {"optuna.samplers.MOTPESampler": "optuna.samplers.TPESampler", "n_ehvi_candidates": "n_ei_candidates"}
@@ -33,7 +34,8 @@ def accepted_arguments(config: DictConfig, kind: str) -> dict[str, Any]:
         kind: which of them: ``sampler`` or ``pruner``.
 
     Raises:
-        HydraException: it has no ``_target_``, or a text where a number belongs.
+        HydraException: it has no ``_target_``, a text where a number belongs, or an argument that none of Optuna's
+            takes.
     """
     _check_is_chosen(config, kind)
     values: Any = OmegaConf.to_container(config, resolve=True)
@@ -44,10 +46,21 @@ def accepted_arguments(config: DictConfig, kind: str) -> dict[str, Any]:
         if isinstance(value, str) and name in parameters and isinstance(parameters[name].default, int | float):
             raise HydraException(f"hydra.sweeper.{kind}.{name}={value}: must be a number")
     strange = {str(name) for name in values if not name.startswith("_")} - set(parameters)
+    _check_arguments(strange, set(parameters), kind)
     if strange:
         target = values["_target_"].rpartition(".")[2]
         log.warning(f"hydra.sweeper.{kind}: {target} does not take {', '.join(sorted(strange))}: left out")
     return {name: value for name, value in values.items() if name not in strange}
+
+
+def _check_arguments(strange: Collection[str], legal: Collection[str], kind: str) -> None:
+    """Check that arguments that the chosen sampler or pruner does not take are those of another one."""
+    if not strange:
+        return
+    classes = [one for one in vars(getattr(optuna, f"{kind}s")).values() if inspect.isclass(one)]
+    known = {name for one in classes for name in inspect.signature(one).parameters} | set(RENAMED)
+    for name in sorted(set(strange) - known):
+        raise HydraException(f"hydra.sweeper.{kind}.{name}: there is no such argument{nearest(name, legal)}")
 
 
 def _check_is_chosen(config: Any, kind: str) -> None:

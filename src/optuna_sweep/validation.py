@@ -1,7 +1,8 @@
 """Checks of ``hydra.sweeper``'s fields, and of what a task returns."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from hydra.errors import HydraException
@@ -9,6 +10,29 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 MINIMUMS = {"n_trials": 1, "n_jobs": 1, "max_retries": 0, "max_consecutive_failures": 1}
+
+
+def check_names(fields: Iterable[str], legal: Collection[str], former: Mapping[str, str]) -> None:
+    """Check that there is a field of each name.
+
+    Args:
+        fields: the names.
+        legal: those of the fields that there are.
+        former: names of fields that are gone, with what to write.
+
+    Raises:
+        HydraException: the first name that is none, with the nearest one.
+    """
+    for name in sorted(set(fields) - set(legal)):
+        hint = f"; write {former[name]}" if name in former else nearest(name, legal)
+        raise HydraException(f"hydra.sweeper.{name}: there is no such field{hint}")
+
+
+def nearest(name: str, legal: Iterable[str]) -> str:
+    """Return ``; did you mean …?`` with the legal names that resemble a mistyped one, or all of them."""
+    names = sorted(legal)
+    matches = get_close_matches(name, names) or [one for one in names if name in one]
+    return f"; did you mean {' or '.join(matches)}?" if matches else f"; there are {', '.join(names) or 'none'}"
 
 
 def check(fields: Mapping[str, Any]) -> None:

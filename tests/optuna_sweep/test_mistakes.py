@@ -39,6 +39,20 @@ from support.waiting import wait_until
             ["hydra.sweeper.sampler.n_startup_trials=abc"],
             "hydra.sweeper.sampler.n_startup_trials=abc: must be a number",
         ),
+        (
+            ["+hydra.sweeper.search_space.x=1"],
+            "hydra.sweeper.search_space: there is no such field; write params: x: interval(0.0, 1.0)",
+        ),
+        (["+hydra.sweeper.n_trails=9"], "hydra.sweeper.n_trails: there is no such field; did you mean n_trials?"),
+        (["+hydra.sweeper.zebra=9"], "hydra.sweeper.zebra: there is no such field; there are custom_search_space, "),
+        (
+            ["+hydra.sweeper.sampler.n_startup=9"],
+            "hydra.sweeper.sampler.n_startup: there is no such argument; did you mean n_startup_trials?",
+        ),
+        (
+            ["hydra/sweeper/pruner=percentile", "+hydra.sweeper.pruner.percent=9"],
+            "hydra.sweeper.pruner.percent: there is no such argument; did you mean percentile?",
+        ),
         (["hydra.sweeper.params=null"], "hydra.sweeper.params: there is nothing to search"),
         (["x=interval(0,inf)"], "must be finite"),
         (["hydra.sweeper.target=1", "hydra.sweeper.direction=[minimize,minimize]"], "target=1.0: needs one direction"),

@@ -6,7 +6,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.optuna_sweeper.config import register
+from hydra_plugins.optuna_sweeper.config import FIELDS, FORMER_NAMES, register
 
 register()
 
@@ -39,6 +39,8 @@ class OptunaSweeper(Sweeper):
             HydraException: a field breaks a law, too many trials failed, none completed or was pruned, or the study
                 cannot be used.
         """
+        from optuna_sweep import validation
         from optuna_sweep.sweep import Sweep
 
+        validation.check_names(self.fields.keys() - {"trial"}, FIELDS, FORMER_NAMES)
         return Sweep(self.context, self.task, self.composed, self.fields, arguments).run()

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from textwrap import fill
 
+from trialmaker.config import study_fields
 from trialmaker.config.arguments.translation import choices
 from trialmaker.config.fields import fields
 from trialmaker.platform.paths import CONF
@@ -37,11 +38,18 @@ def help_text() -> str:
     for field in fields():
         owners.setdefault((field.path, field.meaning), []).append(field.owner.replace("/", " "))
     lines = (_line(path, meaning, names) for (path, meaning), names in owners.items())
-    return OPENING + "\n".join(groups) + "\n\nFields (path=value):\n" + "\n".join(lines) + "\n" + CLOSING
+    study = (_wrapped(f"hydra.sweeper.{name}", meaning) for name, meaning in study_fields.meanings().items())
+    texts = [*groups, "", "Fields (path=value):", *lines, "", "Fields of a study (with sweeps=NAME):", *study]
+    return OPENING + "\n".join(texts) + "\n" + CLOSING
 
 
 def _line(path: str, meaning: str, owners: list[str]) -> str:
     group = path.partition(".")[0]
     everyone = {field.owner.replace("/", " ") for field in fields() if field.path.startswith(f"{group}.")}
     of = f" ({', '.join(owners)})" if any(owners) and set(owners) != everyone else ""
-    return fill(meaning + of, 118, initial_indent=f"    {path:<37} ", subsequent_indent=" " * 42)
+    return _wrapped(path, meaning + of)
+
+
+def _wrapped(name: str, meaning: str) -> str:
+    head = f"    {name:<37} "
+    return fill(meaning, 118, initial_indent=head, subsequent_indent=" " * 42, break_on_hyphens=False)
