@@ -105,6 +105,7 @@ class Tracker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
         self.send(_end_by(error) if error else self.end)
         if self.is_trial and error is None:
+            self.connection.flush()  # before the study says that the trial is complete
             self._wait_for_earlier_runs()
             return
         killer = threading.Timer(KILLED_SECONDS, self.connection.process.kill)

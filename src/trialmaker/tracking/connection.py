@@ -31,7 +31,7 @@ class Connection:
         self.stores: set[str] = set()  # the tracking URIs of its runs
         self.accepted: set[tuple[str, str]] = set()  # (tracking URI, experiment) of runs that their store has taken
         self.is_open = True
-        self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Message | threading.Event | None] = queue.SimpleQueue()
         self._sender = threading.Thread(target=self._send_all, daemon=True)
         self._sender.start()
         atexit.register(self.close)
@@ -39,6 +39,13 @@ class Connection:
     def send(self, message: Message) -> None:
         """Queue a message, without waiting for the process to read it."""
         self._outbox.put(message)
+
+    def flush(self) -> None:
+        """Wait until the pipe has all messages: they arrive even if this process is killed then."""
+        written = threading.Event()
+        self._outbox.put(written)
+        while self._sender.is_alive() and not written.wait(0.1):
+            pass
 
     @property
     def is_alive(self) -> bool:
@@ -62,8 +69,11 @@ class Connection:
             return
         try:
             while (message := self._outbox.get()) is not None:
-                pickle.dump(message, pipe)
-                pipe.flush()
+                if isinstance(message, threading.Event):
+                    message.set()
+                else:
+                    pickle.dump(message, pipe)
+                    pipe.flush()
         except BrokenPipeError:
             pass  # the process has ended; its last reply, or its log, says why
         with suppress(BrokenPipeError):
