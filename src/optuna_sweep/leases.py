@@ -158,7 +158,10 @@ def _owner(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _machine() -> str:
-    """Return the scope of process ids: host and process namespace, since containers may share their host name."""
+    """Return the scope of process ids: host, its boot and process namespace, since containers may share a host name."""
+    scope = [socket.gethostname()]
     with suppress(OSError):
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-    return socket.gethostname()
+        scope.append(str(Path("/proc/self/ns/pid").readlink()))
+    with suppress(OSError):
+        scope.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    return " ".join(scope)

@@ -44,7 +44,8 @@ def accepted_arguments(config: DictConfig, kind: str) -> dict[str, Any]:
         return dict(values)
     for name, value in values.items():
         if isinstance(value, str) and name in parameters and isinstance(parameters[name].default, int | float):
-            raise HydraException(f"hydra.sweeper.{kind}.{name}={value}: must be a number")
+            law = "true or false" if isinstance(parameters[name].default, bool) else "a number"
+            raise HydraException(f"hydra.sweeper.{kind}.{name}={value}: must be {law}")
     strange = {str(name) for name in values if not name.startswith("_")} - set(parameters)
     _check_arguments(strange, set(parameters), kind)
     if strange:

@@ -53,6 +53,7 @@ from support.waiting import wait_until
             ["hydra/sweeper/pruner=percentile", "+hydra.sweeper.pruner.percent=9"],
             "hydra.sweeper.pruner.percent: there is no such argument; did you mean percentile?",
         ),
+        (["hydra.sweeper.sampler.group=abc"], "hydra.sweeper.sampler.group=abc: must be true or false"),
         (["hydra.sweeper.params=null"], "hydra.sweeper.params: there is nothing to search"),
         (["x=interval(0,inf)"], "must be finite"),
         (["hydra.sweeper.target=1", "hydra.sweeper.direction=[minimize,minimize]"], "target=1.0: needs one direction"),

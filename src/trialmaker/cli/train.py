@@ -12,7 +12,7 @@ from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.config import resolvers, sweep_files, user_files
 from trialmaker.config.arguments import completion, tokens, translation
 from trialmaker.errors import StudyError
-from trialmaker.experiment import study, study_identity
+from trialmaker.experiment import run_directory, study, study_identity
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals, Stopped
 
@@ -41,6 +41,7 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
             outcome.explain(error, sys.argv[1:])
         finally:
             sys.argv[1:] = argv
+            run_directory.discard_unused()
         outcome.leave_result()
     return outcome.code
 

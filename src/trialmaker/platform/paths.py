@@ -1,6 +1,7 @@
 """The platform's directories, or the same tree on a laptop."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -20,6 +21,24 @@ def run_name(run_directory: Path, output: Path) -> str:
     """Return a run's name: its directory relative to ``logs/``, or the last part of a directory elsewhere."""
     logs = output / "logs"
     return str(run_directory.relative_to(logs)) if run_directory.is_relative_to(logs) else run_directory.name
+
+
+def claim_directory(path: Path) -> Path:
+    """Create a directory that no other process has; return its path: the one given, or ``PATH_2``, ``PATH_3``, ….
+
+    Two containers may have one output, one clock and one process id. Only the creation itself tells them apart.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    claimed, number = path, 1
+    while True:
+        with suppress(FileExistsError):
+            claimed.mkdir()
+            return claimed
+        number += 1
+        claimed = path.with_name(f"{path.name}_{number}")
 
 
 def inputs() -> dict[str, Path]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from trialmaker.platform import paths
 from trialmaker.training.events import EpochDone, Event
 
 
@@ -11,12 +12,11 @@ class TensorBoardListener:
     """A listener that writes a scalar for each metric of each epoch.
 
     Args:
-        directory: of the event files; made if it is missing.
+        directory: of the event files. Where there is one, they get another like it, since a directory is one curve.
     """
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self.writer = tf.summary.create_file_writer(str(directory))
+        self.writer = tf.summary.create_file_writer(str(paths.claim_directory(directory)))
 
     def __call__(self, event: Event) -> None:
         """Write the metrics of an epoch that has ended."""
