@@ -21,7 +21,13 @@ from trialmaker.training.program import Program, data_order
 
 Task = Callable[[], object]
 MODELS = {
-    "mlp": {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False},
+    "mlp": {
+        "hidden_units": [128, 128],
+        "activation": "relu",
+        "dropout_rate": 0.0,
+        "batch_norm": False,
+        "initializer": "glorot_uniform",
+    },
     "cnn": {
         "filters": [32, 64],
         "convolutions": 1,
@@ -34,6 +40,7 @@ MODELS = {
         "activation": "relu",
         "dropout_rate": 0.0,
         "batch_norm": False,
+        "initializer": "glorot_uniform",
     },
 }
 FIT_SETTINGS = {

@@ -28,7 +28,13 @@ from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
 
 EPOCHS = 10
-MODEL = {"hidden_units": [128, 128], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
+MODEL = {
+    "hidden_units": [128, 128],
+    "activation": "relu",
+    "dropout_rate": 0.0,
+    "batch_norm": False,
+    "initializer": "glorot_uniform",
+}
 
 
 def build_program() -> Program:

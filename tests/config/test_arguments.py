@@ -17,6 +17,7 @@ from trialmaker.errors import UserError
 from trialmaker.platform.paths import CONF
 
 GROUPS = translation.choices([CONF])
+MODELS = ", ".join(GROUPS["model"])
 OPTIMIZERS = ", ".join(GROUPS["optimizer"])
 ACTIVATIONS = "relu, leaky_relu, elu, selu, gelu, silu, mish, tanh, sigmoid"
 NO_NAME = "there is no such field or group"
@@ -93,6 +94,22 @@ def mistakes(line: str, *conf: Path) -> list[str]:
         ("--hidden_units []", ["model.hidden_units=[]"]),
         ("--hidden_units ''", ["model.hidden_units=[]"]),
         ("model.hidden_units=128,64", ["model.hidden_units=[128,64]"]),
+        # one value for all layers, or a list; of several runs it is only a list in brackets
+        ("--kernel_size 5", ["model.kernel_size=5"]),
+        ("--kernel_size 5,3", ["model.kernel_size=[5,3]"]),
+        ("--kernel_size '5 3'", ["model.kernel_size=[5,3]"]),
+        ("--kernel-size=[5.0,3]", ["model.kernel_size=[5,3]"]),
+        ("--kernel_size 5,", ["model.kernel_size=[5]"]),
+        ("model.kernel_size=5,3", ["model.kernel_size=[5,3]"]),
+        ("model.kernel_size=[5,3]", ["model.kernel_size=[5,3]"]),
+        ("--padding same,valid --pooling '[\"none\", \"max\"]'", [
+            "model.padding=[same,valid]", "model.pooling=[none,max]",
+        ]),
+        ("--pooling none", ["model.pooling=none"]),
+        ("--dropout 0,.25", ["model.dropout_rate=[0.0,0.25]"]),
+        ("-m --kernel_size 5,3 --dropout 0.1,0.2", ["-m", "model.kernel_size=5,3", "model.dropout_rate=0.1,0.2"]),
+        ("-m --kernel_size [5,3]", ["-m", "model.kernel_size=[5,3]"]),
+        ("-m --kernel_size [5,3],3", ["-m", "model.kernel_size=[5,3],3"]),
         ("--mirrors http://a/,http://b/?x=1", ['data.mirrors=["http://a/","http://b/?x=1"]']),
         ("--mirrors \"['a b', 'c,d']\"", ['data.mirrors=["a b","c,d"]']),
         ("--mirrors \"'a,b', 'c'\"", ['data.mirrors=["a,b",c]']),
@@ -192,11 +209,11 @@ def test_what_hydra_is_given(typed: str, given: list[str]) -> None:
         # values
         ("--lr", ["--lr: needs a value, which must be a number"]),
         ("--lr --epochs 3", ["--lr: needs a value, which must be a number"]),
-        ("--model", ["--model: needs a value, which must be one of cnn, mlp"]),
+        ("--model", [f"--model: needs a value, which must be one of {MODELS}"]),
         ("--experiment_name -lr 1", ["--experiment_name: needs a value, which must be text"]),
         ("--output -m", ["--output: needs a value, which must be text"]),
         ("--hidden_units", ["--hidden_units: needs a value, which must be a list, such as [128,64]"]),
-        ("--padding", ["--padding: needs a value, which must be one of same, valid"]),
+        ("--padding", ["--padding: needs a value, which must be one of same, valid, or a list of such"]),
         ("--hydra.run.dir", ["--hydra.run.dir: needs a value, which must be text"]),
         ("--epochs 1.5", ["--epochs 1.5: must be a whole number"]),
         ("--epochs 1_000", ["--epochs 1_000: must be a whole number"]),
@@ -213,6 +230,11 @@ def test_what_hydra_is_given(typed: str, given: list[str]) -> None:
         ("--hidden_units 128,x", ['--hidden_units 128,x: "x" must be a whole number']),
         ("--hidden_units 128,0", ["--hidden_units 128,0: 0 must be at least 1"]),
         ("model.hidden_units=[128,0]", ["model.hidden_units=[128,0]: 0 must be at least 1"]),
+        ("--kernel_size 5,x", ['--kernel_size 5,x: "x" must be a whole number']),
+        ("--kernel_size 5,0", ["--kernel_size 5,0: 0 must be at least 1"]),
+        ("--kernel_size ''", ["--kernel_size '': must be a whole number, or a list of such"]),
+        ("--kernel_size []", ["--kernel_size []: must have at least 1 entry"]),
+        ("--padding same,vald", ['--padding same,vald: "vald" must be one of same, valid; did you mean valid?']),
         ("--filters []", ["--filters []: must have at least 1 entry"]),
         ("--hidden_units 128 64", [f"64: {STRAY}"]),
         ("--activation rellu", [
@@ -221,14 +243,14 @@ def test_what_hydra_is_given(typed: str, given: list[str]) -> None:
         ("--optimizer adm", [f"--optimizer adm: must be one of {OPTIMIZERS}; did you mean adam or nadam or adamw?"]),
         ("optimizer=adm", [f"optimizer=adm: must be one of {OPTIMIZERS}; did you mean adam or nadam or adamw?"]),
         ("optimizer@x=adm", [f"optimizer@x=adm: must be one of {OPTIMIZERS}; did you mean adam or nadam or adamw?"]),
-        ("+model=5", ["+model=5: must be one of cnn, mlp"]),
+        ("+model=5", [f"+model=5: must be one of {MODELS}"]),
         ("x@y=1 hydra=1", [f"x: {NO_NAME}; {MANUAL}", f"hydra: {NO_NAME}; did you mean --hydra-help?"]),
         ("--experiment_name ''", ["--experiment_name '': must not be empty"]),
         # several values without -m
         ("seed=1,2", [f"seed=1,2: must be a whole number; {SEVERAL}"]),
         ("--seed 1,2", [f"--seed 1,2: must be a whole number; {SEVERAL}"]),
-        ("model=cnn,mlp", [f"model=cnn,mlp: must be one of cnn, mlp; {SEVERAL}"]),
-        ("-m model=cnn,mpl", ["model=cnn,mpl: must be one of cnn, mlp; did you mean mlp?"]),
+        ("model=cnn,mlp", [f"model=cnn,mlp: must be one of {MODELS}; {SEVERAL}"]),
+        ("-m model=cnn,mpl", [f"model=cnn,mpl: must be one of {MODELS}; did you mean mlp?"]),
         # twice
         ("--lr 0.1 optimizer.learning_rate=0.2", [
             "--lr 0.1 and optimizer.learning_rate=0.2: two values for optimizer.learning_rate; leave one of them out",
@@ -335,7 +357,10 @@ def test_a_second_config_directory_adds_choices_and_groups(flags: list[str], tmp
     assert translation.translate([*flags, "--model", "own"], conf) == [*flags, "model=own"]
     assert translation.translate([*flags, "--sweeps", "mine", "seed=1,2"], conf) == [*flags, "sweeps=mine", "seed=1,2"]
     sweeps = sorted([*GROUPS["sweeps"], "mine"])
-    assert translation.choices([CONF, tmp_path]) == GROUPS | {"model": ["cnn", "mlp", "own"], "sweeps": sweeps}
+    assert translation.choices([CONF, tmp_path]) == GROUPS | {
+        "model": sorted([*GROUPS["model"], "own"]),
+        "sweeps": sweeps,
+    }
 
 
 def test_flags_come_first_because_hydra_takes_no_override_after_one_that_follows_one() -> None:

@@ -38,6 +38,9 @@ def bounds(declared: Any) -> dict[str, Any]:
 
 def values_of(declared: Any) -> st.SearchStrategy[Any]:
     """All legal values of a declared type."""
+    if values.is_one_or_each(declared):
+        one, each = get_args(declared.__origin__)
+        return values_of(one) | values_of(each).filter(lambda entries: len(entries) > 1)  # "5" is one value, not a list
     kind, limits = values.base_type(declared), bounds(declared)
     least, most = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
     beyond = {"exclude_min": "gt" in limits, "exclude_max": "lt" in limits}

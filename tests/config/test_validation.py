@@ -62,6 +62,25 @@ def test_every_field_has_a_meaning() -> None:
         (["model.hidden_units=128"], ["model.hidden_units=128: must be a list, such as [128,64]"]),
         (["model.hidden_units=[128,0]"], ["model.hidden_units.1=0: must be at least 1"]),
         (["model=cnn", "model.filters=[]"], ["model.filters=[]: must have at least 1 entry"]),
+        (["model.dropout_rate=fast"], ['model.dropout_rate="fast": must be a number, or a list of such']),
+        (["model=cnn", "model.kernel_size=[3,99]"], ["model.kernel_size.1=99: must be at most 15"]),
+        (["model=cnn", "model.kernel_size=[]"], ["model.kernel_size=[]: must have at least 1 entry"]),
+        (
+            ["model=cnn", "model.padding=[same,ful]"],
+            ['model.padding.1="ful": must be one of same, valid'],
+        ),
+        (
+            ["model=cnn", "model.filters=[8,16,32]", "model.kernel_size=[5,3]", "model.dropout_rate=[0.1]"],
+            [
+                "model.kernel_size=[5,3]: must be one value, or 3, one for each block of model.filters",
+                "model.dropout_rate=[0.1]: must be one value, or 4, one for each block of model.filters and each layer"
+                " of model.dense_units",
+            ],
+        ),
+        (
+            ["model.dropout_rate=[0.1,0.2,0.3]"],
+            ["model.dropout_rate=[0.1,0.2,0.3]: must be one value, or 2, one for each layer of model.hidden_units"],
+        ),
         (["tracking.experiment="], ['tracking.experiment="": must not be empty']),
         (
             ["model.activation=rellu"],
@@ -134,7 +153,7 @@ def test_all_mistakes_are_reported_together(overrides: list[str], mistakes: list
     ("arguments", "lines"),
     [
         (["modle=cnn"], ["modle: there is no such field or group; did you mean model?"]),
-        (["model=cnnn"], ["model=cnnn: must be one of cnn, mlp; did you mean cnn?"]),
+        (["model=cnnn"], [f"model=cnnn: must be one of {', '.join(GROUPS['model'])}; did you mean cnn?"]),
         (["lerning_rate=1"], ["lerning_rate: there is no such field or group; did you mean optimizer.learning_rate?"]),
         (["zebra=1"], ["zebra: there is no such field or group; python train.py --help lists them"]),
         (

@@ -18,7 +18,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 def model(*units: int, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    fields = {"hidden_units": units, "activation": "relu", "dropout_rate": 0.1, "batch_norm": True}
+    fields = {
+        "hidden_units": units,
+        "activation": "relu",
+        "dropout_rate": 0.1,
+        "batch_norm": True,
+        "initializer": "glorot_uniform",
+    }
     return registry.builder("mlp")(input_shape=(8, 8, 1), num_classes=3, **fields)
 
 

@@ -31,7 +31,13 @@ CARD = Card("run", "mlp", "shapes", "digest", "val_accuracy", "maximize", 3, {"v
 
 
 def model(bias=0.0):
-    fields = {"hidden_units": [4], "activation": "relu", "dropout_rate": 0.2, "batch_norm": True}
+    fields = {
+        "hidden_units": [4],
+        "activation": "relu",
+        "dropout_rate": 0.2,
+        "batch_norm": True,
+        "initializer": "glorot_uniform",
+    }
     built = registry.builder("mlp")(input_shape=(5, 6, 1), num_classes=3, **fields)
     built.get_layer("logits").bias.assign([bias, 0.0, 0.0])
     return built

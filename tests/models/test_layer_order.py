@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from trialmaker.models import cnn
+from support.choices import values
+from trialmaker.models import cnn, registry
+from trialmaker.platform.paths import CONF
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid")
 ORDERS = {
@@ -45,6 +47,7 @@ def ours(order: str, pooling: str, activation: str, batch_norm: bool) -> keras.M
         activation=activation,
         dropout_rate=0.0,
         batch_norm=batch_norm,
+        initializer="glorot_uniform",
     )
 
 
@@ -86,3 +89,94 @@ def test_pooling_comes_early_where_that_is_the_same_function(
     names = [type(layer).__name__ for layer in ours(order, pooling, activation, batch_norm).layers]
     pool = names.index("MaxPooling2D" if pooling == "max" else "AveragePooling2D")
     assert names[pool - 1] == layer_before_pooling
+
+
+def sequential(shape: tuple[int, int, int], *middle: keras.Layer) -> keras.Sequential:
+    return keras.Sequential([keras.Input(shape), *middle, layers.Dense(10)])
+
+
+def conv(filters: int, kernel: int, padding: str = "valid", activation: str = "relu") -> keras.Layer:
+    return layers.Conv2D(filters, kernel, padding=padding, activation=activation)
+
+
+def dense(units: int, activation: str = "relu") -> keras.Layer:
+    return layers.Dense(units, activation=activation)
+
+
+def pool() -> keras.Layer:
+    return layers.MaxPooling2D()
+
+
+def average() -> keras.Layer:
+    return layers.AveragePooling2D(2)
+
+
+def flat() -> keras.Layer:
+    return layers.Flatten()
+
+
+NAMED = {
+    "lenet5": (
+        61_706,
+        lambda: [
+            *(conv(6, 5, "same", "tanh"), average(), conv(16, 5, "valid", "tanh"), average()),
+            *(flat(), dense(120, "tanh"), dense(84, "tanh")),
+        ],
+    ),
+    "keras_mnist_cnn": (1_199_882, lambda: [conv(32, 3), conv(64, 3), pool(), flat(), dense(128)]),
+    "keras_mnist_convnet": (34_826, lambda: [conv(32, 3), pool(), conv(64, 3), pool(), flat()]),
+    "tensorflow_cnn": (
+        93_322,
+        lambda: [conv(32, 3), pool(), conv(64, 3), pool(), conv(64, 3), flat(), dense(64)],
+    ),
+    "cnn_5x5_3x3": (59_933, lambda: [conv(30, 5), pool(), conv(15, 3), pool(), flat(), dense(128), dense(50)]),
+    "modelmaker": (
+        3_274_634,
+        lambda: [conv(32, 5, "same"), pool(), conv(64, 5, "same"), pool(), flat(), dense(1024)],
+    ),
+}
+
+
+def named(name: str, shape: tuple[int, int, int] = (28, 28, 1)) -> keras.Model:
+    fields = values("model", name)
+    return registry.builder(fields.pop("name"))(input_shape=shape, num_classes=10, **fields)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_network_is_the_published_one(name: str) -> None:
+    parameters, published_layers = NAMED[name]
+    model, published = named(name), sequential((28, 28, 1), *published_layers())
+    assert model.count_params() == published.count_params() == parameters
+    assert f"{parameters:,} " in (CONF / "model" / f"{name}.yaml").read_text()
+    model.set_weights(published.get_weights())
+    images = np.random.default_rng(0).random((3, 28, 28, 1)).astype(np.float32)
+    np.testing.assert_allclose(model(images), published(images), rtol=1e-4, atol=1e-5)
+
+
+def test_tensorflows_tutorial_has_its_parameters_on_its_own_pictures() -> None:
+    assert named("tensorflow_cnn", (32, 32, 3)).count_params() == 122_570
+
+
+def test_every_file_in_conf_is_a_named_network_or_a_default() -> None:
+    assert {path.stem for path in (CONF / "model").glob("*.yaml")} == {*NAMED, "mlp", "cnn"}
+
+
+def test_a_list_has_a_value_for_each_block() -> None:
+    fields = values("model", "cnn") | {
+        "filters": [2, 3, 4],
+        "convolutions": [1, 2, 1],
+        "kernel_size": [5, 3, 1],
+        "padding": ["valid", "same", "same"],
+        "pooling": ["none", "average", "max"],
+        "pool_size": [2, 3, 1],
+        "dense_units": [],
+        "batch_norm": False,
+        "dropout_rate": 0.0,
+    }
+    del fields["name"]
+    model = cnn.build(input_shape=(28, 28, 1), num_classes=10, **fields)
+    published = [conv(2, 5), conv(3, 3, "same"), conv(3, 3, "same"), layers.AveragePooling2D(3), conv(4, 1), flat()]
+    expected = sequential((28, 28, 1), *published)
+    model.set_weights(expected.get_weights())
+    images = np.random.default_rng(0).random((3, 28, 28, 1)).astype(np.float32)
+    np.testing.assert_allclose(model(images), expected(images), rtol=1e-4, atol=1e-5)

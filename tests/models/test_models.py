@@ -1,5 +1,6 @@
 """Every architecture: its parameters, its sizes, its dropout."""
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from trialmaker.models.dropout import Dropout
 
 
 def build_model(name, shape=(28, 28, 1), **changes):
+    keras.utils.set_random_seed(0)
     fields = values("model", name) | changes
     return registry.builder(fields.pop("name"))(input_shape=shape, num_classes=10, **fields)
 
@@ -32,6 +34,40 @@ def test_a_model_has_the_parameters_of_its_architecture(name, changes, parameter
     model = build_model(name, **changes)
     assert model.count_params() == parameters
     assert model(np.zeros((3, 28, 28, 1), np.float32)).shape == (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "rates"),
+    [
+        ("mlp", {"dropout_rate": 0.2}, {"hidden_1": 0.2, "hidden_2": 0.2}),
+        ("mlp", {"dropout_rate": [0.0, 0.3]}, {"hidden_2": 0.3}),
+        ("cnn", {"dropout_rate": 0.3}, {"conv_2_1": 0.3, "dense_1": 0.3}),
+        ("cnn", {"dropout_rate": [0.1, 0.0, 0.5]}, {"conv_1_1": 0.1, "dense_1": 0.5}),
+        ("cnn", {"dropout_rate": 0.0}, {}),
+        ("keras_mnist_cnn", {}, {"conv_2_1": 0.25, "dense_1": 0.5}),
+    ],
+)
+def test_dropout_comes_after_these_layers_at_these_rates(name, changes, rates):
+    positions, last = {}, ""
+    for layer in build_model(name, **changes).layers:
+        last = layer.name if layer.name.startswith(("hidden", "conv", "dense")) else last
+        if isinstance(layer, Dropout):
+            positions[last] = layer.rate
+    assert positions == rates
+
+
+@pytest.mark.parametrize(
+    ("initializer", "deviation", "limit"),
+    [
+        ("glorot_uniform", (6 / (784 + 128) / 3) ** 0.5, (6 / (784 + 128)) ** 0.5),
+        ("he_uniform", (6 / 784 / 3) ** 0.5, (6 / 784) ** 0.5),
+        ("truncated_normal", 0.088, 0.2),
+    ],
+)
+def test_kernels_are_drawn_by_the_initializer(initializer, deviation, limit):
+    first, second = (build_model("mlp", initializer=initializer).get_layer("hidden_1").kernel.numpy() for _ in range(2))
+    assert first.std() == pytest.approx(deviation, rel=0.01) and 0.95 * limit < first.max() <= limit
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])

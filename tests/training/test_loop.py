@@ -29,7 +29,13 @@ def examples(count, seed):
 
 def fit(listeners=(), rate=0.05, stop=lambda: None, **changes):
     keras.utils.set_random_seed(0)
-    fields = {"hidden_units": [8], "activation": "relu", "dropout_rate": 0.0, "batch_norm": False}
+    fields = {
+        "hidden_units": [8],
+        "activation": "relu",
+        "dropout_rate": 0.0,
+        "batch_norm": False,
+        "initializer": "glorot_uniform",
+    }
     model = registry.builder("mlp")(input_shape=(6, 6, 1), num_classes=3, **fields)
     program = Program(
         model=model,

@@ -11,7 +11,13 @@ from trialmaker.training.program import Program, data_order
 IMAGES = np.random.default_rng(0).integers(0, 256, (80, 4, 4, 1), np.uint8)
 LABELS = np.zeros(80, np.int32)
 MOMENTUM = 0.9
-FIELDS = {"hidden_units": [3], "activation": "relu", "dropout_rate": 0.0, "batch_norm": True}
+FIELDS = {
+    "hidden_units": [3],
+    "activation": "relu",
+    "dropout_rate": 0.0,
+    "batch_norm": True,
+    "initializer": "glorot_uniform",
+}
 
 
 def program(jit_compile: bool = False) -> Program:

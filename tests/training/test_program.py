@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from trialmaker.models import registry
-from trialmaker.training import augmentation, optimizers
+from trialmaker.training import augmentation, optimizers, program_cache
 from trialmaker.training.program import Program, data_order
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 1), np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 3, 96).astype(np.int32)
-MLP = {"hidden_units": [16], "activation": "tanh", "dropout_rate": 0.0, "batch_norm": False}
+MLP = {
+    "hidden_units": [16],
+    "activation": "tanh",
+    "dropout_rate": 0.0,
+    "batch_norm": False,
+    "initializer": "glorot_uniform",
+}
 
 
 def program(name="adam", jit_compile=False, smoothing=0.0, changes=None, **fields):
@@ -159,6 +165,27 @@ def test_an_earlier_training_with_the_program_leaves_no_trace(name):
         over_data(built)(order(), 0, 6, 0)
         ends.append(weights(built.model).tobytes())
     assert ends[0] == ends[1]
+
+
+def test_dropout_rates_belong_to_their_places() -> None:
+    built = program(hidden_units=[4, 5, 6], dropout_rate=[0.5, 0.0, 0.5])
+    built.begin(built.model.get_weights(), dropout_rate=[0.1, 0.0, 0.3])
+    layers = [layer for layer in built.model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert [float(layer.rate) for layer in layers] == pytest.approx([0.1, 0.3])
+
+
+def test_a_program_serves_all_rates_of_the_same_places() -> None:
+    def prepared(*rates: float) -> Program:
+        fields = {"model": MLP | {"name": "mlp", "hidden_units": (4, 5), "dropout_rate": rates}}
+        shape = {"input_shape": (8, 8, 1), "num_classes": 3}
+        weights = program_cache.initialized_model(**fields, **shape, seed=0).get_weights()
+        optimizer = {"name": "sgd", "learning_rate": 0.1, "weight_decay": None}
+        fields |= {"optimizer": optimizer, "augment": {"name": "none"}}
+        return program_cache.prepare_program(weights=weights, label_smoothing=0, jit_compile=False, **fields, **shape)
+
+    first = prepared(0.0, 0.3)
+    assert prepared(0.0, 0.2) is first
+    assert prepared(0.1, 0.2) is not first
 
 
 def test_each_step_takes_its_own_learning_rate():

@@ -2,11 +2,21 @@
 
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Rate = Annotated[float, Field(ge=0, lt=1)]  # a share, less than the whole
+ONE, LIST = (
+    "one value",
+    "list of values",
+)  # pydantic puts them into the place of an error, where no field has such a name
+Entry = TypeVar("Entry")
+# One value for all layers, or a list with one for each. Errors are of that which was given.
+OneOrEach = Annotated[
+    Annotated[Entry, Tag(ONE)] | Annotated[tuple[Entry, ...], Field(min_length=1), Tag(LIST)],
+    Discriminator(lambda value: LIST if isinstance(value, list | tuple) else ONE),
+]
 Class = TypeVar("Class")
 
 

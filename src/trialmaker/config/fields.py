@@ -65,6 +65,6 @@ def _fields_of(cls: type, prefix: str, owner: str) -> Iterator[Field]:
 
 
 def _dataclasses_in(annotation: Any) -> list[type]:
-    if dataclasses.is_dataclass(annotation):
-        return [typing.cast(type, annotation)]
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):  # pydantic's marks are instances of some
+        return [annotation]
     return [cls for part in typing.get_args(annotation) for cls in _dataclasses_in(part)]

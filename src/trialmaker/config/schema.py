@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trialmaker.config.config_dataclass import Rate, config_dataclass, field
+from trialmaker.config.config_dataclass import OneOrEach, Rate, config_dataclass, field
 from trialmaker.config.optimizer_schema import (
     Adadelta,
     Adagrad,
@@ -24,6 +24,11 @@ from trialmaker.config.optimizer_schema import (
 )
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid"]
+Initializer = Literal[
+    "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "truncated_normal"
+]
+
+INITIALIZER = "what draws the first kernels; truncated_normal has a standard deviation of 0.1"
 
 
 # ---- data ------------------------------------------------------------------------------------------------------------
@@ -94,8 +99,11 @@ class Mlp:
         "units of each hidden layer, input to output"
     )
     activation: Activation = field("activation of the hidden layers")
-    dropout_rate: Rate = field("share of hidden activations dropped in training, after each hidden layer")
+    dropout_rate: OneOrEach[Rate] = field(
+        "share of hidden activations dropped in training, after all hidden layers or each"
+    )
     batch_norm: bool = field("normalize over the batch before each activation")
+    initializer: Initializer = field(INITIALIZER)
 
 
 @config_dataclass
@@ -104,19 +112,31 @@ class Cnn:
 
     name: Literal["cnn"]
     filters: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = field("filters of each block", min_length=1)
-    convolutions: int = field("convolutions in each block, before its pooling", ge=1, le=8)
-    kernel_size: int = field("side of the square convolution kernels, pixels", ge=1, le=15)
-    padding: Literal["same", "valid"] = field("whether a convolution keeps the picture's size")
-    pooling: Literal["max", "average"] = field("how each block ends")
-    pool_size: int = field("side and stride of the pooling window, pixels; 1 for none", ge=1, le=8)
+    convolutions: OneOrEach[Annotated[int, Field(ge=1, le=8)]] = field(
+        "convolutions in all blocks or each, before the pooling"
+    )
+    kernel_size: OneOrEach[Annotated[int, Field(ge=1, le=15)]] = field(
+        "side of the square convolution kernels of all blocks or each, pixels"
+    )
+    padding: OneOrEach[Literal["same", "valid"]] = field(
+        "whether a convolution keeps the picture's size, in all blocks or each"
+    )
+    pooling: OneOrEach[Literal["max", "average", "none"]] = field("how a block ends, of all blocks or each")
+    pool_size: OneOrEach[Annotated[int, Field(ge=1, le=8)]] = field(
+        "side and stride of the pooling window of all blocks or each, pixels; 1 for none"
+    )
     pool_after: Literal["activation", "convolution"] = field(
         "what a block's pooling follows: the activation, as in published networks, or the last convolution, before"
         " normalization and activation, which then cost a fraction"
     )
     dense_units: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = field("units of the layers after the last block")
     activation: Activation = field("activation of every layer but the last")
-    dropout_rate: Rate = field("share of activations dropped in training, before each dense layer")
+    dropout_rate: OneOrEach[Rate] = field(
+        "share of activations dropped in training, before all dense layers; or a list: after each block, then after"
+        " each layer of dense_units"
+    )
     batch_norm: bool = field("normalize over the batch before each activation")
+    initializer: Initializer = field(INITIALIZER)
 
 
 # ---- augment ---------------------------------------------------------------------------------------------------------

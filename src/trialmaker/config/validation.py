@@ -10,7 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from trialmaker.config.config_dataclass import STRICT
+from trialmaker.config import list_lengths
+from trialmaker.config.config_dataclass import LIST, ONE, STRICT
 from trialmaker.config.fields import GROUPS, Field, fields, leaves_as_text
 from trialmaker.config.schema import Config, Data
 from trialmaker.config.suggestions import nearest
@@ -88,7 +89,7 @@ def broken_laws(field: Field, value: Any) -> list[str]:
 
 def _entry(detail: ErrorDetails) -> str:
     """Return the entry of a list that an error is about, with a blank; "" for an error about the whole value."""
-    return f"{json.dumps(detail['input'], ensure_ascii=False)} " if detail["loc"] else ""
+    return f"{json.dumps(detail['input'], ensure_ascii=False)} " if set(detail["loc"]) - {ONE, LIST} else ""
 
 
 def _mistakes_between_fields(config: Config) -> Iterator[str]:
@@ -112,6 +113,7 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
             f"schedule.warmup_epochs={warmup}: must be less than training.epochs={config.training.epochs};"
             " train longer, warm up for less, or take schedule=constant"
         )
+    yield from list_lengths.mistakes(config.model)
     if config.optimizer.name == "ftrl":
         yield from _mistakes_with_ftrl(config)
 
@@ -132,7 +134,7 @@ def _mistakes_with_ftrl(config: Config) -> Iterator[str]:
 
 def _path(detail: ErrorDetails) -> str:
     """Return the path of the field that an error is about, as it is typed on a command line."""
-    keys = [str(part) for part in detail["loc"]]
+    keys = [str(part) for part in detail["loc"] if part not in (ONE, LIST)]
     if len(keys) > 2 and keys[0] in GROUPS:
         del keys[1]  # the choice's name, which pydantic puts between the group and the field
     return ".".join(keys)
@@ -153,8 +155,9 @@ def _mistake(path: str, detail: ErrorDetails) -> str:
 
 def _law(detail: ErrorDetails) -> str:
     context = {key: f"{value:g}" if isinstance(value, float) else value for key, value in detail.get("ctx", {}).items()}
+    or_list = ", or a list of such" if ONE in detail["loc"] else ""
     if detail["type"] == "literal_error":
         legal = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
-        return f"must be one of {', '.join(legal)}{nearest(str(detail['input']), legal)}"
+        return f"must be one of {', '.join(legal)}{or_list}{nearest(str(detail['input']), legal)}"
     law = LAW_BY_ERROR_TYPE.get(detail["type"])
-    return law.format(**context) if law else detail["msg"]
+    return law.format(**context) + (or_list if detail["type"].endswith("_type") else "") if law else detail["msg"]

@@ -1,19 +1,52 @@
 """A convolutional network: blocks of convolutions and pooling, then dense layers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
 
 from trialmaker.errors import UserError
 from trialmaker.models.dropout import Dropout
+from trialmaker.models.per_layer import kernel_initializer, one_for_each
 
 XLA_IS_FASTER_ON_CPU = False  # measured: its CPU convolutions are several times slower than oneDNN's
 
+POOLINGS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
 MONOTONE = frozenset(
     {"relu", "leaky_relu", "elu", "selu", "tanh", "sigmoid"}
 )  # never fall, so that max pooling commutes
 NORM_MOMENTUM = 0.9  # Keras' 0.99 averages over a hundred steps, in which the weights have moved on
+
+
+@dataclass(frozen=True)
+class _Block:
+    filters: int
+    convolutions: int
+    kernel_size: int
+    padding: str
+    pooling: str
+    pool_size: int
+
+    @property
+    def pools(self) -> bool:
+        return self.pooling != "none" and self.pool_size > 1
+
+    def side_after(self, side: int) -> int:
+        """Return the pixels along one side of what it makes of a picture; less than 1 where nothing is left."""
+        lost = self.convolutions * (self.kernel_size - 1) if self.padding == "valid" else 0
+        return (side - lost) // (self.pool_size if self.pools else 1)
+
+
+@dataclass(frozen=True)
+class _Style:
+    """What all layers but the last have in common: the fields of these names."""
+
+    activation: str
+    batch_norm: bool
+    initializer: str
+    pool_after: str
 
 
 def build(
@@ -21,16 +54,17 @@ def build(
     input_shape: tuple[int, int, int],
     num_classes: int,
     filters: Sequence[int],
-    convolutions: int,
-    kernel_size: int,
-    padding: str,
-    pooling: str,
-    pool_size: int,
+    convolutions: int | Sequence[int],
+    kernel_size: int | Sequence[int],
+    padding: str | Sequence[str],
+    pooling: str | Sequence[str],
+    pool_size: int | Sequence[int],
     pool_after: str,
     dense_units: Sequence[int],
     activation: str,
-    dropout_rate: float,
+    dropout_rate: float | Sequence[float],
     batch_norm: bool,
+    initializer: str,
 ) -> keras.Model:
     """Build a block for each entry of ``filters``, then a dense layer for each entry of ``dense_units``.
 
@@ -44,56 +78,86 @@ def build(
     Raises:
         UserError: the image is too small for so many blocks: one would have less than one pixel.
     """
-    _check_size(input_shape, len(filters), convolutions, kernel_size if padding == "valid" else 1, pool_size)
-    pool = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[pooling]
+    blocks = _blocks(filters, convolutions, kernel_size, padding, pooling, pool_size)
+    _check_size(input_shape, blocks)
+    style = _Style(activation, batch_norm, initializer, pool_after)
+    rates = iter(_dropout_rates(dropout_rate, len(blocks), len(dense_units)))
     images = x = keras.Input(input_shape, name="images")
-    for block, channels in enumerate(filters, start=1):
-        for number in range(1, convolutions + 1):
-            name = f"{block}_{number}"
-            x = layers.Conv2D(channels, kernel_size, padding=padding, use_bias=not batch_norm, name=f"conv_{name}")(x)
-            pools = [pool(pool_size)] if number == convolutions and pool_size > 1 else []
-            for layer in _after_convolution(pools, _norms(batch_norm, name), activation, pool_after):
-                x = layer(x)
-    x = _dense_layers(layers.Flatten()(x), dense_units, activation, dropout_rate, batch_norm)
-    return keras.Model(images, layers.Dense(num_classes, name="logits")(x), name="cnn")
-
-
-def _dense_layers(
-    x: keras.KerasTensor, dense_units: Sequence[int], activation: str, dropout_rate: float, batch_norm: bool
-) -> keras.KerasTensor:
+    for number, block in enumerate(blocks, start=1):
+        x = _drop(_add_block(x, block, number, style), next(rates))
+    x = layers.Flatten()(x)
     for number, units in enumerate(dense_units, start=1):
-        x = Dropout(dropout_rate)(x) if dropout_rate else x
-        x = layers.Dense(units, use_bias=not batch_norm, name=f"dense_{number}")(x)
-        for layer in [*_norms(batch_norm, f"dense_{number}"), layers.Activation(activation)]:
+        x = _drop(_add_dense(x, units, f"dense_{number}", style), next(rates))
+    return keras.Model(images, _logits(x, num_classes, style), name="cnn")
+
+
+def _blocks(filters: Sequence[int], *fields: Any) -> list[_Block]:
+    by_block = (one_for_each(value, len(filters)) for value in fields)
+    return [_Block(*values) for values in zip(filters, *by_block, strict=True)]
+
+
+def _dropout_rates(dropout_rate: float | Sequence[float], blocks: int, dense_layers: int) -> tuple[float, ...]:
+    """Return the rate after each block and each dense layer; a single one is for what comes before dense layers."""
+    if isinstance(dropout_rate, Sequence):
+        return one_for_each(dropout_rate, blocks + dense_layers)
+    return (0.0,) * (blocks - 1) + (dropout_rate,) * (1 + dense_layers)
+
+
+def _drop(x: keras.KerasTensor, rate: float) -> keras.KerasTensor:
+    return Dropout(rate)(x) if rate else x
+
+
+def _add_block(x: keras.KerasTensor, block: _Block, number: int, style: _Style) -> keras.KerasTensor:
+    for convolution in range(1, block.convolutions + 1):
+        name = f"{number}_{convolution}"
+        x = layers.Conv2D(
+            block.filters,
+            block.kernel_size,
+            padding=block.padding,
+            use_bias=not style.batch_norm,
+            kernel_initializer=kernel_initializer(style.initializer),
+            name=f"conv_{name}",
+        )(x)
+        is_last = convolution == block.convolutions
+        pools = [POOLINGS[block.pooling](block.pool_size)] if is_last and block.pools else []
+        for layer in _finish_layer(pools, name, style):
             x = layer(x)
-    return Dropout(dropout_rate)(x) if dropout_rate else x
+    return x
 
 
-def _norms(batch_norm: bool, name: str) -> list[keras.Layer]:
-    return [layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{name}")] if batch_norm else []
+def _add_dense(x: keras.KerasTensor, units: int, name: str, style: _Style) -> keras.KerasTensor:
+    initializer = kernel_initializer(style.initializer)
+    x = layers.Dense(units, use_bias=not style.batch_norm, kernel_initializer=initializer, name=name)(x)
+    for layer in _finish_layer([], name, style):
+        x = layer(x)
+    return x
 
 
-def _after_convolution(
-    pools: list[keras.Layer], norms: list[keras.Layer], activation: str, pool_after: str
-) -> list[keras.Layer]:
-    """Return the layers after a convolution, in their order.
+def _logits(x: keras.KerasTensor, num_classes: int, style: _Style) -> keras.KerasTensor:
+    return layers.Dense(num_classes, kernel_initializer=kernel_initializer(style.initializer), name="logits")(x)
+
+
+def _finish_layer(pools: list[keras.Layer], name: str, style: _Style) -> list[keras.Layer]:
+    """Return the layers after a convolution or a dense layer, in their order.
 
     Max pooling before a monotone activation is the same function as after it, and leaves fewer values to activate.
     """
-    activations = [layers.Activation(activation)]
-    if pool_after == "convolution":
+    norms = [layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{name}")] if style.batch_norm else []
+    activations = [layers.Activation(style.activation)]
+    if style.pool_after == "convolution":
         return pools + norms + activations
-    commute = activation in MONOTONE and all(isinstance(pool, layers.MaxPooling2D) for pool in pools)
+    commute = style.activation in MONOTONE and all(isinstance(pool, layers.MaxPooling2D) for pool in pools)
     return norms + pools + activations if commute else norms + activations + pools
 
 
-def _check_size(shape: tuple[int, int, int], blocks: int, convolutions: int, kernel: int, pool: int) -> None:
+def _check_size(shape: tuple[int, int, int], blocks: Sequence[_Block]) -> None:
     side = min(shape[:2])
-    for block in range(1, blocks + 1):
-        side = (side - convolutions * (kernel - 1)) // pool
+    for number, block in enumerate(blocks, start=1):
+        side = block.side_after(side)
         if side < 1:
+            shrinks = any(one.padding == "valid" and one.kernel_size > 1 for one in blocks[:number])
             raise UserError(
-                f"model.filters: after block {block} of {blocks} nothing is left of pictures of"
+                f"model.filters: after block {number} of {len(blocks)} nothing is left of pictures of"
                 f" {shape[0]}x{shape[1]} pixels: use fewer blocks or a smaller model.pool_size"
-                + (" or model.padding=same" if kernel > 1 else "")
+                + (" or model.padding=same" if shrinks else "")
             )

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trialmaker.models.per_layer import one_for_each
 from trialmaker.training.augmentation import Augment
 from trialmaker.training.keras_internals import dropout_states
 from trialmaker.training.moving_averages import CorrectedMomentum
@@ -49,10 +50,12 @@ class Program:
         jit_compile: bool,
     ) -> None:
         self.model, self.optimizer = model, optimizer
-        self.label_smoothing, self.dropout_rate, self.weight_decay = (tf.Variable(0.0) for _ in range(3))
+        self.label_smoothing, self.weight_decay = tf.Variable(0.0), tf.Variable(0.0)
+        self.dropout_rates = []
         for layer in model.layers:
             if isinstance(layer, keras.layers.Dropout):
-                layer.rate = self.dropout_rate
+                layer.rate = tf.Variable(0.0)
+                self.dropout_rates.append(layer.rate)
         if optimizer.weight_decay is not None:
             optimizer.weight_decay = self.weight_decay
         self._initial_state = [variable.numpy() for variable in optimizer.variables]
@@ -64,16 +67,20 @@ class Program:
         self,
         weights: Sequence[np.ndarray],
         *,
-        dropout_rate: float = 0.0,
+        dropout_rate: float | Sequence[float] = 0.0,
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
     ) -> None:
         """Start a training: with these weights, and the optimizer as it was built.
 
         Args:
-            dropout_rate, label_smoothing: in [0, 1); weight_decay: at least 0. Each counts where it is on.
+            dropout_rate: in [0, 1), of all dropout layers; or of each place in the network where there may be one, 0
+                where there is none.
+            label_smoothing: in [0, 1); weight_decay: at least 0. Each counts where it is on.
         """
-        self.dropout_rate.assign(dropout_rate)
+        rates = [rate for rate in dropout_rate if rate] if isinstance(dropout_rate, Sequence) else dropout_rate
+        for variable, rate in zip(self.dropout_rates, one_for_each(rates, len(self.dropout_rates)), strict=True):
+            variable.assign(rate)
         self.weight_decay.assign(weight_decay)
         self.label_smoothing.assign(label_smoothing)
         self.model.set_weights(list(weights))

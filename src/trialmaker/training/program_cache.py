@@ -104,7 +104,13 @@ def _initialized_model(
 
 def _graph_key(model: Fields) -> Key:
     """Return the part of the model's config that decides what is compiled: the program cache's key."""
-    return tuple({**model, "dropout_rate": PLACEHOLDER if model["dropout_rate"] else 0.0}.items())
+    rate = model["dropout_rate"]
+    is_on = tuple(map(_placeholder, rate)) if isinstance(rate, tuple) else _placeholder(rate)
+    return tuple({**model, "dropout_rate": is_on}.items())
+
+
+def _placeholder(rate: float) -> float:
+    return PLACEHOLDER if rate else 0.0
 
 
 def _build(model: Key, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:

@@ -81,6 +81,10 @@ class Name:
         """Return whether a value is a list, for one of the field's owners at least."""
         return any(values.is_list(field.type) for field in self.fields)
 
+    def is_one_or_each(self) -> bool:
+        """Return whether a value is one for all layers, or a list with one for each."""
+        return any(values.is_one_or_each(field.type) for field in self.fields)
+
     def expected(self) -> str:
         """Return the law of its values, such as ``must be a whole number``."""
         if self.choices:

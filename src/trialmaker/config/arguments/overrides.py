@@ -137,6 +137,9 @@ def _field_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Setti
     literal = None if parameter.dashes or is_none else _setting_by_hydra(parameter, name, multirun=multirun)
     if literal:
         return literal
+    text = f"{name.key}={parameter.value}"
+    if multirun and name.is_one_or_each() and _is_sweep(text, name):  # 5,3 are two runs; [5,3] is one list
+        return Setting(name.key, text, ("as typed", text))
     broken: dict[str, list[str]] = {}
     for field in name.fields:
         value = values.read(parameter.value, field.type)
@@ -144,8 +147,7 @@ def _field_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Setti
         if not laws:
             return Setting(name.key, f"{name.key}={values.write(value)}", value)
         broken.setdefault("; ".join(dict.fromkeys(laws)), []).append(field.owner)
-    text = f"{name.key}={parameter.value}"
-    if _is_sweep(text, name):
+    if not name.is_one_or_each() and _is_sweep(text, name):
         if multirun:
             return Setting(name.key, text, ("as typed", text))
         broken = {f"{law}; {MULTIRUN_HINT}": owners for law, owners in broken.items()}

@@ -31,9 +31,11 @@ def read(text: str, declared_type: Any) -> Any:
 
     Args:
         text: as typed, perhaps with one layer of quotes too many.
-        declared_type: ``bool``, ``int``, ``float``, ``str``, a ``Literal``, ``tuple[…, ...]`` of those, or
-            that ``| None``; with or without ``Annotated``.
+        declared_type: ``bool``, ``int``, ``float``, ``str``, a ``Literal``, ``tuple[…, ...]`` of those, that
+            ``| None``, or ``OneOrEach[…]``; with or without ``Annotated``.
     """
+    if is_one_or_each(declared_type):
+        return _read_one_or_each(text, declared_type)
     kind = base_type(declared_type)
     content = unquoted(text)
     if kind is str:
@@ -109,9 +111,22 @@ def is_list(declared_type: Any) -> bool:
     return typing.get_origin(base_type(declared_type)) is tuple
 
 
+def is_one_or_each(declared_type: Any) -> bool:
+    """Return whether a field holds one value for all layers, or a list with one for each."""
+    parts = typing.get_args(_without_bounds(declared_type))
+    return len(parts) == 2 and NoneType not in parts and is_list(parts[1])
+
+
 def _without_bounds(declared_type: Any) -> Any:
     is_annotated = typing.get_origin(declared_type) is typing.Annotated
     return _without_bounds(declared_type.__origin__) if is_annotated else declared_type
+
+
+def _read_one_or_each(text: str, declared_type: Any) -> Any:
+    one, each = typing.get_args(_without_bounds(declared_type))
+    content = unquoted(text).strip()
+    is_list_text = content[:1] in ("[", "(") or "," in content or len(content.split()) > 1
+    return read(content, each if is_list_text else one)
 
 
 def _read_integer(text: str) -> int | str:
