@@ -55,7 +55,11 @@ class Identity:
             return
         _wait_while_fresh(study)
         self.check(study)
-        if _stored(study) is None:
+        stored = _stored(study)
+        if stored and stored.versions != self.fingerprint.versions:
+            versions = ", ".join(f"{name} {version}" for name, version in stored.versions.items())
+            log.info(f"study {study.study_name} was begun with {versions}")
+        if stored is None:
             log.info(f"study {study.study_name} does not say what it is of: from now on it is of this command's values")
             study.set_user_attr(FINGERPRINT, asdict(self.fingerprint))
             time.sleep(SETTLED_SECONDS)

@@ -162,6 +162,13 @@ def test_a_new_study_names_those_that_its_file_holds(begun: Path) -> None:
     assert "study stduy is new; to go on with another one: hydra.sweeper.study_name=study\n" in done.stdout
 
 
+def test_a_study_goes_on_with_other_versions_and_a_line(begun: Path) -> None:
+    fingerprint = study(begun).user_attrs["fingerprint"]
+    study(begun).set_user_attr("fingerprint", fingerprint | {"versions": {"optuna": "4.0.0", "app": "1"}})
+    done = sweep(begun, "hydra.sweeper.n_trials=1")
+    assert done.returncode == 0 and "study study was begun with optuna 4.0.0, app 1\n" in done.stdout
+
+
 @pytest.mark.parametrize("storage", ["study.log", "sqlite:///study.db"])
 def test_a_dry_run_creates_no_storage(tmp_path: Path, storage: str) -> None:
     done = sweep(tmp_path, "hydra.sweeper.dry_run=true", f"hydra.sweeper.storage={storage}")
