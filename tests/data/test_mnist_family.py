@@ -206,6 +206,14 @@ def test_plain_files_come_before_their_zip_and_one_form_before_another(tmp_path:
     assert load(tmp_path).source == str(tmp_path)
 
 
+def test_of_two_zip_files_one_is_named(tmp_path: Path) -> None:
+    archive = zipped(idx_files("", labels(10), "t10k"))
+    put(tmp_path, {"a.zip": archive, "b.zip": archive})
+    places = f"{tmp_path}/a.zip and in {tmp_path}/b.zip"
+    assert refusal(tmp_path) == f"mnist-like lies in {places}: say which one to use as data.directory"
+    assert load(tmp_path / "b.zip").source == str(tmp_path / "b.zip")
+
+
 def test_kaggles_folders_in_a_zip_do_not_confuse(tmp_path: Path) -> None:
     files = idx_files("", labels(10), "t10k")
     again = {f"{name.removesuffix('.gz')}/{name}": content for name, content in files.items()}

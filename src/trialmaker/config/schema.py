@@ -54,7 +54,7 @@ class Mnist(Data):
 
     name: Literal["mnist"]
     directory: str = field(
-        "folder that holds the published files, mnist.npz, train.csv or a zip of them, itself or in a sub-folder",
+        "folder that holds the published files, mnist.npz, train.csv or a zip of them, itself or below; or the zip",
         min_length=1,
     )
     variant: str | None = field(

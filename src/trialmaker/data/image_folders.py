@@ -15,6 +15,7 @@ from trialmaker.data.image_decoding import FILE_FORMATS, decode
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.data.stratified import random_order, split_three_ways
 from trialmaker.errors import UserError
+from trialmaker.platform.memory import free_memory
 from trialmaker.platform.progress_bar import progress_bar
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ def load(
         of them are a fair sample; the others are sorted by class. The class names are the names of the folders.
 
     Raises:
-        UserError: folders, pictures or fractions that cannot be used, or more than `MAX_BYTES` of pixels; for damaged
-            pictures, the first five and the number of the others.
+        UserError: folders, pictures or fractions that cannot be used; more than `MAX_BYTES` of pixels, or than memory
+            has room for; for damaged pictures, the first five and the number of the others.
     """
     folders = find_class_folders(directory.absolute())
     if folders.others:
@@ -92,10 +93,11 @@ def _decode_all(parts: Sequence[Pictures], image_size: tuple[int, int], channels
     paths = [path for part in parts for path in part.paths]
     shape = (len(paths), *image_size, channels)
     size = math.prod(shape)
-    if size > MAX_BYTES:
+    limit = min(MAX_BYTES, free_memory())
+    if size > limit:
         raise UserError(
             f"{len(paths)} pictures of {' x '.join(map(str, shape[1:]))} bytes take {size / 1000**3:.1f} GB of memory, "
-            f"expected at most {MAX_BYTES / 1000**3:.1f} GB; choose a smaller data.height and data.width"
+            f"expected at most {limit / 1000**3:.1f} GB; choose a smaller data.height and data.width"
         )
     images = np.empty(shape, dtype=np.uint8)
     mistakes = _decode_into(images, paths)

@@ -50,16 +50,17 @@ def missing_error(directory: Path) -> UserError:
 
 def _content(directory: Path) -> Iterator[str]:
     """Yield what lies in a directory, which parts of a data set are missing, and what its zip files hold."""
-    if not is_folder(directory):
-        yield "is no readable folder"
-        return
-    paths = [path for entries in list_folder(directory) for path in entries]
-    yield f"holds {abridge([path.name for path in paths])}" if paths else "is empty"
+    paths = [directory]
+    if is_folder(directory):
+        paths = [path for entries in list_folder(directory) for path in entries]
+        yield f"holds {abridge([path.name for path in paths])}" if paths else "is empty"
+    else:
+        yield "is a file" if is_file(directory) else "is no readable folder"
     for candidate in mnist_search.incomplete(directory):
         missing = ", ".join(f"{'training' if part == 'train' else part} {kind}" for part, kind in candidate.missing)
         yield f"{next(iter(candidate.files.values()))} lies there without its {missing}"
     for path in paths:
-        if path.suffix.lower() == ".zip":
+        if path.suffix.lower() == ".zip" and is_file(path):
             try:
                 names = [member.name for member in zip_members(path)]
                 yield f"{path.name} holds {abridge(names) or 'nothing'}"

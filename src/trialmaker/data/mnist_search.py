@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -51,7 +52,7 @@ class Candidate:
 
 
 def find(directory: Path, variant: str | None) -> Candidate | None:
-    """Find a data set in the directory or its sub-folders: breadth first, `MAX_MNIST_DEPTH` levels deep.
+    """Find a data set in the directory or its sub-folders, breadth first, `MAX_MNIST_DEPTH` deep; or in a zip file.
 
     Args:
         variant: its name, or the end of it: ``letters`` for ``emnist-letters``; None for the only one that there is.
@@ -65,19 +66,26 @@ def find(directory: Path, variant: str | None) -> Candidate | None:
             there than the variant.
     """
     others: list[str] = []
-    for level in _levels(directory):
-        plain = [candidate for folder in level for candidate in _complete(_in_folder(folder, directory))]
-        zipped = [] if plain and not variant else [c for folder in level for c in _in_zips(folder, directory)]
-        for candidates in (plain, _complete(zipped)):
-            matches = {(c.name, c.place): c for c in reversed(candidates) if _is_meant(c.name, variant)}
-            if len(matches) > 1:
-                raise _choice_error(directory, list(reversed(matches.values())))
-            if matches:
-                return next(iter(matches.values()))
-            others += [candidate.name for candidate in candidates]
+    for candidates in _by_precedence(directory, variant):
+        matches = {(c.name, c.place): c for c in reversed(candidates) if _is_meant(c.name, variant)}
+        if len(matches) > 1:
+            raise _choice_error(directory, list(reversed(matches.values())))
+        if matches:
+            return next(iter(matches.values()))
+        others += [candidate.name for candidate in candidates]
     if variant and others:
         raise UserError(f"data.variant={variant}: {directory} holds {abridge(list(dict.fromkeys(others)))}")
     return None
+
+
+def _by_precedence(directory: Path, variant: str | None) -> Iterator[list[Candidate]]:
+    """Yield the complete sets to choose from, nearest first; zip files are opened only where they may be needed."""
+    if is_file(directory):
+        yield _complete(_in_zip(directory, ""))
+    for level in _levels(directory):
+        yield (plain := [c for folder in level for c in _complete(_in_folder(folder, directory))])
+        if variant or not plain:
+            yield [c for folder in level for c in _complete(_in_zips(folder, directory))]
 
 
 def incomplete(directory: Path) -> list[Candidate]:
@@ -107,21 +115,21 @@ def _in_folder(folder: Path, directory: Path) -> list[Candidate]:
 
 
 def _in_zips(folder: Path, directory: Path) -> Iterator[Candidate]:
-    """Yield the sets in the zip files of a folder; of those in one zip file, the ones that lie higher come first."""
-    try:
-        archives = [path for path in list_folder(folder)[1] if path.suffix.lower() == ".zip"]
-    except UserError:
-        return
-    for archive in archives:
-        members: dict[PurePosixPath, list[ZipMember]] = {}
-        try:
-            for member in zip_members(archive):
-                members.setdefault(PurePosixPath(member.member).parent, []).append(member)
-        except UserError:
-            continue
-        for inner in sorted(members, key=lambda path: (len(path.parts), path)):
-            hint = name_in(str(inner)) or name_in(archive.stem) or _hint(folder, directory)
-            yield from _group(members[inner], archive, hint)
+    """Yield the sets in the zip files of a folder."""
+    with suppress(UserError):
+        for path in list_folder(folder)[1]:
+            if path.suffix.lower() == ".zip":
+                yield from _in_zip(path, _hint(folder, directory))
+
+
+def _in_zip(archive: Path, hint: str) -> Iterator[Candidate]:
+    """Yield the sets in a zip file, those that lie higher first; none where it cannot be read."""
+    members: dict[PurePosixPath, list[ZipMember]] = {}
+    with suppress(UserError):
+        for member in zip_members(archive):
+            members.setdefault(PurePosixPath(member.member).parent, []).append(member)
+    for inner in sorted(members, key=lambda path: (len(path.parts), path)):
+        yield from _group(members[inner], archive, name_in(str(inner)) or name_in(archive.stem) or hint)
 
 
 def _group(files: Iterable[InputFile], place: Path, hint: str) -> Iterator[Candidate]:

@@ -25,7 +25,7 @@ from trialmaker.model_store.publisher import Publisher
 from trialmaker.platform import paths
 from trialmaker.platform.run_result import RunResult
 from trialmaker.tracking.client import Tracker
-from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Predictions
+from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Predictions, surest_errors
 from trialmaker.training import loop, program_cache, schedules
 from trialmaker.training.console_listener import console_listener
 from trialmaker.training.events import EpochDone, Listener
@@ -52,7 +52,7 @@ def run(
 
     Raises:
         Stopped: by a signal; what was best until then is published.
-        UserError: the weights do not fit, a loss is not finite, or a store cannot be used.
+        UserError: the weights do not fit, nor a step into memory; a loss is not finite, or a store cannot be used.
     """
     digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
     tracker.send(_data_used(dataset, digest))
@@ -91,6 +91,7 @@ def _build(
     model = program_cache.initialized_model(seed=config.seed, **architecture)
     parameters = f"{config.model.name}: {model.count_params():,} parameters"
     log.log(context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}")
+    batch_size.check_memory(config, model, dataset)
     if initial_weights:
         load_weights(model, initial_weights)
         log.info(f"starts from the weights of {initial_weights}")
@@ -176,7 +177,9 @@ def _test(
     value = best.metrics[config.objective]
     final_test.log_best(best.epoch, config.objective, value, metrics)
     tracker.send(Metrics(best.epoch, {**metrics, "best_epoch": best.epoch, f"best_{config.objective}": value}))
-    tracker.send(Predictions(test.images, test.labels, keras.ops.softmax(logits).numpy(), dataset.class_names))
+    probabilities = keras.ops.softmax(logits).numpy()
+    images = {index: test.images[index] for index in surest_errors(test.labels, probabilities)}
+    tracker.send(Predictions(images, test.labels, probabilities, dataset.class_names))
 
 
 def _hand_over(

@@ -10,6 +10,7 @@ from typing import Any
 
 from trialmaker.config import environment
 from trialmaker.platform import git, paths
+from trialmaker.platform.memory import memory_limit
 from trialmaker.platform.redaction import without_password
 
 USED_INPUTS = ("config", "data", "init_model")
@@ -24,7 +25,7 @@ def lines(config: Mapping[str, Any], command: str) -> Iterator[str]:
     """
     yield f"TrialMaker {version()}, Python {machine.python_version()}"
     cores = len(os.sched_getaffinity(0))
-    yield f"machine: {machine.system()} {machine.machine()}, {cores} cores, {_memory_bytes() / 2**30:.1f} GB of memory"
+    yield f"machine: {machine.system()} {machine.machine()}, {cores} cores, {memory_limit() / 2**30:.1f} GB of memory"
     yield f"root: {paths.root()}; " + ("; ".join(map(_input, paths.inputs().values())) or "no inputs")
     yield f"to repeat this run: {without_password(command)}"
     if settings := ", ".join(environment.settings(config)):
@@ -46,15 +47,6 @@ def _commit() -> str:
     if not checkout.commit:
         return ""
     return f", commit {checkout.commit[:10]}" + (" with uncommitted changes" if checkout.changes else "")
-
-
-def _memory_bytes() -> int:
-    """Return how much memory this container may use."""
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        limit = 2**63
-    return min(limit, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def _input(path: Path) -> str:

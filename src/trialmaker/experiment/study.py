@@ -113,12 +113,13 @@ def _test_metrics(config: Config, best: "Card", models: Path) -> dict[str, float
 
     from trialmaker.experiment import final_test, startup
     from trialmaker.model_store import saved_model
+    from trialmaker.model_store.batches import in_batches
     from trialmaker.model_store.card import add_metrics
 
     if "test_loss" in best.metrics:
         return {name: best.metrics[name] for name in ("test_loss", "test_accuracy")}
     test = startup.load_dataset(config.data).test
-    probabilities = saved_model.load(models / str(best.version)).probabilities(test.images / 255.0)
+    probabilities = in_batches(saved_model.load(models / str(best.version)).probabilities, test.images)
     metrics = final_test.measure(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), test.labels)
     add_metrics(best, metrics, models)
     return metrics

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from trialmaker.model_store.batches import MAX_IMAGES_PER_CALL
 from trialmaker.serving import decoding, openapi, request_body, tensorflow_serving
 from trialmaker.serving.batching import Batcher
 from trialmaker.serving.errors import HTTPError
 from trialmaker.serving.metrics import Metrics
-from trialmaker.serving.predictor import BATCH_IMAGES, Model
+from trialmaker.serving.predictor import Model
 from trialmaker.serving.settings import Settings
 
 INLINE_JSON_BYTES = 200_000  # a smaller body is decoded on the event loop; a larger one takes some milliseconds
@@ -43,7 +44,7 @@ class Application:
         """Answer requests with this model, which has answered once, from now on."""
         self.batcher = Batcher(
             model.predict,
-            max_images=BATCH_IMAGES,
+            max_images=MAX_IMAGES_PER_CALL,
             max_queued=self.settings.queue,
             observe=self.metrics.batch.observe,
         )

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trialmaker.errors import UserError, one_line
+from trialmaker.model_store.batches import in_batches
 from trialmaker.model_store.versions import LITERT_FILE, Version
 
-BATCH_IMAGES = 128  # images in one call: larger ones are no faster, and hold more memory
 REASON_CHARACTERS = 300  # of a runtime's error
 Shape = tuple[int, int, int]
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -74,19 +74,7 @@ def _load_with(start: Callable[[Version], tuple[Shape, Predict]], runtime: str, 
     classes = len(version.class_names)
     if probabilities.shape != (1, classes) or not math.isclose(float(probabilities.sum()), 1, abs_tol=1e-3):
         raise UserError(f"{version.directory}: answers with {probabilities.shape}, but has {classes} classes")
-    return Model(version, shape, runtime, _in_batches(predict))
-
-
-def _in_batches(predict: Predict) -> Predict:
-    """Return a function that predicts any number of images, ``BATCH_IMAGES`` at a time."""
-
-    def predict_all(images: np.ndarray) -> np.ndarray:
-        if len(images) <= BATCH_IMAGES:
-            return predict(images)
-        starts = range(0, len(images), BATCH_IMAGES)
-        return np.concatenate([predict(images[start : start + BATCH_IMAGES]) for start in starts])
-
-    return predict_all
+    return Model(version, shape, runtime, lambda images: in_batches(predict, images))
 
 
 def _start_litert(version: Version) -> tuple[Shape, Predict]:

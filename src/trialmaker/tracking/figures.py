@@ -6,9 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trialmaker.tracking.messages import Metrics, Predictions
+from trialmaker.tracking.messages import Metrics, Predictions, surest_errors
 
-MAX_ERRORS = 24
 MAX_NUMBERED_CLASSES = 20  # above that, a confusion matrix's cells are too small for numbers
 ERROR_COLUMNS = 8
 
@@ -56,12 +55,11 @@ def confusion_matrix(predictions: Predictions) -> Figure:
 def confident_errors(predictions: Predictions) -> Figure:
     """Draw the wrong predictions of the highest probability, each with the true and the predicted class."""
     answers = predictions.probabilities.argmax(axis=1)
-    errors = np.flatnonzero(answers != predictions.labels)
-    order = np.argsort(-predictions.probabilities[errors].max(axis=1), kind="stable")
-    indices = errors[order][:MAX_ERRORS]
+    errors = np.count_nonzero(answers != predictions.labels)
+    indices = surest_errors(predictions.labels, predictions.probabilities)
     rows = max(1, -(-len(indices) // ERROR_COLUMNS))
     figure = Figure(figsize=(1.35 * ERROR_COLUMNS, 1.7 * rows + 0.4), layout="constrained")
-    share = f"{len(errors)} wrong answers among {len(predictions.labels)}"
+    share = f"{errors} wrong answers among {len(predictions.labels)}"
     figure.suptitle(f"surest of {share}: true → predicted, probability")
     names, cells = predictions.class_names, figure.subplots(rows, ERROR_COLUMNS, squeeze=False).ravel()
     for axes in cells:

@@ -1,9 +1,12 @@
 """The messages from the training process to the tracking process, pickled one after another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+MAX_ERRORS = 24  # that are shown
 
 
 @dataclass(frozen=True)
@@ -82,16 +85,23 @@ class Predictions:
     """The best model's predictions on the test split, for the figures.
 
     Args:
-        images: uint8 [N, H, W, C].
+        images: uint8 [H, W, C] each, by index: those of ``surest_errors`` at least, since the pipe copies them.
         labels: int32 [N].
         probabilities: float32 [N, K].
         class_names: K names.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Mapping[int, np.ndarray]
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: tuple[str, ...]
+
+
+def surest_errors(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
+    """Return the indices of at most ``MAX_ERRORS`` wrong predictions, those of the highest probability first."""
+    errors = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    order = np.argsort(-probabilities[errors].max(axis=1), kind="stable")
+    return [int(index) for index in errors[order][:MAX_ERRORS]]
 
 
 @dataclass(frozen=True)

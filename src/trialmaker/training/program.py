@@ -9,9 +9,9 @@ import tensorflow as tf
 from trialmaker.models.per_layer import one_for_each
 from trialmaker.training.augmentation import Augment
 from trialmaker.training.keras_internals import dropout_states
+from trialmaker.training.memory import evaluation_batch
 from trialmaker.training.moving_averages import CorrectedMomentum
 
-EVALUATION_BATCH = 500
 AUGMENT_STREAM, DROPOUT_STREAM = 1, 2  # so that no two users of the seed draw the same numbers
 
 Chunk = tuple[np.ndarray, np.ndarray]
@@ -58,6 +58,7 @@ class Program:
                 self.dropout_rates.append(layer.rate)
         if optimizer.weight_decay is not None:
             optimizer.weight_decay = self.weight_decay
+        self.evaluation_batch = evaluation_batch(model)
         self._initial_state = [variable.numpy() for variable in optimizer.variables]
         smoothing = self.label_smoothing if smooths_labels else None
         self._run = tf.function(_loop(model, optimizer, augment, smoothing), jit_compile=jit_compile)
@@ -108,12 +109,16 @@ class Program:
         return steps
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the logits, float32 [N, K], of images, uint8 [N, H, W, C]."""
-        size = min(EVALUATION_BATCH, len(images))
-        padding = np.repeat(images[:1], -len(images) % size, axis=0)  # one shape, so compiled once
-        padded = np.concatenate([images, padding]) if len(padding) else images
-        parts = [self._logits(tf.constant(padded[at : at + size])) for at in range(0, len(padded), size)]
+        """Return the logits, float32 [N, K], of images, uint8 [N, H, W, C]: by calls of bounded memory."""
+        size = min(self.evaluation_batch, len(images))
+        parts = [self._logits(tf.constant(_padded(images[at : at + size], size))) for at in range(0, len(images), size)]
         return tf.concat(parts, axis=0).numpy()[: len(images)]
+
+
+def _padded(images: np.ndarray, size: int) -> np.ndarray:
+    """Return images repeated to so many, since a call of another shape would be compiled anew."""
+    missing = size - len(images)
+    return np.concatenate([images, np.repeat(images[:1], missing, axis=0)]) if missing else images
 
 
 def _loop(
