@@ -11,6 +11,7 @@ import click
 from click.shell_completion import shell_complete
 
 from trialmaker.errors import UserError, one_line
+from trialmaker.platform import standard_streams
 
 NAME = "trialmaker"
 COMPLETION_VARIABLE = "_TRIALMAKER_COMPLETE"  # set by the shell function that ``completion`` prints
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         the exit code: 2 for the person's mistake, in a line on standard error.
     """
+    standard_streams.open_closed()
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         return shell_complete(commands, {}, NAME, COMPLETION_VARIABLE, instruction)
     try:

@@ -1,7 +1,6 @@
 """The handler of log lines on standard output."""
 
 import logging
-import os
 import re
 import sys
 
@@ -9,7 +8,7 @@ METRIC_LOGGER = "trialmaker.metrics"  # the logger of metric lines, the only one
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
-    """A handler that writes to standard output, and drops all lines once its reader has gone (``| head``)."""
+    """A handler that writes to standard output."""
 
     def __init__(self) -> None:
         super().__init__(sys.stdout)
@@ -21,12 +20,3 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]
         """
         text = super().format(record)
         return text if record.name == METRIC_LOGGER else re.sub(r"accuracy(?=\s)", "accuracy\N{MIDDLE DOT}", text)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Redirect standard output to ``/dev/null`` on a broken pipe, so that the training continues."""
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            null_device = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null_device, sys.stdout.fileno())
-            os.close(null_device)
-        else:
-            super().handleError(record)

@@ -1,4 +1,4 @@
-"""Orderly ends of a run on SIGTERM, or on Ctrl-C."""
+"""Orderly ends of a run on SIGTERM, on Ctrl-C, and on the other signals by which a machine ends a process."""
 
 import os
 import signal
@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+# They end a process without a word: the terminal's hang-up, the limit on processor time, a scheduler's notice.
+OTHER_SIGNALS = (signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2)
 SHUTDOWN_SECONDS = 17.0  # from a signal to the end of the process, whatever hangs
 
 
@@ -25,7 +27,9 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """A context in which SIGTERM and SIGINT raise ``Stopped`` in the main thread.
+    """A context in which SIGTERM, SIGINT and ``OTHER_SIGNALS`` raise ``Stopped`` in the main thread.
+
+    One of ``OTHER_SIGNALS`` that is ignored at the start, as by ``nohup``, stays so.
 
     A second signal ends the process at once, and so does a watchdog ``SHUTDOWN_SECONDS`` after the first one.
 
@@ -51,7 +55,8 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():  # no other may have handlers
-            for number in (signal.SIGTERM, signal.SIGINT):
+            others = (number for number in OTHER_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGINT, *others):
                 self.previous[number] = signal.signal(number, self._handle)
         return self
 
