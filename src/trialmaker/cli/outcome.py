@@ -1,6 +1,5 @@
 """What a command of ``train.py`` runs, and how that ended."""
 
-import errno
 import logging
 import os
 import sys
@@ -15,21 +14,20 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from optuna_sweep.trial import current_trial, is_worker
+from trialmaker.cli import mistakes
 from trialmaker.config import validation
 from trialmaker.config.arguments import hydra_errors, translation
 from trialmaker.config.arguments.output import requested_output
 from trialmaker.config.schema import Config
-from trialmaker.errors import UserError, one_line, printable
+from trialmaker.errors import StudyError, UserError, one_line, printable
 from trialmaker.experiment import run_header
 from trialmaker.experiment.context import RunContext
-from trialmaker.platform import instances, paths, redaction, result_files
+from trialmaker.platform import instances, redaction, result_files
 from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals, Stopped
 
 log = logging.getLogger(__name__)
 
-# What goes wrong when a person names an output that cannot be one. ENOENT is not among them: that may be a bug.
-OUTPUT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOSPC}
 # Flags with which nothing is run.
 INSPECTION_FLAGS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "-i", "--shell-completion", "-sc"}
 
@@ -67,17 +65,19 @@ class TrainOutcome:
             with context.recorded():
                 values = self._start(validation.load(composed), context)
             return values[0] if len(values) == 1 else values
-        except (UserError, OSError) as error:  # Hydra would call an exception a bug of the job
+        except Exception as error:
             self.signals.raise_if_received()
-            if isinstance(error, OSError) and error.errno not in OUTPUT_ERRORS:
-                raise
-            if context.is_trial:
-                raise  # the sweep goes on, and notes why this trial did not
-            self.explain(error, [])
+            place = mistakes.gone(context.directory) or mistakes.no_space(error, self.outputs)
+            if context.is_trial and place:
+                raise StudyError(place) from error
+            mistake = place or mistakes.explain(error, self.outputs)
+            if mistake is None or context.is_trial:
+                raise  # a bug; the sweep goes on, and notes why this trial did not
+            self._refuse(mistake)  # and the next run of a multirun begins
         finally:
             self.context = None
             self.started = time.monotonic()  # when the next run of a multirun starts
-        return None  # and the next run of a multirun begins
+        return None
 
     def _new_context(self) -> RunContext:
         config = HydraConfig.get()
@@ -92,25 +92,28 @@ class TrainOutcome:
         context.result.objective = config.objective
         output = Path(config.output).absolute()
         self.outputs.add(output)
-        if not is_worker():
-            result_files.clear_result(output)
         instances.check_supported()
         if not context.is_trial:
+            result_files.prepare_result(output)
+            mistakes.check_space(output)
             for line in run_header.lines(asdict(config), context.result.command):
                 log.info(line)
-        return startup.start_run(config, context)
+        try:
+            return startup.start_run(config, context)
+        except BaseException:
+            if not context.is_trial:
+                result_files.release_reserve(output)
+            raise
 
     def explain(self, error: Exception, argv: list[str]) -> None:
         """Note an exception, and print it: a person's mistake a line each, a bug with its traceback."""
         if self.signals.received is not None:  # what fails after a signal fails because of it
             stopped = Stopped(self.signals.received, self.signals.where)
             self.fail(stopped.exit_code, str(stopped))
-        elif isinstance(error, UserError):
-            self._refuse(error)
+        elif mistake := mistakes.explain(error, self.outputs):
+            self._refuse(mistake)
         elif isinstance(error, HydraException | OmegaConfBaseException):
             self._refuse(hydra_errors.explain(error, argv))
-        elif isinstance(error, OSError) and (not self.outputs or error.errno in OUTPUT_ERRORS):
-            self._refuse(_unusable(error))
         else:
             cause = one_line(f"{type(error).__name__}: {error}")
             self.fail(1, cause, details="".join(traceback.format_exception(error)))
@@ -144,10 +147,3 @@ class TrainOutcome:
 
     def _refuse(self, error: UserError) -> None:
         self.fail(error.exit_code, *(f"error: {printable(mistake)}" for mistake in error.mistakes))
-
-
-def _unusable(error: OSError) -> UserError:
-    place = Path(str(error.filename))
-    law = "the output must be a folder that can be written to"
-    law = "it must be readable" if place.is_relative_to(paths.root() / "input") else law
-    return UserError(f"{error.filename}: {error.strerror}: {law}")

@@ -1,16 +1,25 @@
 """The listener that notes the best epoch in the run's result."""
 
-from trialmaker.platform.run_result import RunResult
+from pathlib import Path
+
+from trialmaker.platform.run_result import RunResult, check_present
 from trialmaker.training.events import EpochDone, Event
 
 
 class ResultListener:
-    """A listener that keeps ``result.json``'s best epoch up to date, for runs that do not come to their end too."""
+    """A listener that keeps ``result.json``'s best epoch up to date, for runs that do not come to their end too.
 
-    def __init__(self, result: RunResult) -> None:
-        self.result = result
+    Args:
+        result: the run's.
+        directory: the run's, which must stay there.
+    """
+
+    def __init__(self, result: RunResult, directory: Path) -> None:
+        self.result, self.directory = result, directory
 
     def __call__(self, event: Event) -> None:
-        """Note the epoch, if it is the best so far."""
+        """Note the epoch, if it is the best so far; raise ``UserError`` where the run's directory was removed."""
+        if isinstance(event, EpochDone):
+            check_present(self.directory)
         if isinstance(event, EpochDone) and event.best_weights is not None:
             self.result.best_epoch, self.result.best_metrics = event.epoch, dict(event.metrics)

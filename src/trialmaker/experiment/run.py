@@ -117,7 +117,7 @@ def _train(
 ) -> Outcome:
     """Train to the end, and publish what is best; a signal counts when both are done."""
     output = Path(config.output).absolute()
-    listeners = [*listeners, ResultListener(context.result)]
+    listeners = [*listeners, ResultListener(context.result, context.directory)]
     if not context.is_trial:
         listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(context.directory, output)))
     context.notes.append(lambda: _note_model(context.result, publisher.version_directory, output))

@@ -38,7 +38,8 @@ class StudyEnd(Callback):
         study_identity.complete(config)
         if not is_worker():
             if not config.hydra.sweeper.dry_run:
-                result_files.clear_result(Path(config.output).absolute())
+                with suppress(OSError):  # which the trials will raise
+                    result_files.prepare_result(Path(config.output).absolute())
             command = translation.command_line(config.hydra.overrides.task)
             with suppress(UserError):  # which the trials will raise
                 for line in run_header.lines(asdict(validation.load(_without_hydra(config))), command):

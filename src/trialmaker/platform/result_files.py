@@ -3,13 +3,33 @@
 from contextlib import suppress
 from pathlib import Path
 
-from trialmaker.platform.atomic_files import write_text
+from trialmaker.platform.atomic_files import write_bytes, write_text
+
+RESERVE_FILE = ".reserve"  # of space, so that a job that fills the disk can still say so
+RESERVE_BYTES = 65536
 
 
 def clear_result(output: Path) -> None:
-    """Remove the result files of an earlier job in the same output directory."""
-    for name in ("success", "failure"):
+    """Remove the result files of an earlier job in the same output directory, and the reserve."""
+    for name in ("success", "failure", RESERVE_FILE):
         (output / name).unlink(missing_ok=True)
+
+
+def prepare_result(output: Path) -> None:
+    """Remove the result files of an earlier job, and reserve space for the one to come.
+
+    Raises:
+        OSError: the output directory can't be written to, or has no space.
+    """
+    clear_result(output)
+    output.mkdir(parents=True, exist_ok=True)
+    write_bytes(output / RESERVE_FILE, bytes(RESERVE_BYTES))
+
+
+def release_reserve(output: Path) -> None:
+    """Free the reserved space, for the files that say why a job failed."""
+    with suppress(OSError):
+        (output / RESERVE_FILE).unlink(missing_ok=True)
 
 
 def write_success(output: Path) -> None:
@@ -23,10 +43,11 @@ def write_failure(output: Path, cause: str, details: str = "") -> None:
 
     Args:
         output: the output directory; created if it does not exist.
-        cause: one line for each mistake; the first lines of the file.
+        cause: one line for each mistake; the first lines of the file. Left out where the disk is full.
         details: a traceback, after the cause.
     """
     with suppress(OSError):
         output.mkdir(parents=True, exist_ok=True)
         clear_result(output)
+        (output / "failure").touch()
         write_text(output / "failure", f"{cause}\n{details}")

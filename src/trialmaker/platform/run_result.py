@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import write_text
 
 RESULT_FILE = "result.json"
@@ -64,6 +65,16 @@ class RunResult:
         if listing := os.environ.get(RESULT_LIST):
             with Path(listing).open("a", encoding="utf-8") as file:
                 file.write(f"{path}\n")
+
+
+def check_present(directory: Path) -> None:
+    """Check that a run's directory is still there.
+
+    Raises:
+        UserError: it, and mostly the whole output, was removed.
+    """
+    if not directory.is_dir():
+        raise UserError(f"{directory}: is gone: it was removed while the run wrote to it; start the run again")
 
 
 def read_result(path: Path) -> RunResult | None:

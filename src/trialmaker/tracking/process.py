@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from trialmaker.errors import UserError
+from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import refusals
 from trialmaker.tracking.messages import End, Message, Start, StudyDone
@@ -26,12 +27,13 @@ from trialmaker.tracking.settings import ENVIRONMENT
 Inbox = queue.SimpleQueue[Message | None]  # None: the sender is gone
 Reply = Callable[[dict[str, Any]], None]
 
+VANISHED = End("KILLED", "the process vanished")  # the sender is gone, and has sent no end
 STORE_PACKAGES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # their errors are the store's, not bugs
 
 
 def main() -> None:
     """Serve runs, one after another, until the sender is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # which a terminal sends to all of its processes
         signal.signal(number, signal.SIG_IGN)  # the end of the messages is what ends this process
     reply = _take_standard_output()
     for name, value in ENVIRONMENT.items():
@@ -79,6 +81,15 @@ def _record_run(start: Start, inbox: Inbox, reply: Reply) -> None:
         threading.Thread(target=study.import_plotting, daemon=True).start()
     for batch in _batches(inbox):
         run.record(batch)
+        if batch[-1] is VANISHED and not start.study:
+            _leave_failure(start.output)
+
+
+def _leave_failure(output: Path) -> None:
+    """Write ``failure`` for a training process that no longer can: it was killed, or has crashed."""
+    if not any((output / name).exists() for name in ("success", "failure")):
+        cause = "the process vanished: it was killed, perhaps for want of memory, or has crashed"
+        result_files.write_failure(output, f"{cause}; a smaller training.batch_size or model needs less memory")
 
 
 def _redirect_output(path: Path) -> None:
@@ -104,7 +115,7 @@ def _next_message(inbox: Inbox) -> Message:
     message = inbox.get()
     if message is None:
         inbox.put(None)  # for _serve, which asks after this run
-    return message or End("KILLED", "the process vanished")
+    return message or VANISHED
 
 
 def _receive_all(stream: BinaryIO, inbox: Inbox) -> None:

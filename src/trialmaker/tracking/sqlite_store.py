@@ -47,20 +47,25 @@ def create(file: Path) -> None:
         StoreError: it cannot be written.
     """
     _silence_migrations()
-    for unfinished in file.parent.glob(f".{file.name}.new*"):
-        unfinished.unlink()
+    _remove_unfinished(file)
     new = file.with_name(f".{file.name}.new")
     artifacts = (file.parent / "mlartifacts").absolute().as_uri()
     event.listen(Engine, "connect", _wait_for_no_disk)
     try:
         SqlAlchemyStore(f"sqlite:///{new}", artifacts)._dispose_engine()  # closes the file, which is renamed
     except (MlflowException, SQLAlchemyError) as error:
+        _remove_unfinished(file)
         raise StoreError(first_line(error, STORE_REASON_CHARACTERS)) from error
     finally:
         event.remove(Engine, "connect", _wait_for_no_disk)
     with new.open("rb") as written:
         os.fsync(written.fileno())
     new.rename(file)
+
+
+def _remove_unfinished(file: Path) -> None:
+    for unfinished in file.parent.glob(f".{file.name}.new*"):
+        unfinished.unlink()
 
 
 def migrate(file: Path) -> None:
