@@ -118,7 +118,7 @@ def _choice_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Sett
     choice = values.unquoted(parameter.value).strip()
     if choice in name.choices:
         is_literal = not parameter.dashes and override and override.value() == choice
-        return Setting(name.key, text if is_literal else f"{name.key}={values.write(choice)}", choice)
+        return Setting(name.key, text if is_literal else f"{name.key}={values.quoted(choice)}", choice)
     if choice.lower() in values.NULLS:
         return Setting(name.key, text if not parameter.dashes and _is_null_override(override, name) else None, None)
     if override and override.is_sweep_override():

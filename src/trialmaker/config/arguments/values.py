@@ -62,6 +62,8 @@ def write(value: Any) -> str:
     """
     if value is None or isinstance(value, bool):
         return json.dumps(value)
+    if isinstance(value, str) and value.lower() == "none":  # which would be read as no value
+        return QuotedString(value, Quote.double).with_quotes()
     if isinstance(value, str):
         return quoted(INTERPOLATION.sub(r"\1\1\\${", value))
     if isinstance(value, Sequence):
