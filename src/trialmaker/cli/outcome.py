@@ -110,10 +110,10 @@ class TrainOutcome:
         if self.signals.received is not None:  # what fails after a signal fails because of it
             stopped = Stopped(self.signals.received, self.signals.where)
             self.fail(stopped.exit_code, str(stopped))
+        elif isinstance(error, HydraException | OmegaConfBaseException):  # some are OSErrors too
+            self._refuse(mistakes.no_space(error, self.outputs) or hydra_errors.explain(error, argv))
         elif mistake := mistakes.explain(error, self.outputs):
             self._refuse(mistake)
-        elif isinstance(error, HydraException | OmegaConfBaseException):
-            self._refuse(hydra_errors.explain(error, argv))
         else:
             cause = one_line(f"{type(error).__name__}: {error}")
             self.fail(1, cause, details="".join(traceback.format_exception(error)))
