@@ -130,6 +130,8 @@ class _Journal(JournalFileBackend):
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
+            if not path.is_file():
+                raise ValueError("is no regular file; name another one, or a database as sqlite:///…")
             with path.open("rb") as file:
                 start = file.read(len(JOURNAL_START))
                 if not JOURNAL_START.startswith(start):  # a file may be empty, or end within its first line

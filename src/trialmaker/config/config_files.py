@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from io import StringIO
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,6 +11,7 @@ from yaml import YAMLError
 
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform import paths
+from trialmaker.platform.regular_files import read_text
 
 GLOBAL_GROUPS = ("experiment", "debug", "sweeps")  # groups whose files change more than their own group
 
@@ -37,7 +39,7 @@ def read(path: Path) -> DictConfig:
         UserError: it cannot be read, or holds something else.
     """
     try:
-        content = OmegaConf.load(path)
+        content = OmegaConf.load(StringIO(read_text(path)))
     except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: cannot be read as YAML: {one_line(error)}") from error
     if not isinstance(content, DictConfig):

@@ -8,6 +8,7 @@ from pathlib import Path
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import BEST_FILE
 from trialmaker.platform.atomic_files import locked, write_text
+from trialmaker.platform.regular_files import read_text
 from trialmaker.training.objective import Objective
 
 LOCK_FILE = ".lock"  # locked while a version or the record is written
@@ -54,7 +55,7 @@ def read_best(directory: Path) -> Card | None:
     """
     path = directory / BEST_FILE
     try:
-        card = Card(**json.loads(path.read_text(encoding="utf-8")))
+        card = Card(**json.loads(read_text(path)))
         float(card.metrics[card.objective]), float(card.metrics["val_loss"])
     except FileNotFoundError:
         return None

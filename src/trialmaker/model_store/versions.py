@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trialmaker.errors import UserError
+from trialmaker.platform.regular_files import read_text
 
 BEST_FILE = "best.json"
 CARD_FILE = "assets.extra/card.json"  # best.json's text, for a version that is deployed alone
@@ -112,7 +113,7 @@ def superseded_versions(folder: Path, run_id: str) -> Iterator[Path]:
 def read_record(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file; an empty one where there is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
@@ -144,7 +145,7 @@ def _read_version(directory: Path) -> Version:
 def _class_names(path: Path) -> tuple[str, ...]:
     mistake = f"{path}: is not the list of class names that training writes"
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{mistake} ({error})") from None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):

@@ -29,7 +29,7 @@ def find_weights(path: Path) -> Path:
         if numbers := version_numbers(folder):
             best = read_best(folder)
             return folder / str(best.version if best else numbers[-1])
-    files = sorted([*path.glob("*.keras"), *path.glob("*.h5")])
+    files = sorted(file for file in [*path.glob("*.keras"), *path.glob("*.h5")] if file.is_file())
     if len(files) == 1:
         return files[0]
     names = "several: " + ", ".join(file.name for file in files) if files else "none"

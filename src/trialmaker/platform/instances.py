@@ -8,6 +8,7 @@ from typing import Any
 
 from trialmaker.errors import UserError
 from trialmaker.platform.paths import inputs, root
+from trialmaker.platform.regular_files import read_text
 
 IP_WITH_PORT = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+)?")
 
@@ -33,7 +34,7 @@ def count_instances(resource: Path) -> int:
     (with their ports) are counted; the higher count is returned. A file that cannot be read counts as 1.
     """
     try:
-        text = resource.read_text(encoding="utf-8")
+        text = read_text(resource)
         objects = sum(1 for _ in _objects_with_address(json.loads(text)))
     except (OSError, ValueError, RecursionError):
         return 1

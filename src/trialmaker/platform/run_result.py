@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import write_text
+from trialmaker.platform.regular_files import read_text
 
 RESULT_FILE = "result.json"
 RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # environment variable: a file that gets the path of each result, a line each
@@ -83,7 +84,7 @@ def read_result(path: Path) -> RunResult | None:
     Fields that this version does not know are left out.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
         return RunResult(**{one.name: record[one.name] for one in fields(RunResult) if one.name in record})
     except (OSError, ValueError, TypeError):
         return None

@@ -53,6 +53,8 @@ def _readable_uri(database: Path, copy: Path, revision: str | None) -> str:
 
 def _uri_in_place(database: Path) -> str | None:
     """Return the URI for reading in place; None where SQLite would have to write."""
+    if database.exists() and not database.is_file():
+        raise UnreadableError("is no regular file")
     with database.open("rb") as file:
         header = file.read(20)
     if not header.startswith(SQLITE_HEADER):
