@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError, one_line
+from trialmaker.model_store.literal_path import literal_path
 
 REASON_CHARACTERS = 300  # of an error of TensorFlow's or Keras'
 
@@ -35,10 +36,11 @@ def load(model: keras.Model, source: Path) -> None:
 def _saved_model_weights(folder: Path) -> list[np.ndarray]:
     """Return the weights of a version without loading its graph, in the order of ``model.weights``."""
     try:
-        checkpoint = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-        count = len(checkpoint.get_variable_to_dtype_map())
-        names = [f"ordered_weights/{index}/.ATTRIBUTES/VARIABLE_VALUE" for index in range(count)]
-        weights = [checkpoint.get_tensor(name) for name in names if checkpoint.has_tensor(name)]
+        with literal_path(folder) as path:
+            checkpoint = tf.train.load_checkpoint(f"{path}/variables/variables")
+            count = len(checkpoint.get_variable_to_dtype_map())
+            names = [f"ordered_weights/{index}/.ATTRIBUTES/VARIABLE_VALUE" for index in range(count)]
+            weights = [checkpoint.get_tensor(name) for name in names if checkpoint.has_tensor(name)]
     except (tf.errors.OpError, RuntimeError, IndexError) as error:
         raise UserError(
             f"init_model={folder}: its variables cannot be read: {one_line(error, REASON_CHARACTERS)}"

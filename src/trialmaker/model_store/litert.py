@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from trialmaker.errors import first_line
+from trialmaker.model_store.literal_path import literal_path
 from trialmaker.model_store.versions import BEST_FILE, CARD_FILE, LITERT_FILE, read_record
 from trialmaker.platform.atomic_files import write_bytes
 
@@ -25,7 +26,8 @@ def compile_for_litert(version: Path) -> None:
     if (version / LITERT_FILE).exists():
         return
     try:
-        program = tf.lite.TFLiteConverter.from_saved_model(str(version)).convert()
+        with literal_path(version) as source:
+            program = tf.lite.TFLiteConverter.from_saved_model(source).convert()
     except Exception as error:  # the converter's, of any type; the SavedModel is what counts
         reason = first_line(error, REASON_CHARACTERS)
         log.warning(f"{version}: LiteRT cannot have it, so that TensorFlow will serve it: {reason}")

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError
+from trialmaker.model_store.literal_path import literal_path
 from trialmaker.model_store.versions import CLASS_NAMES_FILE
 
 
@@ -40,12 +41,13 @@ class Exportable(tf.Module):
         return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
 
     def export(self, directory: Path) -> None:
-        """Write the SavedModel."""
-        with tempfile.TemporaryDirectory() as folder:
+        """Write the SavedModel into a folder, which is made if it does not exist."""
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder, literal_path(directory) as target:
             path = Path(folder, Path(CLASS_NAMES_FILE).name)
             path.write_text(self.class_names_text, encoding="utf-8")
             self.class_names = tf.saved_model.Asset(str(path))
-            tf.saved_model.save(self, str(directory), signatures={"serving_default": self.answer})
+            tf.saved_model.save(self, target, signatures={"serving_default": self.answer})
 
 
 @dataclass(frozen=True)
@@ -75,4 +77,6 @@ def load(version: Path) -> LoadedModel:
     names = version / CLASS_NAMES_FILE
     if not (version / "saved_model.pb").is_file() or not names.is_file():
         raise UserError(f"{version}: is not a published model; expected saved_model.pb and {CLASS_NAMES_FILE} in it")
-    return LoadedModel(tuple(json.loads(names.read_text(encoding="utf-8"))), tf.saved_model.load(str(version)))
+    with literal_path(version) as path:
+        module = tf.saved_model.load(path)
+    return LoadedModel(tuple(json.loads(names.read_text(encoding="utf-8"))), module)
