@@ -12,7 +12,7 @@ from support.outputs import Command, file_digests, load_runs, merge_outputs
 from trialmaker.analysis import pruning
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.runs import Run
-from trialmaker.model_store.versions import superseded_versions
+from trialmaker.model_store.catalog import superseded_versions
 
 
 def test_prune_removes_only_with_yes(copies: list[Path], command: Command, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from support.outputs import Command, load_runs
 from trialmaker.analysis import reproduction
 from trialmaker.analysis.store.runs import Run
+from trialmaker.model_store.versions import version_numbers
 
 
 def test_a_repeated_run_has_the_same_metrics(copies: list[Path], command: Command, tmp_path: Path) -> None:
@@ -21,6 +22,8 @@ def test_a_repeated_run_has_the_same_metrics(copies: list[Path], command: Comman
     (new_run,) = load_runs([tmp_path / "here" / "output"], tmp_path / "look2")
     differing = {name for name in run.params if run.params[name] != new_run.params[name]}
     assert differing <= {"output"}
+    assert "not published: a rerun publishes nothing; this run's model: " in out
+    assert version_numbers(tmp_path / "here" / "output" / "model") == []
 
 
 def test_a_repeated_trial_has_the_same_metrics(copies: list[Path], command: Command, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from optuna_sweep.trial import NoTrial
 from support.entry import PROJECT, SMALL, Result, Train
+from support.waiting import wait_until
 from trialmaker.cli.main import main
 from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.experiment.context import RunContext
@@ -77,7 +78,7 @@ def test_the_log_opens_with_what_runs_on_what_with_what(train: Train, tmp_path: 
         r"^TrialMaker \d+\.\d+\.\d+, commit [0-9a-f]{10}( with uncommitted changes)?, Python 3\.\d+\.\d+$",
         r"^machine: Linux \w+, \d+ cores, [\d.]+ GB of memory$",
         rf"^root: {re.escape(str(tmp_path))}; input/notes: 2 entries, not used$",
-        r"^to repeat this run: python train.py 'model.hidden_units=\[4,5\]' debug=smoke training.epochs=1$",
+        r"^to repeat this run: python train.py 'model.hidden_units=\[4,5\]' data=digits training.epochs=1$",
         r"^model: name='mlp' hidden_units=\[4, 5\] activation='relu'",
         r"^TensorFlow 2\.\S+, devices: CPU:0",
     ):
@@ -214,7 +215,7 @@ def test_init_model_starts_from_the_weights_of_an_earlier_job(train: Train, tmp_
     assert f"starts from the weights of {tmp_path}/input/init_model/model/{earlier['version']}\n" in result.out
     now = json.loads((result.output / "model" / "best.json").read_text())
     assert now["metrics"]["val_loss"] == pytest.approx(earlier["metrics"]["val_loss"], rel=1e-4)
-    result = train("debug=smoke", "training.epochs=1", "model.hidden_units=[8,8]")
+    result = train("debug=smoke", "model.hidden_units=[8,8]")
     assert result.code == 2
     assert re.search(r"init_model=\S+: layer hidden_2/kernel has another shape: .* there, ", result.err)
 
@@ -301,11 +302,14 @@ def test_a_tracking_server_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with started(tmp_path, *SMALL, "training.epochs=100000", f"tracking.uri={uri}") as process:
             wait_for_line(process, "epoch=2 ")
+            wait_until((tmp_path / "output" / "model" / "best.json").exists)
             process.send_signal(signal.SIGTERM)
             began = time.monotonic()
             assert process.wait(timeout=40) == 143
         assert time.monotonic() - began < 20
     assert (tmp_path / "output" / "failure").read_text().startswith("stopped by SIGTERM ")
+    best = json.loads((tmp_path / "output" / "model" / "best.json").read_text())
+    assert (best["run_id"], best["metrics"]["val_accuracy"] > 0) == ("", True)
 
 
 def test_the_limit_of_a_multirun_counts_for_each_run(train: Train) -> None:

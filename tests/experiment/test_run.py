@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support.entry import PROJECT, SMALL, Result, Train
+from support.entry import FEW, PROJECT, SMALL, Result, Train
 from trialmaker.data import digits
 from trialmaker.model_store.versions import find_version
 from trialmaker.serving import predictor
@@ -67,7 +67,7 @@ def test_standard_output_is_what_the_platforms_expressions_expect(train: Train) 
     ],
 )
 def test_choices_train_to_the_end(train: Train, overrides: list[str]) -> None:
-    result = train("debug=smoke", "training.epochs=2", *overrides)
+    result = train(*FEW, "training.epochs=2", *overrides)
     assert result.code == 0, result.err
     assert {"val_loss", "test_accuracy"} <= set(best(result)["metrics"])
 
@@ -130,12 +130,6 @@ def test_a_second_run_that_is_no_better_is_not_published(train: Train) -> None:
     assert line in second.out
 
 
-def test_a_smoke_run_does_not_take_the_place_of_a_good_model(train: Train) -> None:
-    good = best(train("data=digits", "training.epochs=3"))
-    smoke = train("debug=smoke")
-    assert smoke.code == 0 and best(smoke) == good
-
-
 def test_a_multirun_goes_on_after_a_mistake(train: Train) -> None:
     result = train("-m", "training.max_seconds=-1,60", *SMALL)
     assert result.code == 2
@@ -192,7 +186,7 @@ CNN = ("model=cnn", "model.filters=[4]", "model.dense_units=[8]")
 def test_the_same_seed_gives_the_same_bytes_in_another_process(
     train: Train, tmp_path: Path, model: tuple[str, ...]
 ) -> None:
-    words = ("debug=smoke", "training.epochs=2", *model, *RANDOM, "seed=5")
+    words = (*FEW, "training.epochs=2", *model, *RANDOM, "seed=5")
     here = train(*words)
     environment = os.environ | {"AI_ROOT": str(tmp_path / "there"), "PYTHONHASHSEED": "random"}
     command = [sys.executable, "train.py", *words]
@@ -203,7 +197,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(
 def test_another_seed_gives_other_bytes(train: Train, tmp_path: Path) -> None:
     digests = set()
     for seed in (5, 6):
-        result = train("debug=smoke", "training.epochs=2", *RANDOM, f"seed={seed}", f"output={tmp_path / str(seed)}")
+        result = train(*FEW, "training.epochs=2", *RANDOM, f"seed={seed}", f"output={tmp_path / str(seed)}")
         assert result.code == 0, result.err
         digests.add(digest(tmp_path / str(seed)))
     assert len(digests) == 2

@@ -11,6 +11,7 @@ from support.entry import SMALL
 from trialmaker.config import resolvers, validation
 from trialmaker.experiment import startup
 from trialmaker.experiment.context import RunContext
+from trialmaker.model_store.versions import version_numbers
 from trialmaker.platform import paths
 from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals
@@ -53,5 +54,6 @@ def test_a_trial_reports_each_validation_until_it_is_pruned(
         (value,) = startup.start_run(config, context)
     assert [step for step, _ in trial.reports] == steps
     assert context.result.status == status and context.result.test_metrics == {}
+    assert version_numbers(tmp_path / "output" / "model") == ([] if status == "pruned" else [1])
     assert value == context.result.best_metrics["val_accuracy"]
     assert value == max(reported for step, reported in trial.reports if step) if len(steps) > 1 else value >= 0

@@ -16,7 +16,8 @@ import yaml
 from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import publishing, saved_model
-from trialmaker.model_store.card import Card, read_best, write_best
+from trialmaker.model_store.card import Card
+from trialmaker.model_store.catalog import read_best, read_cards, write_best, write_card
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.model_store.saved_model import Exportable
@@ -68,31 +69,12 @@ def test_a_version_answers_as_the_contract_says(tmp_path: Path):
     np.testing.assert_allclose(published.probabilities(pictures), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("new", "best", "takes_its_place"),
-    [
-        (accuracy(0.6), accuracy(0.5), True),
-        (accuracy(0.5), accuracy(0.5), False),
-        (accuracy(0.4), accuracy(0.5), False),
-        (accuracy(0.4), None, True),
-        (accuracy(0.4, data_digest="other"), accuracy(0.5), True),
-        (
-            replace(CARD, objective="val_loss", direction="minimize", metrics={"val_loss": 0.1}),
-            replace(CARD, objective="val_loss", direction="minimize", metrics={"val_loss": 0.2}),
-            True,
-        ),
-    ],
-)
-def test_only_a_better_or_a_different_model_takes_the_place(new, best, takes_its_place):
-    assert new.beats(best) is takes_its_place
-
-
 def test_publishing_counts_versions_and_keeps_those_of_other_runs(tmp_path: Path):
     exportable = Exportable(model(), NAMES)
-    first = publishing.publish(exportable, accuracy(0.1, run_id="a"), tmp_path)
-    second = publishing.publish(exportable, accuracy(0.2, run_id="b"), tmp_path)
-    third = publishing.publish(exportable, accuracy(0.3, run_id="b"), tmp_path, replaces=second.version)
-    worse = publishing.publish(exportable, accuracy(0.2, run_id="c"), tmp_path)
+    first = publishing.publish(exportable, accuracy(0.1, run_key="a"), tmp_path)
+    second = publishing.publish(exportable, accuracy(0.2, run_key="b"), tmp_path)
+    third = publishing.publish(exportable, accuracy(0.3, run_key="b"), tmp_path)
+    worse = publishing.publish(exportable, accuracy(0.2, run_key="c"), tmp_path)
     assert (first.version, second.version, third.version, worse) == (1, 2, 3, third)
     assert version_numbers(tmp_path) == [1, 3]
     assert read_best(tmp_path) == third
@@ -101,7 +83,7 @@ def test_publishing_counts_versions_and_keeps_those_of_other_runs(tmp_path: Path
 
 
 def test_a_best_whose_folder_is_gone_is_no_best(tmp_path: Path):
-    write_best(replace(CARD, version=7), tmp_path)
+    write_best(replace(CARD, version=7), [], tmp_path)
     assert read_best(tmp_path) is None
 
 
@@ -146,7 +128,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path):
 def publish_from_a_process(directory: str, run: int) -> None:
     exportable = Exportable(model(), NAMES)
     for value in range(3):
-        publishing.publish(exportable, accuracy(run + value / 10, run_id=str(run)), Path(directory))
+        publishing.publish(exportable, accuracy(run + value / 10, run_key=str(run)), Path(directory))
 
 
 def test_processes_that_publish_at_once_agree_on_the_best(tmp_path: Path):
@@ -206,6 +188,7 @@ def test_a_better_model_of_another_run_in_between_is_not_taken_for_this_runs(tmp
     assert (listener.version_directory, listener.best) == (None, other_best)
     listener.record_test_metrics({"test_accuracy": 0.7})
     assert read_best(tmp_path) == other_best
+    assert [card.metrics for card in read_cards(tmp_path)] == [accuracy(0.5).metrics, other_best.metrics]
     zeros = np.zeros((1, 5, 6, 1), np.float32)
     assert saved_model.load(listener.export(tmp_path / "elsewhere")).probabilities(zeros)[0, 0] > 0.9
 
@@ -232,7 +215,7 @@ def test_litert_answers_as_the_saved_model_does(tmp_path: Path, name: str) -> No
     fields = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()) | {"batch_norm": True, "dropout_rate": 0.2}
     built = registry.builder(fields.pop("name"))(input_shape=(8, 8, 3), num_classes=3, **fields)
     Exportable(built, ("a", "b", "c")).export(tmp_path / "7")
-    (tmp_path / "best.json").write_text('{"version": 7, "model": "x", "metrics": {"val_accuracy": 0.5}}')
+    write_card(accuracy(0.5, version=7), tmp_path / "7")
     compile_for_litert(tmp_path / "7")
     served = predictor.load(find_version(tmp_path / "7"))
     assert (served.runtime, served.input_shape) == ("LiteRT", (8, 8, 3))
@@ -241,5 +224,5 @@ def test_litert_answers_as_the_saved_model_does(tmp_path: Path, name: str) -> No
         served.predict(images), saved_model.load(tmp_path / "7").probabilities(images), atol=1e-5
     )
     shutil.copytree(tmp_path / "7", tmp_path / "deployed")  # alone, as a platform may
-    assert find_version(tmp_path / "deployed").metrics == {"val_accuracy": 0.5}
+    assert find_version(tmp_path / "deployed").metrics == accuracy(0.5).metrics
     assert find_version(tmp_path / "deployed").number == 7

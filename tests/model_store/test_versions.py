@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from trialmaker.errors import UserError
+from trialmaker.model_store.catalog import superseded_versions
 from trialmaker.model_store.versions import (
     BEST_FILE,
     CARD_FILE,
@@ -13,7 +14,6 @@ from trialmaker.model_store.versions import (
     REQUIRED_FILES,
     choose_version,
     find_version,
-    superseded_versions,
     version_numbers,
 )
 

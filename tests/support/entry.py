@@ -7,7 +7,9 @@ from pathlib import Path
 import mlflow
 
 PROJECT = Path(__file__).parents[2]
-SMALL = ("debug=smoke", "model.hidden_units=[8]")
+# As debug=smoke, but published; and of the smallest model.
+FEW = ("data=digits", "training.max_examples=256", "training.batch_size=32", "training.log_every_steps=4")
+SMALL = (*FEW, "model.hidden_units=[8]")
 
 
 @dataclass

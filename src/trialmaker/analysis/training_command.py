@@ -8,22 +8,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trialmaker.platform import paths
-from trialmaker.platform.run_result import RESULT_LIST, RunResult, read_result
+from trialmaker.platform.run_result import RESULT_LIST, UNPUBLISHED, RunResult, read_result
 
 
-def run_training(words: Sequence[str], on_line: Callable[[str], None] = lambda _: None) -> tuple[int, RunResult | None]:
+def run_training(
+    words: Sequence[str], on_line: Callable[[str], None] = lambda _: None, *, withheld: str = ""
+) -> tuple[int, RunResult | None]:
     """Run ``train.py`` once, and wait for its end.
 
     Args:
         words: what to type after ``train.py``.
         on_line: called with each line that it prints, its end included.
+        withheld: why its model is not published; "" if it is.
 
     Returns:
         the exit code, and the run's result; None where no run began.
     """
     command = [sys.executable, str(paths.PROJECT / "train.py"), *words]
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as listing:
-        environment = os.environ | {RESULT_LIST: listing.name}
+        environment = os.environ | {RESULT_LIST: listing.name, UNPUBLISHED: withheld}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 on_line(line)

@@ -21,7 +21,7 @@ from trialmaker.config.arguments.output import requested_output
 from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError, one_line, printable
 from trialmaker.experiment import run_header
-from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.context import RunContext, reason_to_withhold
 from trialmaker.platform import instances, redaction, result_files
 from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals, Stopped
@@ -84,7 +84,9 @@ class TrainOutcome:
         command = redaction.without_password(translation.command_line(config.overrides.task))
         directory = Path(config.runtime.output_dir)
         trial = current_trial()
-        return RunContext(directory, trial, self.started, self.signals, RunResult(command, trial.number))
+        result = RunResult(command, trial.number)
+        withheld = reason_to_withhold(config.runtime.choices.get("debug"))
+        return RunContext(directory, trial, self.started, self.signals, result, withheld=withheld)
 
     def _start(self, config: Config, context: RunContext) -> list[float]:
         from trialmaker.experiment import startup

@@ -11,11 +11,11 @@ from trialmaker.analysis.store import runs
 from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.errors import UserError
-from trialmaker.model_store.versions import superseded_versions
+from trialmaker.model_store.catalog import superseded_versions
 
 HELP = """\
 Remove artifacts, models and checkpoints of all but the best runs of each experiment (and objective). Parameters,
-metrics and logs stay, and the model that output/model/best.json names. Without --yes, only says what it would do.
+metrics and logs stay, and in output/model/ the best model of each data set. Without --yes, only says what it would do.
 
 \b
     python -m trialmaker prune --keep 5

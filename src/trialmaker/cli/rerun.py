@@ -16,7 +16,8 @@ from trialmaker.tracking.settings import STORE_FILE
 
 HELP = """\
 Train again what a run was, with its config and seed, into this project's own output. Says before what differs here from
-there (versions, code, data), and afterwards whether the metrics came out the same. Exit code 3: they did not.
+there (versions, code, data), and afterwards whether the metrics came out the same. Exit code 3: they did not. The
+model is not published.
 
 RUN is its id, the first letters of it, or its name.
 
@@ -58,7 +59,8 @@ def command(
     if dry_run:
         print(shlex.join(["python", "train.py", *words]))
         return 0
-    code, result = run_training(words, lambda line: print(line, end="", flush=True))
+    withheld = "a rerun publishes nothing"
+    code, result = run_training(words, lambda line: print(line, end="", flush=True), withheld=withheld)
     if code:
         return code
     if result is None or not result.mlflow_run_id:

@@ -16,7 +16,7 @@ Train an image classifier, track it in MLflow, and leave the best model ready to
     python train.py model=cnn optimizer=adamw training.epochs=5 seed=1
     python train.py -m seed=1,2,3                         one run after another
     python train.py experiment=mnist_cnn                  a recorded recipe
-    python train.py debug=smoke                           every part once, in seconds
+    python train.py debug=smoke                           every part once, in seconds; nothing is published
     python train.py --cfg job                             show the config, train nothing
 
 Choices (group=choice):

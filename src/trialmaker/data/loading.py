@@ -22,7 +22,7 @@ LOADERS: dict[str, Callable[..., Dataset]] = {"mnist": mnist.load, "digits": dig
 
 
 def load(*, name: str, **fields: Any) -> Dataset:
-    """Load a data set, and compute its digest.
+    """Load a data set, and compute its digests.
 
     Args:
         name: a key of `LOADERS`.
@@ -38,7 +38,7 @@ def load(*, name: str, **fields: Any) -> Dataset:
         fields["image_size"] = fields.pop("height"), fields.pop("width")
     dataset = LOADERS[name](**fields)
     _check_classes(dataset)
-    _ = dataset.digest  # cached here, on the thread that loads, and not later on the one that trains
+    _ = dataset.digest, dataset.validation_digest  # cached here, on the thread that loads, not on the one that trains
     return dataset
 
 

@@ -57,8 +57,16 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """Return the SHA-256, hexadecimal, of all images, labels and class names, whatever their source."""
+        return self._digest_of(self.train, self.validation, self.test)
+
+    @cached_property
+    def validation_digest(self) -> str:
+        """Return the digest of the validation split and the class names: models with the same one compare."""
+        return self._digest_of(self.validation)
+
+    def _digest_of(self, *splits: Split) -> str:
         sha256 = hashlib.sha256(repr(self.class_names).encode())
-        for split in (self.train, self.validation, self.test):
+        for split in splits:
             sha256.update(repr(split.images.shape).encode())
             sha256.update(np.ascontiguousarray(split.images).data)
             sha256.update(np.ascontiguousarray(split.labels).data)

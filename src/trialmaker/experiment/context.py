@@ -1,6 +1,7 @@
 """What a run is given beside its config."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,8 +11,17 @@ from pathlib import Path
 from optuna_sweep.trial import CurrentTrial
 from trialmaker.errors import one_line
 from trialmaker.platform.redaction import without_password
-from trialmaker.platform.run_result import RunResult
+from trialmaker.platform.run_result import UNPUBLISHED, RunResult
 from trialmaker.platform.signals import Signals, Stopped
+
+
+def reason_to_withhold(debug: str | None) -> str:
+    """Return why a run's model is not published; "" if it is.
+
+    Args:
+        debug: the choice of the config group, or None.
+    """
+    return f"debug={debug} publishes nothing" if debug else os.environ.get(UNPUBLISHED, "")
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class RunContext:
         signals: those that the process received.
         result: filled in by the run; ``recorded`` writes it.
         notes: called before the result is written; each fills in what is known by then.
+        withheld: why the run's model is not published; "" if it is.
     """
 
     directory: Path
@@ -33,6 +44,7 @@ class RunContext:
     signals: Signals
     result: RunResult
     notes: list[Callable[[], None]] = field(default_factory=list)
+    withheld: str = ""
 
     @property
     def is_trial(self) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import tensorflow as tf
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.data.subsets import subsample
+from trialmaker.errors import UserError
 from trialmaker.experiment import batch_size, final_test, run_messages
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.result_listener import ResultListener
+from trialmaker.experiment.run_card import run_card
 from trialmaker.experiment.stop_conditions import StopCondition
 from trialmaker.experiment.trial_listener import TrialReporter
-from trialmaker.model_store.card import Card
 from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
@@ -28,7 +30,7 @@ from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Predictions, surest_errors
 from trialmaker.training import loop, program_cache, schedules
 from trialmaker.training.console_listener import console_listener
-from trialmaker.training.events import EpochDone, Listener
+from trialmaker.training.events import Listener
 from trialmaker.training.loop import Outcome
 from trialmaker.training.objective import Objective
 from trialmaker.training.plan import TrainingPlan
@@ -54,19 +56,20 @@ def run(
         Stopped: by a signal; what was best until then is published.
         UserError: the weights do not fit, nor a step into memory; a loss is not finite, or a store cannot be used.
     """
-    digest = dataset.digest  # of the whole: runs on a part of the training examples still compare
-    tracker.send(_data_used(dataset, digest))
-    dataset = replace(dataset, train=subsample(dataset.train, config.training.max_examples, config.data.split_seed))
+    tracker.send(_data_used(dataset, dataset.digest))
+    whole = dataset
+    dataset = replace(whole, train=subsample(whole.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
     export_model, program = _build(config, context, dataset, initial_weights)
-    write_card = _CardWriter(config, dataset.name, digest)
-    models = Path(config.output).absolute() / "model"
-    publisher = Publisher(export_model, dataset.class_names, write_card, lambda: tracker.run_id, models)
+    publisher = _publisher(config, context, export_model, whole, tracker)
     reporter = TrialReporter(context.trial, config.objective)
     stop = StopCondition(config.training, context.started, context.signals, reporter)
     outcome = _train(config, context, program, dataset, stop, publisher, [tracker, publisher, reporter])
     best = outcome.best.metrics
     if context.is_trial:  # of a study, whose best model alone is tested, at its end
+        if publisher.own_best:
+            with suppress(UserError):  # of its store: a trial that is trained counts, and the tracker says why
+                publisher.record_run_id(tracker.run_id)
         context.result.status = "pruned" if reporter.is_pruned else "finished"
         tracker.finish(is_pruned=reporter.is_pruned)
         tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": best[config.objective]}))
@@ -77,6 +80,32 @@ def run(
     _hand_over(config, context, publisher, tracker, outcome, dataset)
     context.result.status = "finished"
     return [best[config.objective]]
+
+
+def _publisher(
+    config: Config, context: RunContext, export_model: keras.Model, dataset: Dataset, tracker: Tracker
+) -> Publisher:
+    """Return the listener that publishes; a trial's model waits until it is known that the trial is not pruned.
+
+    Args:
+        dataset: the whole one, of which the card speaks.
+    """
+    publisher = Publisher(
+        export_model,
+        dataset.class_names,
+        lambda event: run_card(config, dataset, event.epoch, event.metrics),
+        lambda: tracker.run_id,
+        Path(config.output).absolute() / "model",
+        at_end=context.is_trial or bool(context.withheld),
+    )
+    publisher.withhold(context.withheld)
+    context.notes.append(lambda: _note_published_run_id(publisher, tracker))
+    return publisher
+
+
+def _note_published_run_id(publisher: Publisher, tracker: Tracker) -> None:
+    with suppress(OSError, UserError):  # the run ends as it does, whether its output can be written to or not
+        publisher.record_run_id(tracker.replies.run_id)
 
 
 def _build(
@@ -121,9 +150,14 @@ def _train(
     if not context.is_trial:
         listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(context.directory, output)))
     context.notes.append(lambda: _note_model(context.result, publisher.version_directory, output))
-    with context.signals.deferred(), publisher:
-        outcome = _fit(config, context, program, dataset, listeners, stop)
-        context.signals.where = run_messages.progress_text(config.objective, outcome)
+    with context.signals.deferred():
+        with publisher:
+            outcome = _fit(config, context, program, dataset, listeners, stop)
+            context.signals.where = run_messages.progress_text(config.objective, outcome)
+            if stop.reporter.is_pruned:
+                publisher.withhold("the trial was pruned")
+        if line := run_messages.change_of_data(publisher):
+            log.info(line)
     return outcome
 
 
@@ -190,8 +224,9 @@ def _hand_over(
     directory = publisher.version_directory or publisher.export(elsewhere)
     compile_for_litert(directory)
     _note_model(context.result, directory, Path(config.output).absolute())
-    tracker.send(_best_model(directory, outcome, dataset))
     log.info(run_messages.closing_message(config.objective, publisher, elsewhere))
+    publisher.record_run_id(tracker.run_id)
+    tracker.send(_best_model(directory, outcome, dataset))
     advice = run_messages.comparison_advice("runs", config.tracking.uri, Path(config.output).absolute())
     log.info(f"MLflow run: {tracker.run_id} in {tracker.store}{advice}")
 
@@ -202,25 +237,6 @@ def _note_model(result: RunResult, directory: Path | None, output: Path) -> None
         result.model_version = int(directory.name) if directory.parent == output / "model" else None
         is_below = directory.is_relative_to(output)
         result.model_directory = str(directory.relative_to(output) if is_below else directory)
-
-
-class _CardWriter:
-    """What ``best.json`` says of an epoch's model."""
-
-    def __init__(self, config: Config, data: str, digest: str) -> None:
-        self.config, self.data, self.digest = config, data, digest
-
-    def __call__(self, event: EpochDone) -> Card:
-        return Card(
-            run_id="",  # known when MLflow has answered
-            model=self.config.model.name,
-            data=self.data,
-            data_digest=self.digest,
-            objective=self.config.objective,
-            direction=self.config.direction,
-            epoch=event.epoch,
-            metrics=event.metrics,
-        )
 
 
 def _data_used(dataset: Dataset, digest: str) -> DataUsed:

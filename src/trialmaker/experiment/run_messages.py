@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from trialmaker.data.splits import Dataset
+from trialmaker.model_store.catalog import served_text
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
@@ -29,6 +30,8 @@ def progress_text(objective: str, outcome: Outcome) -> str:
 
 def closing_message(objective: str, publisher: Publisher, elsewhere: Path) -> str:
     """Return where the run's model lies: published, or else why not, and the folder that holds it."""
+    if publisher.withheld:
+        return f"not published: {publisher.withheld}; this run's model: {elsewhere}"
     if publisher.version_directory or not publisher.best:
         return f"best model: {publisher.version_directory}"
     best = publisher.best
@@ -59,3 +62,11 @@ def comparison_advice(runs: str, uri: str | None, output: Path) -> str:
     else:
         return ""
     return f"; to compare {runs}: {command}"
+
+
+def change_of_data(publisher: Publisher) -> str | None:
+    """Return what ``predict.py`` serves since this run, if that was of other data before; else None."""
+    if publisher.served_before is None or publisher.best is None:
+        return None
+    text = served_text(publisher.directory, publisher.best.version)
+    return f"predict.py {text}" if text else None

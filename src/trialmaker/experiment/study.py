@@ -16,6 +16,7 @@ from trialmaker.config.arguments import translation
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment import run_header, study_identity
+from trialmaker.experiment.context import reason_to_withhold
 from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
 
@@ -62,7 +63,8 @@ def finish() -> set[Path]:
         sweeper = composed.hydra.sweeper
         if sweeper.get("_target_") == OPTUNA_SWEEPER and not sweeper.dry_run and not is_worker():
             config = validation.load(_without_hydra(composed))
-            _finish(config, *name_and_place(composed.hydra), Path(composed.hydra.sweep.dir))
+            withheld = reason_to_withhold(composed.hydra.runtime.choices.get("debug"))
+            _finish(config, *name_and_place(composed.hydra), Path(composed.hydra.sweep.dir), withheld)
             outputs.add(Path(config.output).absolute())
     return outputs
 
@@ -71,13 +73,15 @@ def _without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _finish(config: Config, study: str, storage: str, directory: Path) -> None:
+def _finish(config: Config, study: str, storage: str, directory: Path, withheld: str) -> None:
     from trialmaker.experiment import run_messages, startup
     from trialmaker.tracking.client import record_study
     from trialmaker.tracking.messages import StudyDone
 
     directory.mkdir(parents=True, exist_ok=True)
-    metrics = _test_best(config, study, storage, directory)
+    if withheld:
+        log.info(f"not published: {withheld}")
+    metrics = {} if withheld else _test_best(config, study, storage, directory)
     start = replace(startup.start_message(config, directory, None), run_name=study, study=study)
     objective = config.objective if config.trial_values is None else None
     run_id = record_study(StudyDone(start, storage, metrics, objective))
@@ -90,14 +94,13 @@ def _test_best(config: Config, study: str, storage: str, directory: Path) -> dic
     from trialmaker.experiment import final_test, run_messages, tensorflow_import
 
     with tensorflow_import.importing_tensorflow(directory):
-        from trialmaker.model_store.card import read_best
         from trialmaker.model_store.litert import compile_for_litert
 
     models = Path(config.output).absolute() / "model"
-    best = read_best(models) if models.is_dir() else None
+    best = _best_of_data(config, models) if models.is_dir() else None
     if best is None:
         return {}
-    version, value = models / str(best.version), best.metrics[best.objective]
+    version, value = models / str(best.version), best.value
     if not _is_of_study(value, study, storage):
         log.info(run_messages.not_published(version, best.objective, value))
         return {}
@@ -108,6 +111,17 @@ def _test_best(config: Config, study: str, storage: str, directory: Path) -> dic
     return metrics
 
 
+def _best_of_data(config: Config, models: Path) -> "Card | None":
+    """Return the best version of the study's data and objective; None where there is none."""
+    from trialmaker.experiment import startup
+    from trialmaker.experiment.run_card import run_card
+    from trialmaker.model_store.catalog import best_comparable
+
+    with suppress(UserError):  # of data that cannot be read, which was the end of all trials
+        return best_comparable(models, run_card(config, startup.load_dataset(config.data)))
+    return None
+
+
 def _test_metrics(config: Config, best: "Card", models: Path) -> dict[str, float]:
     """Return the test metrics of the best model's card; measure them, and add them to it, if it has none."""
     import numpy as np
@@ -115,14 +129,14 @@ def _test_metrics(config: Config, best: "Card", models: Path) -> dict[str, float
     from trialmaker.experiment import final_test, startup
     from trialmaker.model_store import saved_model
     from trialmaker.model_store.batches import in_batches
-    from trialmaker.model_store.card import add_metrics
+    from trialmaker.model_store.catalog import update
 
     if "test_loss" in best.metrics:
         return {name: best.metrics[name] for name in ("test_loss", "test_accuracy")}
     test = startup.load_dataset(config.data).test
     probabilities = in_batches(saved_model.load(models / str(best.version)).probabilities, test.images)
     metrics = final_test.measure(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), test.labels)
-    add_metrics(best, metrics, models)
+    update(models, best.run_key, version=best.version, metrics=metrics)
     return metrics
 
 

@@ -1,25 +1,18 @@
-"""The record ``best.json``: which version in a folder is the best one, and where it comes from."""
+"""The card of a version: which run trained it, on which data, and how good it is."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
-from trialmaker.errors import UserError
-from trialmaker.model_store.versions import BEST_FILE
-from trialmaker.platform.atomic_files import locked, write_text
-from trialmaker.platform.regular_files import read_text
 from trialmaker.training.objective import Objective
-
-LOCK_FILE = ".lock"  # locked while a version or the record is written
 
 
 @dataclass(frozen=True)
 class Card:
-    """The record of a version, as ``best.json`` holds it.
+    """The record of a version, as it lies in its folder and as ``best.json`` holds it.
 
     Args:
-        run_id: MLflow's id of the run that trained the version.
+        run_id: MLflow's id of the run that trained the version; "" as long as MLflow has not answered.
         model: the architecture's name.
         data: the data set's name.
         data_digest: the digest of the data set's examples.
@@ -28,6 +21,8 @@ class Card:
         epoch: the epoch that the weights are from, counted from 1.
         metrics: those of that epoch; the test metrics are added when the run ends.
         version: the folder's number; 0 before the version is published.
+        validation_digest: the digest of the validation examples; "" in the cards of earlier releases.
+        run_key: a random name of the run, which is known before ``run_id`` is; "" in the cards of earlier releases.
     """
 
     run_id: str
@@ -39,38 +34,55 @@ class Card:
     epoch: int
     metrics: Mapping[str, float]
     version: int = 0
+    validation_digest: str = ""
+    run_key: str = ""
 
-    def beats(self, other: "Card | None") -> bool:
-        """Return whether this version takes the other's place: it is better by the objective, or not comparable."""
-        if other is None or (self.data_digest, self.objective) != (other.data_digest, other.objective):
-            return True
+    @property
+    def value(self) -> float:
+        """Return the value of the objective."""
+        return self.metrics[self.objective]
+
+    def is_comparable(self, other: "Card") -> bool:
+        """Return whether two versions were measured alike: by one objective, on the same validation examples."""
+        digests = self.validation_digest, other.validation_digest
+        if not all(digests):
+            digests = self.data_digest, other.data_digest
+        return self.objective == other.objective and digests[0] == digests[1]
+
+    def is_better(self, other: "Card") -> bool:
+        """Return whether this version is better than a comparable one; not by equal metrics."""
         return Objective(self.objective, self.direction).is_better(self.metrics, other.metrics)
 
+    def difference(self, other: "Card") -> str:
+        """Return in what a version that is not comparable to ``other`` differs from it."""
+        if self.data != other.data:
+            return f"is of {self.data}"
+        if self.objective != other.objective:
+            return f"is best by {self.objective}"
+        return f"is of other validation examples of {self.data}"
 
-def read_best(directory: Path) -> Card | None:
-    """Return the card of the best version; None where there is none, or its folder is gone.
+    def __str__(self) -> str:
+        return f"model/{self.version} ({self.data}, {self.objective}={self.value:.4f})"
 
-    Raises:
-        UserError: ``best.json`` cannot be read as a card.
+
+def card_of(record: Mapping[str, Any], version: int) -> Card | None:
+    """Return the card that a JSON object holds, for the version in whose folder it lies; None if it holds none.
+
+    Entries that this release does not know are left out.
     """
-    path = directory / BEST_FILE
+    known = {one.name: record[one.name] for one in fields(Card) if one.name in record}
     try:
-        card = Card(**json.loads(read_text(path)))
-        float(card.metrics[card.objective]), float(card.metrics["val_loss"])
-    except FileNotFoundError:
+        card = Card(**known | {"version": version})
+        float(card.value), float(card.metrics["val_loss"])
+    except (TypeError, ValueError, LookupError):
         return None
-    except (ValueError, TypeError, LookupError, OSError) as error:
-        raise UserError(f"{path}: is not the record of a best model ({error}): remove it or restore it") from error
-    return card if (directory / str(card.version)).is_dir() else None
+    return card
 
 
-def add_metrics(card: Card, metrics: Mapping[str, float], directory: Path) -> None:
-    """Add metrics to the record of the best version, if that is still ``card``."""
-    with locked(directory / LOCK_FILE):
-        if card == read_best(directory):
-            write_best(replace(card, metrics={**card.metrics, **metrics}), directory)
-
-
-def write_best(card: Card, directory: Path) -> None:
-    """Replace ``best.json``, at once and whole."""
-    write_text(directory / BEST_FILE, json.dumps(asdict(card), indent=2) + "\n")
+def best_of(cards: Iterable[Card]) -> Card | None:
+    """Return the best of comparable cards, of equal ones the last; None where there are none."""
+    best = None
+    for card in cards:
+        if best is None or not best.is_better(card):
+            best = card
+    return best

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from trialmaker.errors import first_line
 from trialmaker.model_store.literal_path import literal_path
-from trialmaker.model_store.versions import BEST_FILE, CARD_FILE, LITERT_FILE, read_record
+from trialmaker.model_store.versions import LITERT_FILE
 from trialmaker.platform.atomic_files import write_bytes
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ REASON_CHARACTERS = 300  # of an error of the converter's
 
 
 def compile_for_litert(version: Path) -> None:
-    """Add the model in LiteRT's form to a version, and its card where it is the best one; takes half a second.
+    """Add the model in LiteRT's form to a version; takes half a second.
 
     A model that LiteRT cannot run is no error: the log says so, and TensorFlow will serve it.
 
@@ -36,6 +36,3 @@ def compile_for_litert(version: Path) -> None:
         path = version / LITERT_FILE
         path.parent.mkdir(exist_ok=True)
         write_bytes(path, program)
-        best = version.parent / BEST_FILE
-        if str(read_record(best).get("version")) == version.name:
-            write_bytes(version / CARD_FILE, best.read_bytes())

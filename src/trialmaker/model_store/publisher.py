@@ -1,6 +1,7 @@
 """A listener that publishes each better model while the training goes on."""
 
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -9,8 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from trialmaker.model_store import publishing
-from trialmaker.model_store.card import Card, add_metrics, read_best
+from trialmaker.model_store import catalog, publishing
+from trialmaker.model_store.card import Card
 from trialmaker.model_store.saved_model import Exportable
 from trialmaker.training.events import EpochDone, Event
 
@@ -24,13 +25,18 @@ class Publisher:
         export_model: a model of the trained architecture, for the publisher alone: the weights of an event are set
             there and exported, while the training goes on with its own model.
         class_names: by label.
-        card: returns the record of an event's model, still without the run's id.
-        run_id: returns the run's id, and may wait for it; called when there is something to publish.
+        card: returns the record of an event's model, still without the run's id and key.
+        run_id: waits for the run's id in MLflow, and returns it. It is called on a thread of its own when there is
+            something to publish, which does not wait for it.
         directory: the folder of versions.
+        at_end: publish the best model at the end of the context, and only if no exception passes through it: until
+            then ``withhold`` may be called. For a trial, which may be pruned.
 
     Attributes:
         own_best: the card of the version that holds this run's best model; None where that is not published.
-        best: the card of the best version, whoever published it.
+        best: the card of the best version of this data, whoever published it.
+        withheld: why nothing is published; "" if it is.
+        served_before: the card of the version that was served until this run, if it is of other data.
 
     Raises:
         UserError: the folder's ``best.json`` cannot be read.
@@ -43,16 +49,21 @@ class Publisher:
         card: Callable[[EpochDone], Card],
         run_id: Callable[[], str],
         directory: Path,
+        *,
+        at_end: bool = False,
     ) -> None:
-        self.export_model, self.card, self.run_id, self.directory = export_model, card, run_id, directory
-        self.class_names = class_names
+        self.export_model, self.card, self.wait_for_run_id, self.directory = export_model, card, run_id, directory
+        self.class_names, self.at_end = class_names, at_end
+        self.run_key, self.run_id = uuid.uuid4().hex, ""
         self.own_best: Card | None = None
         self.best: Card | None = None
-        self.replaces = 0  # this run's latest version, which its next one makes superfluous
+        self.served_before: Card | None = None
+        self.withheld = ""
         self.pending_event: EpochDone | None = None
         self.condition = threading.Condition()  # of pending_event and is_ending
         self.is_ending = False
         self.error: Exception | None = None
+        self.run_id_thread = threading.Thread(target=self._add_run_id, daemon=True)
         publishing.prepare(directory)
         self.thread = threading.Thread(target=self._publish_events, daemon=True)
         self.thread.start()
@@ -71,12 +82,18 @@ class Publisher:
                 self.pending_event = event
                 self.condition.notify()
 
+    def withhold(self, reason: str) -> None:
+        """Publish nothing more, for a reason that the log can say."""
+        self.withheld = reason
+
     def __enter__(self) -> "Publisher":
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         """Publish what waits, and end. A failure of publishing is raised here, unless something else failed."""
         with self.condition:
+            if error and self.at_end:
+                self.pending_event = None
             self.is_ending = True
             self.condition.notify()
         self.thread.join()
@@ -85,8 +102,10 @@ class Publisher:
 
     @property
     def version_directory(self) -> Path | None:
-        """Return the folder of this run's best model; None where a model of an earlier run is better."""
-        return self.directory / str(self.own_best.version) if self.own_best else None
+        """Return the folder of this run's best model; None where another version is better, or nothing is published."""
+        cards = catalog.read_cards(self.directory) if self.own_best else []  # its number may have changed meanwhile
+        versions = [self.directory / str(card.version) for card in cards if card.run_key == self.run_key]
+        return versions[-1] if versions else None
 
     def export(self, directory: Path) -> Path:
         """Write this run's best model elsewhere, and return that folder. Call after the context has ended."""
@@ -94,9 +113,15 @@ class Publisher:
         return directory
 
     def record_test_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Add the test metrics to the record of this run's version, if it is still the best. Call after the context."""
+        """Add the test metrics to the record of this run's best model, if it is published. Call after the context."""
         if self.own_best:
-            add_metrics(self.own_best, metrics, self.directory)
+            catalog.update(self.directory, self.run_key, metrics=metrics)
+
+    def record_run_id(self, run_id: str) -> None:
+        """Add the run's id in MLflow to what this run has published, and publishes from now on; "" changes nothing."""
+        if run_id and self.run_id != run_id:
+            self.run_id = run_id
+            catalog.update(self.directory, self.run_key, run_id=run_id)
 
     def _publish_events(self) -> None:
         try:
@@ -108,15 +133,35 @@ class Publisher:
     def _next_event(self) -> EpochDone | None:
         """Wait for an event, and return it; None at the end."""
         with self.condition:
-            self.condition.wait_for(lambda: self.pending_event or self.is_ending)
+            self.condition.wait_for(lambda: (self.pending_event and not self.at_end) or self.is_ending)
             event, self.pending_event = self.pending_event, None
             return event
 
     def _publish(self, weights: list[np.ndarray], card: Card) -> None:
+        """Publish a model that beats all versions of its data; else have the best one served, the first time."""
         self.export_model.set_weights(weights)
-        self.best = read_best(self.directory)
-        if self.best is None or card.beats(self.best):
-            card = replace(card, run_id=self.run_id())
-            self.best = publishing.publish(self.exportable, card, self.directory, replaces=self.replaces)
-        self.own_best = self.best if card.run_id and self.best.run_id == card.run_id else None
-        self.replaces = self.own_best.version if self.own_best else self.replaces
+        if self.withheld:
+            return
+        is_first, served = self.best is None, catalog.read_best(self.directory)
+        card = replace(card, run_key=self.run_key, run_id=self.run_id)
+        self.best = publishing.rival(card, self.directory) or publishing.publish(self.exportable, card, self.directory)
+        self.own_best = self.best if self.best.run_key == self.run_key else None
+        if self.own_best:
+            self._complete_run_id(self.own_best)
+        elif is_first:  # later it would take turns with a concurrent run on other data
+            self.best = publishing.serve_best(card, self.directory) or self.best
+        if is_first and served and not served.is_comparable(card):
+            self.served_before = served
+
+    def _complete_run_id(self, card: Card) -> None:
+        """Have the run's id added to a version that was published without it."""
+        if card.run_id != self.run_id:  # which came during the export
+            catalog.update(self.directory, self.run_key, run_id=self.run_id)
+        elif not self.run_id and not self.at_end and not self.run_id_thread.ident:
+            self.run_id_thread.start()
+
+    def _add_run_id(self) -> None:
+        try:
+            self.record_run_id(self.wait_for_run_id())
+        except Exception as error:  # raised again by the next call
+            self.error = error

@@ -2,12 +2,12 @@
 
 A version is a folder ``<N>/``: a SavedModel whose signature takes ``images`` (float32 [N, H, W, C], 0 to 1) to
 ``probabilities`` (float32 [N, K]) and ``classes`` (int64 [N]), with its class names. It is written under a hidden name
-and renamed, so that a number never names half a model. ``best.json`` beside the versions says which one is best.
+and renamed, so that a number never names half a model. ``best.json`` beside the versions says which one is served.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from trialmaker.errors import UserError
 from trialmaker.platform.regular_files import read_text
 
 BEST_FILE = "best.json"
-CARD_FILE = "assets.extra/card.json"  # best.json's text, for a version that is deployed alone
+CARD_FILE = "assets.extra/card.json"  # the version's record, also for one that is deployed alone
 LITERT_FILE = "assets.extra/model.tflite"  # the same model for LiteRT, where TensorFlow Serving looks for nothing
 CLASS_NAMES_FILE = "assets/class_names.json"
 REQUIRED_FILES = (
@@ -96,18 +96,6 @@ def find_version(path: Path) -> Version:
     raise UserError(
         f"{path}: holds no complete model; expected {forms}; python train.py makes one, --model-dir names it"
     )
-
-
-def superseded_versions(folder: Path, run_id: str) -> Iterator[Path]:
-    """Yield the folders of the versions that a run published, but for the best one.
-
-    Without a ``best.json`` that names a version which is there, there are none: the best one could be among them.
-    """
-    numbers = version_numbers(folder)
-    best = read_record(folder / BEST_FILE).get("version")
-    for number in numbers if best in numbers else ():
-        if number != best and read_record(folder / str(number) / CARD_FILE).get("run_id") == run_id:
-            yield folder / str(number)
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from trialmaker.errors import UserError
-from trialmaker.model_store.card import read_best
+from trialmaker.model_store.catalog import read_best
 from trialmaker.model_store.versions import version_numbers
 
 

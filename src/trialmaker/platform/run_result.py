@@ -12,7 +12,9 @@ from trialmaker.platform.atomic_files import write_text
 from trialmaker.platform.regular_files import read_text
 
 RESULT_FILE = "result.json"
-RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # environment variable: a file that gets the path of each result, a line each
+# Environment variables by which one process starts another:
+RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # a file that gets the path of each result, a line each
+UNPUBLISHED = "TRIALMAKER_UNPUBLISHED"  # why no model is published
 
 
 @dataclass

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from trialmaker.errors import UserError
-from trialmaker.model_store.versions import find_version
+from trialmaker.model_store.catalog import served_text
+from trialmaker.model_store.versions import Version, find_version
 from trialmaker.serving import settings as settings_
 from trialmaker.serving.prefork import STOP_SIGNALS, WorkerPool, exit_at_once, report_error, serve
 from trialmaker.serving.settings import Settings
@@ -26,17 +27,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, exit_at_once)
     try:
         settings = settings_.read(argv)
-        find_version(settings.model_dir)  # before a port is taken
+        version = find_version(settings.model_dir)  # before a port is taken
         listener = _listen(settings)
     except UserError as error:
         for mistake in error.mistakes:
             print(f"predict.py: error: {mistake}", file=sys.stderr)
         return error.exit_code
+    if text := _other_data(settings, version):
+        print(f"predict.py {text}", flush=True)
     _allow_many_connections()
     with listener:
         if settings.workers > 1:
             return WorkerPool(settings, listener).run()
         return serve(settings, listener, announce=True, report_error=report_error)
+
+
+def _other_data(settings: Settings, version: Version) -> str | None:
+    """Return where the models of other data lie, if the version was chosen among several and there are any."""
+    is_chosen = version.directory != settings.model_dir.absolute()
+    return served_text(version.directory.parent, version.number) if is_chosen else None
 
 
 def _allow_many_connections() -> None:
