@@ -6,7 +6,7 @@ those of all versions by their number, for who looks at the folder.
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def served_text(directory: Path, version: int) -> str | None:
     """
     cards = read_cards(directory)
     served = next((card for card in cards if card.version == version), None)
-    others = [card for card in cards if served and not card.is_comparable(served)]
+    others = _of_other_data(cards, version)
     if served is None or not others:
         return None
     places = [
@@ -148,10 +148,17 @@ def superseded_versions(directory: Path, run_id: str) -> Iterator[Path]:
     """
     numbers = version_numbers(directory)
     best = read_record(directory / BEST_FILE).get("version")
-    kept = {best, *(card.version for card in best_of_each_data(read_cards(directory)))}
+    cards = read_cards(directory)
+    kept = {best, *(card.version for card in best_of_each_data(_of_other_data(cards, best)))}
     for number in numbers if best in numbers else ():
         if number not in kept and read_record(directory / str(number) / CARD_FILE).get("run_id") == run_id:
             yield directory / str(number)
+
+
+def _of_other_data(cards: Sequence[Card], version: object) -> list[Card]:
+    """Return the cards that are not comparable to that of the version."""
+    served = [card for card in cards if card.version == version]
+    return [card for card in cards if not any(card.is_comparable(one) for one in served)]
 
 
 def _text(record: object) -> str:
