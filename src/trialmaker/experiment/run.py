@@ -20,6 +20,7 @@ from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.run_card import run_card
 from trialmaker.experiment.stop_conditions import StopCondition
+from trialmaker.experiment.store_check import wait_for_store
 from trialmaker.experiment.trial_listener import TrialReporter
 from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.model_store.litert import compile_for_litert
@@ -61,6 +62,7 @@ def run(
     dataset = replace(whole, train=subsample(whole.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
     export_model, program = _build(config, context, dataset, initial_weights)
+    wait_for_store(config, context, tracker)
     publisher = _publisher(config, context, export_model, whole, tracker)
     reporter = TrialReporter(context.trial, config.objective)
     stop = StopCondition(config.training, context.started, context.signals, reporter)

@@ -1,9 +1,7 @@
 """What starts before TensorFlow is imported, so that its import hides it: the data's reading and MLflow's process."""
 
 import logging
-import math
 import threading
-import time
 from concurrent.futures import Future, wait
 from dataclasses import asdict
 from functools import lru_cache
@@ -16,8 +14,9 @@ from trialmaker.config.fields import leaves_as_text
 from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
-from trialmaker.errors import StudyError, UserError
+from trialmaker.errors import UserError
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.store_check import seconds_left
 from trialmaker.experiment.tensorflow_import import importing_tensorflow
 from trialmaker.model_store.weights_source import find_weights
 from trialmaker.platform import paths
@@ -78,28 +77,11 @@ def _train(
         devices = tensorflow_import.find_devices()
     log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
     loaded = _in_time(config, dataset, context.started)
-    _wait_for_store(config, context, tracker)
     return run.run(config, context, dataset=loaded, initial_weights=weights, tracker=tracker)
 
 
-def _wait_for_store(config: Config, context: RunContext, tracker: Tracker) -> None:
-    """Have a store that refuses end the run before its first step; of a study, the study before its first trial."""
-    left = _seconds_left(config, context.started)
-    try:
-        tracker.wait_for_store(math.inf if left is None else left)
-    except UserError as error:
-        if context.is_trial:
-            raise StudyError(error) from error
-        raise
-
-
-def _seconds_left(config: Config, started: float) -> float | None:
-    limit = config.training.max_seconds
-    return None if limit is None else started + limit - config.training.margin_seconds - time.monotonic()
-
-
 def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Dataset:
-    limit, left = config.training.max_seconds, _seconds_left(config, started)
+    limit, left = config.training.max_seconds, seconds_left(config, started)
     if not dataset.done() and left is not None:
         wait([dataset], max(0.0, left))
         if not dataset.done():
