@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from support.entry import SMALL, Train
-from trialmaker.config import fields, resolvers, validation
+from trialmaker.config import fields, resolvers, sweep_files, validation
 from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError
 from trialmaker.platform.paths import CONF
@@ -17,6 +17,7 @@ from trialmaker.platform.paths import CONF
 
 def composed(*overrides: str) -> DictConfig:
     resolvers.register()
+    sweep_files.register(overrides)
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides))
