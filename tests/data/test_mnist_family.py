@@ -266,10 +266,6 @@ REFUSED: dict[str, tuple[Files, str]] = {
         idx_files("emnist-letters-", labels(20, 10)),
         "{0}/emnist-letters-train-labels-idx1-ubyte.gz: expected labels 1..26, found 27 at index 17",
     ),
-    "a single class": (
-        idx_files("", labels(1, 7), "t10k"),
-        "{0}/train-labels-idx1-ubyte.gz: expected labels of at least two classes, found only 7",
-    ),
     "a zip whose pictures unpack to more than they say": (
         {"archive.zip": zipped({**idx_files("", labels(10), "t10k"), "train-images-idx3-ubyte": BOMB})},
         "train-images-idx3-ubyte in {0}/archive.zip: expected at most 8000000000 bytes of data, found a header for",

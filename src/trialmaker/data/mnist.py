@@ -71,7 +71,6 @@ def _read(candidate: Candidate) -> tuple[str, tuple[str, ...], Split, Split | No
     if not test:
         log.info(f"{train.labels_place}: the test split is drawn from it, since no labelled test file lies beside it")
     _check(train)
-    _check_classes(train)
     name = identify(train.labels) or candidate.name
     table = label_table(name, train.labels)
     examples = _to_split(train, table, name)
@@ -104,12 +103,6 @@ def _check(part: Part) -> None:
     if len(images) != len(labels):
         expected = f"{len(images)} labels, one for each image in {part.images_place}"
         raise UserError(f"{part.labels_place}: expected {expected}, found {len(labels)}")
-
-
-def _check_classes(part: Part) -> None:
-    """Check that training examples are of two classes at least."""
-    if len(classes := np.unique(part.labels)) < 2:
-        raise UserError(f"{part.labels_place}: expected labels of at least two classes, found only {classes[0]}")
 
 
 def _to_split(part: Part, table: LabelTable, name: str) -> Split:
