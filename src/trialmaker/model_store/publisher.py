@@ -63,6 +63,7 @@ class Publisher:
         self.condition = threading.Condition()  # of pending_event and is_ending
         self.is_ending = False
         self.error: Exception | None = None
+        self.run_id_lock = threading.Lock()
         self.run_id_thread = threading.Thread(target=self._add_run_id, daemon=True)
         publishing.prepare(directory)
         self.thread = threading.Thread(target=self._publish_events, daemon=True)
@@ -119,9 +120,10 @@ class Publisher:
 
     def record_run_id(self, run_id: str) -> None:
         """Add the run's id in MLflow to what this run has published, and publishes from now on; "" changes nothing."""
-        if run_id and self.run_id != run_id:
-            self.run_id = run_id
-            catalog.update(self.directory, self.run_key, run_id=run_id)
+        with self.run_id_lock:  # whoever comes second finds it written
+            if run_id and self.run_id != run_id:
+                self.run_id = run_id
+                catalog.update(self.directory, self.run_key, run_id=run_id)
 
     def _publish_events(self) -> None:
         try:
