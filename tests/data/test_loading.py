@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trialmaker.data import loading, mnist
+from trialmaker.data import loading, mnist_parts
 from trialmaker.errors import UserError
 
 
@@ -19,7 +19,7 @@ def test_a_single_class_is_refused(
         place = write_mnist(tmp_path, replace={1: labels})
     else:
         place = tmp_path / "mnist.npz"
-        np.savez(place, **dict(zip(mnist.NPZ_NAMES, (digits_like[0], labels, *digits_like[2:]), strict=True)))
+        np.savez(place, **dict(zip(mnist_parts.NPZ_NAMES, (digits_like[0], labels, *digits_like[2:]), strict=True)))
     with pytest.raises(UserError) as caught:
         loading.load(
             name="mnist", directory=tmp_path, download=False, mirrors=(), validation_fraction=0.1, split_seed=0

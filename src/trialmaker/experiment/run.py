@@ -26,7 +26,6 @@ from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.platform import paths
-from trialmaker.platform.run_result import RunResult
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Predictions, surest_errors
 from trialmaker.training import loop, program_cache, schedules
@@ -151,7 +150,7 @@ def _train(
     listeners = [*listeners, ResultListener(context.result, context.directory)]
     if not context.is_trial:
         listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(context.directory, output)))
-    context.notes.append(lambda: _note_model(context.result, publisher.version_directory, output))
+    context.notes.append(lambda: context.result.note_model(publisher.version_directory, output))
     with context.signals.deferred():
         with publisher:
             outcome = _fit(config, context, program, dataset, listeners, stop)
@@ -225,20 +224,12 @@ def _hand_over(
     elsewhere = context.directory / "saved_model"
     directory = publisher.version_directory or publisher.export(elsewhere)
     compile_for_litert(directory)
-    _note_model(context.result, directory, Path(config.output).absolute())
+    context.result.note_model(directory, Path(config.output).absolute())
     log.info(run_messages.closing_message(config.objective, publisher, elsewhere))
     publisher.record_run_id(tracker.run_id)
     tracker.send(_best_model(directory, outcome, dataset))
     advice = run_messages.comparison_advice("runs", config.tracking.uri, Path(config.output).absolute())
     log.info(f"MLflow run: {tracker.run_id} in {tracker.store}{advice}")
-
-
-def _note_model(result: RunResult, directory: Path | None, output: Path) -> None:
-    """Note where the run's best model lies, and under which number it is published, if it is."""
-    if directory:
-        result.model_version = int(directory.name) if directory.parent == output / "model" else None
-        is_below = directory.is_relative_to(output)
-        result.model_directory = str(directory.relative_to(output) if is_below else directory)
 
 
 def _data_used(dataset: Dataset, digest: str) -> DataUsed:

@@ -61,6 +61,13 @@ class RunResult:
         model = [f"model={self.model_directory}"] if self.model_directory else []
         return " ".join([self.status, *epoch, *values, *model])
 
+    def note_model(self, directory: Path | None, output: Path) -> None:
+        """Note where the run's best model lies, if anywhere, and under which number it is published, if it is."""
+        if directory:
+            self.model_version = int(directory.name) if directory.parent == output / "model" else None
+            is_below = directory.is_relative_to(output)
+            self.model_directory = str(directory.relative_to(output) if is_below else directory)
+
     def write(self, directory: Path) -> None:
         """Replace the directory's ``result.json``; tell the process that started this one, if it asks, where it is."""
         path = directory.absolute() / RESULT_FILE
