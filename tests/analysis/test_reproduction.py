@@ -52,7 +52,7 @@ def test_the_first_difference_of_a_repeated_run_is_named(copies: list[Path], com
     ("name", "line"),
     [
         ("abcdef12", "abcdef12: is the id (its first 4 letters or more) or the name of no run"),
-        ("mlp", "mlp: trained nothing: a study, or no run of TrialMaker"),
+        ("mlp_digits", "mlp_digits: trained nothing: a study, or no run of TrialMaker"),
     ],
 )
 def test_a_run_that_cannot_be_repeated_is_one_line(copies: list[Path], command: Command, name: str, line: str) -> None:

@@ -103,9 +103,9 @@ def mistakes(line: str, *conf: Path) -> list[str]:
         ("model.kernel_size=5,3", ["model.kernel_size=[5,3]"]),
         ("model.kernel_size=[5,3]", ["model.kernel_size=[5,3]"]),
         ("--padding same,valid --pooling '[\"none\", \"max\"]'", [
-            "model.padding=[same,valid]", "model.pooling=[none,max]",
+            "model.padding=[same,valid]", 'model.pooling=["none",max]',
         ]),
-        ("--pooling none", ["model.pooling=none"]),
+        ("--pooling none", ['model.pooling="none"']),
         ("--dropout 0,.25", ["model.dropout_rate=[0.0,0.25]"]),
         ("-m --kernel_size 5,3 --dropout 0.1,0.2", ["-m", "model.kernel_size=5,3", "model.dropout_rate=0.1,0.2"]),
         ("-m --kernel_size [5,3]", ["-m", "model.kernel_size=[5,3]"]),
@@ -271,7 +271,7 @@ def test_what_hydra_is_given(typed: str, given: list[str]) -> None:
             " leave it out for its default",
         ]),
         ("~model ~augment=none", [
-            "~model: a group can't be deleted; choose one of cnn, mlp",
+            f"~model: a group can't be deleted; choose one of {MODELS}",
             "~augment=none: a group can't be deleted; choose one of affine, none, shift",
         ]),
         ("~training", [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.entry import SMALL, Train
+from support.entry import Train
 
 CLIPPED = "training.batch_size=128 is more than the training examples: each step takes all 84"
 
@@ -11,7 +11,8 @@ CLIPPED = "training.batch_size=128 is more than the training examples: each step
 def test_the_default_batch_is_clipped_to_few_examples(
     train: Train, examples: int, lines: list[str], effective: str | None
 ) -> None:
-    result = train(*SMALL, f"training.max_examples={examples}", "training.batch_size=128", "schedule=one_cycle")
+    words = ("model.hidden_units=[8]", "training.epochs=2", "training.batch_size=128", "schedule=one_cycle")
+    result = train("data=digits", f"training.max_examples={examples}", *words)
     assert result.code == 0, result.err
     assert [line for line in result.out.splitlines() if "is more than" in line] == lines
     (run,) = result.runs()

@@ -188,6 +188,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(
 ) -> None:
     words = (*FEW, "training.epochs=2", *model, *RANDOM, "seed=5")
     here = train(*words)
+    assert here.code == 0, here.err
     environment = os.environ | {"AI_ROOT": str(tmp_path / "there"), "PYTHONHASHSEED": "random"}
     command = [sys.executable, "train.py", *words]
     subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=120)

@@ -54,7 +54,7 @@ def test_a_study_goes_on_with_its_own_data_and_config_alone(
         (["objective=val_loss", "direction=minimize"],
          "direction ['maximize'], not ['minimize']; direction=maximize, not minimize; objective=val_accuracy, not"),
         (["data=digits", "hydra.sweeper.study_name=mlp_mnist", "data.validation_fraction=0.1"],
-         "data=mnist, not digits; data_digest="),
+         "data=mnist, not digits; data.test_fraction=0.15, not 0.2; data_digest="),
     ):  # fmt: skip
         done = train(*QUICK, *words, *([DRY] if "training.epochs=2" in words else []))
         assert done.code == 2 and "trial 0" not in done.out, done.out
@@ -106,7 +106,7 @@ def test_a_study_without_a_name_takes_that_of_its_file_and_data(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["data.directory=/nowhere"], "no MNIST: /nowhere is no readable folder"),
+        (["data.directory=/nowhere"], "no data set: /nowhere is no readable folder"),
         (["data=digits", "init_model=/nowhere"], "init_model=/nowhere: there is no such file or folder\n"),
     ],
 )

@@ -62,7 +62,7 @@ from support.waiting import wait_until
             "hydra.sweeper.storage=grpc://localhost:abc: invalid literal",
         ),
         (["hydra.sweeper.storage='postgresql://u:p@h:12x/db'"], "hydra.sweeper.storage=postgresql://u:***@h:12x/db: "),
-        (["hydra.sweeper.storage=/tmp"], "hydra.sweeper.storage=/tmp: [Errno 21] Is a directory"),
+        (["hydra.sweeper.storage=/tmp"], "hydra.sweeper.storage=/tmp: is no regular file; name another one"),
         ([f"hydra.sweeper.storage='{APP}'"], "is no journal of Optuna's; name another file"),
         ([f"hydra.sweeper.storage='sqlite:///{APP}'"], "file is not a database"),
     ],

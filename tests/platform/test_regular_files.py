@@ -10,7 +10,7 @@ from optuna_sweep.storage import open_storage
 from trialmaker.analysis.store import snapshots
 from trialmaker.config import config_files
 from trialmaker.errors import UserError
-from trialmaker.model_store import card, versions, weights_source
+from trialmaker.model_store import catalog, versions, weights_source
 from trialmaker.platform import instances
 from trialmaker.platform.regular_files import read_text
 from trialmaker.platform.run_result import read_result
@@ -47,7 +47,7 @@ def test_a_pipe_holds_no_record(pipe: Callable[[str], Path]) -> None:
 def test_a_pipe_is_a_line(pipe: Callable[[str], Path], tmp_path: Path) -> None:
     best, config, weights = pipe("best.json"), pipe("mine.yaml"), pipe("weights.keras")
     with pytest.raises(UserError, match=rf"^{best}: is not the record of a best model \(.*is no regular file"):
-        card.read_best(tmp_path)
+        catalog.read_best(tmp_path)
     with pytest.raises(UserError, match=rf"^{config}: cannot be read as YAML: .*is no regular file"):
         config_files.read(config)
     with pytest.raises(UserError, match=rf"^init_model={weights}: there is no such file or folder$"):

@@ -23,9 +23,8 @@ Choices (group=choice):
 """
 # Hydra substitutes in this text: "$$" is one dollar sign.
 CLOSING = """
-Values: lists as 'model.hidden_units=[256,128]', null for "none", true and false. A field "of all blocks or each" takes
-one value or a list of them: model.kernel_size=5, 'model.kernel_size=[5,3]'. A field belongs to the choices that are
-named beside it.
+Values: lists as 'model.hidden_units=[256,128]', null for "none", true and false. A field "of all blocks or each" has
+one value or a list: model.kernel_size=5, 'model.kernel_size=[5,3]'. A field belongs to the choices named beside it.
 --hydra-help lists Hydra's own flags. Tab completion: eval "$$(python train.py -sc install=bash)"
 The best model lies in <output>/model/<N>/, MLflow's records in <output>/mlflow.db: make ui.
 """

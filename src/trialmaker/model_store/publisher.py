@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from trialmaker.errors import UserError
 from trialmaker.model_store import catalog, publishing
 from trialmaker.model_store.card import Card
 from trialmaker.model_store.saved_model import Exportable
@@ -165,5 +166,7 @@ class Publisher:
     def _add_run_id(self) -> None:
         try:
             self.record_run_id(self.wait_for_run_id())
+        except UserError:
+            pass  # of the store: the model is published without the id, and the tracker says why at the run's end
         except Exception as error:  # raised again by the next call
             self.error = error

@@ -82,7 +82,7 @@ def _values(name: Name | None, beginning: str) -> list[str]:
         str(value)
         for field in name.fields
         if not values.is_list(field.type)
-        for value in typing.get_args(values.base_type(field.type))
+        for value in typing.get_args(values.single_type(field.type))
     ]
     texts = ["true", "false"] if name.is_boolean() else [*name.choices, *dict.fromkeys(texts)]
     return [text for text in texts if text.startswith(beginning)]

@@ -119,6 +119,12 @@ def is_one_or_each(declared_type: Any) -> bool:
     return len(parts) == 2 and NoneType not in parts and is_list(parts[1])
 
 
+def single_type(declared_type: Any) -> Any:
+    """Return a field's type without its bounds, without ``| None``, and without the list of ``OneOrEach``."""
+    one = typing.get_args(_without_bounds(declared_type))[0] if is_one_or_each(declared_type) else declared_type
+    return base_type(one)
+
+
 def _without_bounds(declared_type: Any) -> Any:
     is_annotated = typing.get_origin(declared_type) is typing.Annotated
     return _without_bounds(declared_type.__origin__) if is_annotated else declared_type
