@@ -21,7 +21,7 @@ def test_the_default_batch_is_clipped_to_few_examples(
 
 
 def test_a_study_says_so_once(train: Train) -> None:
-    words = ("training.max_examples=84", "training.epochs=1", "hydra.sweeper.n_trials=3")
+    words = ("training.max_examples=84", "training.epochs=1", "model.hidden_units=[8]", "hydra.sweeper.n_trials=3")
     result = train("sweeps=mlp", "data=digits", *words)
     assert result.code == 0, result.err
     assert [line for line in result.out.splitlines() if "is more than" in line] == [CLIPPED]

@@ -182,26 +182,26 @@ RANDOM = ("model.dropout_rate=0.3", "model.batch_norm=true", "augment=affine")
 CNN = ("model=cnn", "model.filters=[4]", "model.dense_units=[8]")
 
 
-@pytest.mark.parametrize("model", [("model=mlp",), CNN])
-def test_the_same_seed_gives_the_same_bytes_in_another_process(
-    train: Train, tmp_path: Path, model: tuple[str, ...]
-) -> None:
-    words = (*FEW, "training.epochs=2", *model, *RANDOM, "seed=5")
-    here = train(*words)
-    assert here.code == 0, here.err
-    environment = os.environ | {"AI_ROOT": str(tmp_path / "there"), "PYTHONHASHSEED": "random"}
-    command = [sys.executable, "train.py", *words]
-    subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=120)
-    assert digest(here.output) == digest(tmp_path / "there" / "output")
-
-
-def test_another_seed_gives_other_bytes(train: Train, tmp_path: Path) -> None:
-    digests = set()
+def test_the_bytes_are_the_seeds_in_whatever_process(train: Train, tmp_path: Path) -> None:
+    words = {model: (*FEW, "training.epochs=2", *model, *RANDOM) for model in (("model=mlp",), CNN)}
+    there = {model: tmp_path / f"there {number}" for number, model in enumerate(words)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "train.py", *words[model], "seed=5"], cwd=PROJECT, stdout=subprocess.DEVNULL,
+            env=os.environ | {"AI_ROOT": str(root), "PYTHONHASHSEED": "random"},
+        )
+        for model, root in there.items()
+    ]  # fmt: skip
+    digests = {}
     for seed in (5, 6):
-        result = train(*FEW, "training.epochs=2", *RANDOM, f"seed={seed}", f"output={tmp_path / str(seed)}")
-        assert result.code == 0, result.err
-        digests.add(digest(tmp_path / str(seed)))
-    assert len(digests) == 2
+        for number, model in enumerate(words):
+            output = tmp_path / f"here {number} {seed}"
+            result = train(*words[model], f"seed={seed}", f"output={output}")
+            assert result.code == 0, result.err
+            digests[model, seed] = digest(output)
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert len(set(digests.values())) == 4
+    assert [digests[model, 5] for model in words] == [digest(root / "output") for root in there.values()]
 
 
 def test_real_mnist_is_learned(train: Train, real_mnist: Path) -> None:

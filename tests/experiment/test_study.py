@@ -210,10 +210,10 @@ def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_p
     """Two workers and their supervisor, killed at random, until the same command says that it is done."""
     draw = random.Random(0)
     models = tmp_path / "output" / "model"
-    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=2"]
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=2"]
     command += ["hydra.sweeper.max_retries=9"]
     looks = 0
-    for moment in (10, None):
+    for moment in (8, None):
         with subprocess.Popen(
             command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(tmp_path)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -229,7 +229,7 @@ def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_p
     assert process.returncode == 0, said
     assert looks > 3 and can_load_best(models)
     study = load_study(study_name="mlp_digits", storage=open_storage(str(tmp_path / "output" / "studies" / "mlp.log")))
-    assert [trial.number for trial in study.trials] == list(range(12))
+    assert [trial.number for trial in study.trials] == list(range(8))
     lost = [trial for trial in study.trials if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert not lost, [(trial.state, trial.user_attrs.get("error"), trial.system_attrs) for trial in lost]
     assert (tmp_path / "output" / "success").exists()

@@ -3,6 +3,7 @@
 import importlib.metadata
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -133,6 +134,7 @@ def _git_tags(project: Path) -> dict[str, str]:
     }
 
 
+@lru_cache
 def _requirements() -> str:
     """Return every installed package, one a line, as pip writes it."""
     packages = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
