@@ -94,7 +94,7 @@ def _publisher(
     publisher = Publisher(
         export_model,
         dataset.class_names,
-        lambda event: run_card(config, dataset, event.epoch, event.metrics),
+        lambda event: run_card(config, dataset, epoch=event.epoch, metrics=event.metrics, study=context.trial.study),
         lambda: tracker.run_id,
         Path(config.output).absolute() / "model",
         at_end=context.is_trial or bool(context.withheld),

@@ -7,7 +7,14 @@ from trialmaker.data.splits import Dataset
 from trialmaker.model_store.card import Card
 
 
-def run_card(config: Config, dataset: Dataset, epoch: int = 0, metrics: Mapping[str, float] | None = None) -> Card:
+def run_card(
+    config: Config,
+    dataset: Dataset,
+    *,
+    epoch: int = 0,
+    metrics: Mapping[str, float] | None = None,
+    study: str | None = None,
+) -> Card:
     """Return the card of an epoch's model, still without the run's id and key.
 
     Args:
@@ -15,6 +22,7 @@ def run_card(config: Config, dataset: Dataset, epoch: int = 0, metrics: Mapping[
         dataset: the whole one, so that runs on a part of the training examples compare.
         epoch: counted from 1; 0 for a card that only says what its model would be compared with.
         metrics: the epoch's.
+        study: of which the run is a trial.
     """
     return Card(
         run_id="",
@@ -26,4 +34,5 @@ def run_card(config: Config, dataset: Dataset, epoch: int = 0, metrics: Mapping[
         direction=config.direction,
         epoch=epoch,
         metrics=metrics or {},
+        study=study or "",
     )

@@ -101,7 +101,7 @@ def _test_best(config: Config, study: str, storage: str, directory: Path) -> dic
     if best is None:
         return {}
     version, value = models / str(best.version), best.value
-    if not _is_of_study(value, study, storage):
+    if not _is_of_study(best, study, storage):
         log.info(run_messages.not_published(version, best.objective, value))
         return {}
     metrics = _test_metrics(config, best, models)
@@ -140,11 +140,16 @@ def _test_metrics(config: Config, best: "Card", models: Path) -> dict[str, float
     return metrics
 
 
-def _is_of_study(value: float, study: str, storage: str) -> bool:
-    """Return whether a trial of the study had this value of the objective, to the last bit."""
+def _is_of_study(best: "Card", study: str, storage: str) -> bool:
+    """Return whether a version is of a trial of the study, which had its value of the objective, to the last bit.
+
+    The card of an earlier release has no key of its run, and names no study: there the value alone decides.
+    """
+    if best.run_key and best.study != study:
+        return False
     from optuna import load_study
 
     from optuna_sweep.storage import open_storage
 
     trials = load_study(study_name=study, storage=open_storage(storage)).get_trials(deepcopy=False)
-    return any(value in (*(trial.values or ()), *trial.intermediate_values.values()) for trial in trials)
+    return any(best.value in (*(trial.values or ()), *trial.intermediate_values.values()) for trial in trials)

@@ -23,6 +23,7 @@ class Card:
         version: the folder's number; 0 before the version is published.
         validation_digest: the digest of the validation examples; "" in the cards of earlier releases.
         run_key: a random name of the run, which is known before ``run_id`` is; "" in the cards of earlier releases.
+        study: of which the run was a trial; "" for a plain run, and in the cards of earlier releases.
     """
 
     run_id: str
@@ -36,6 +37,7 @@ class Card:
     version: int = 0
     validation_digest: str = ""
     run_key: str = ""
+    study: str = ""
 
     @property
     def value(self) -> float:

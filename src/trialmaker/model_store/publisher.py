@@ -1,5 +1,6 @@
 """A listener that publishes each better model while the training goes on."""
 
+import shutil
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -110,8 +111,12 @@ class Publisher:
         return versions[-1] if versions else None
 
     def export(self, directory: Path) -> Path:
-        """Write this run's best model elsewhere, and return that folder. Call after the context has ended."""
-        self.exportable.export(directory)
+        """Write this run's best model elsewhere, whole or not at all; return the folder. Call after the context."""
+        try:
+            self.exportable.export(directory)
+        except BaseException:  # such as a full disk's, which half a model would keep full
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
         return directory
 
     def record_test_metrics(self, metrics: Mapping[str, float]) -> None:
