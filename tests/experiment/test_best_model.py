@@ -45,6 +45,15 @@ def test_two_data_sets_in_one_output_have_each_its_best(train: Train) -> None:
         assert (line in out, err) == (path == models, "")
 
 
+def test_a_run_on_fewer_examples_competes_by_its_validation_metric(train: Train) -> None:
+    words = ("data=digits", "model.hidden_units=[8]", "training.batch_size=32", "training.epochs=2")
+    few = best(train(*words, "training.max_examples=64"))
+    whole = best(train(*words))
+    assert whole["metrics"]["val_accuracy"] > few["metrics"]["val_accuracy"] and whole["version"] > few["version"]
+    result = train(*words, "training.max_examples=64", "training.label_smoothing=0.1")
+    assert "\nnot published: " in result.out and best(result) == whole
+
+
 def test_a_debug_run_publishes_nothing(train: Train) -> None:
     result = train("debug=smoke", "model.hidden_units=[8]")
     assert result.code == 0, result.err

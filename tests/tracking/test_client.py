@@ -153,3 +153,9 @@ def test_a_trial_whose_store_fails_after_it_was_trained_counts(output: Path, cap
         tracker.connection.process.kill()
     (record,) = caplog.records
     assert record.message.endswith(f"see {output}/tracking.log; the trial counts, but is not recorded there")
+
+
+def test_the_runs_id_waits_for_no_import_of_what_draws() -> None:
+    script = "import sys, trialmaker.tracking.run; print({'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from trialmaker.data.splits import Dataset
 
+DATA_FILES = ("*ubyte*", "*.npz", "*.csv", "*.zip")  # where they lie, they are meant, readable or not
 SHADES = " .:-=+*#%@"  # of a drawing, from black to white
 URL = "http://127.0.0.1:10000/ModelMaker/predict"
 
@@ -92,6 +93,6 @@ def _dataset(directory: Path) -> "Dataset":
             directory=directory, download=False, mirrors=(), validation_fraction=0.0, test_fraction=0.15, split_seed=0
         )
     except UserError:
-        if directory.is_dir() and any(directory.rglob("*ubyte*")):
+        if directory.is_dir() and any(path for pattern in DATA_FILES for path in directory.rglob(pattern)):
             raise
         return digits.load(validation_fraction=0.15, test_fraction=0.2, split_seed=0)

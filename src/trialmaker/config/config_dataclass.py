@@ -7,10 +7,8 @@ from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Rate = Annotated[float, Field(ge=0, lt=1)]  # a share, less than the whole
-ONE, LIST = (
-    "one value",
-    "list of values",
-)  # pydantic puts them into the place of an error, where no field has such a name
+# pydantic puts them into the place of an error, where no field has such a name.
+ONE, LIST = "one value", "list of values"
 Entry = TypeVar("Entry")
 # One value for all layers, or a list with one for each. Errors are of that which was given.
 OneOrEach = Annotated[

@@ -3,13 +3,13 @@
 import errno
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from trialmaker.errors import UserError, one_line
+from trialmaker.platform.regular_files import open_regular
 
 MAX_BYTES = 8 * 1000**3  # of a file, or of what is made from it: a bound for the absurd, not a promise
 # Of what a person never made, in lower case. "__macosx" is a shadow tree in zip files of macOS, with a file beside each
@@ -29,20 +29,17 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
             end. An error of reading inside the context is one too.
     """
     try:
-        # Not to wait for a pipe's writer; with a regular file it changes nothing.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UserError(f"{path}: expected a file, found a device or a pipe")
-            if status.st_size > MAX_BYTES:
-                raise UserError(f"{path}: expected a file of at most {MAX_BYTES} bytes, found {status.st_size}")
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MAX_BYTES:
+                raise UserError(f"{path}: expected a file of at most {MAX_BYTES} bytes, found {size}")
             yield stream
     except IsADirectoryError:
         raise UserError(f"{path}: expected a file, found a directory") from None
     except OSError as error:
-        is_special = error.errno == errno.ENXIO  # a socket, or a device that is not there
-        actual = "a device or a pipe" if is_special else error.strerror or one_line(error)
-        raise UserError(f"{path}: expected a {'' if is_special else 'readable '}file, found: {actual}") from None
+        if error.errno in (errno.EINVAL, errno.ENXIO):  # the latter: a socket, or a device that is not there
+            raise UserError(f"{path}: expected a file, found a device or a pipe") from None
+        raise UserError(f"{path}: expected a readable file, found: {error.strerror or one_line(error)}") from None
 
 
 def read_file(path: Path) -> bytes:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from trialmaker.data.archives import InputFile, ZipMember, zip_members
@@ -44,7 +45,7 @@ class Candidate:
         """Return the roles that no file has; a table of test pictures may be missing."""
         return [role for role in FOUR_ROLES if role not in self.files] if set(self.files) & set(FOUR_ROLES) else []
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Return the set's name, by its files' names, else by its labels, else by where it lies."""
         unknown = self.files[TABLE].name if TABLE in self.files else "mnist-like"

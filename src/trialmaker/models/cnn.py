@@ -14,9 +14,8 @@ from trialmaker.models.per_layer import kernel_initializer, one_for_each
 XLA_IS_FASTER_ON_CPU = False  # measured: its CPU convolutions are several times slower than oneDNN's
 
 POOLINGS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
-MONOTONE = frozenset(
-    {"relu", "leaky_relu", "elu", "selu", "tanh", "sigmoid"}
-)  # never fall, so that max pooling commutes
+# They never fall, so that max pooling commutes with them.
+MONOTONE = frozenset({"relu", "leaky_relu", "elu", "selu", "tanh", "sigmoid"})
 NORM_MOMENTUM = 0.9  # Keras' 0.99 averages over a hundred steps, in which the weights have moved on
 
 

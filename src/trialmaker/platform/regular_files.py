@@ -4,17 +4,29 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, without waiting for one that is a pipe or a device.
+
+    Raises:
+        OSError: it does not exist, cannot be read, or is no regular file (``EINVAL``; ``IsADirectoryError``).
+    """
+    # without O_NONBLOCK, to open a pipe waits until somebody writes to it; with a regular file it changes nothing
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return file
 
 
 def read_text(path: Path) -> str:
-    """Return the UTF-8 text of a file, without waiting for one that is a pipe or a device.
+    """Return the UTF-8 text of a regular file.
 
     Raises:
-        OSError: it does not exist, cannot be read, or is no regular file.
+        OSError: as ``open_regular`` does.
         UnicodeDecodeError: it holds something else.
     """
-    # without O_NONBLOCK, to open a pipe waits until somebody writes to it
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
-        return file.read()
+    with open_regular(path) as file:
+        return file.read().decode("utf-8")

@@ -14,7 +14,7 @@ from trialmaker.tracking.settings import STORE_FILE
 from trialmaker.training.events import EpochDone, Event, StepsMean
 
 log = logging.getLogger(__name__)
-START_SECONDS = 5.0  # a training waits no longer for its store's answer, which TensorFlow's import mostly hides
+START_SECONDS = 5.0  # a training waits no longer for its store's answer, most of which TensorFlow's import hides
 KILLED_SECONDS = 10.0  # a run that was stopped by a signal waits no longer for MLflow
 
 

@@ -5,12 +5,13 @@ import shlex
 from typing import Any
 
 import mlflow
+from mlflow.entities import ViewType
 
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
 from trialmaker.platform.redaction import without_password
-from trialmaker.tracking import study
 from trialmaker.tracking.messages import Start
+from trialmaker.tracking.settings import STUDY_TAG
 
 LOCK = ".mlflow.lock"  # in the output directory: one process at a time makes a store, an experiment, a study's run
 # (experiment id, parent run id) by (store, experiment, study); of the last run alone, which mostly is the next one's
@@ -28,10 +29,19 @@ def experiment_and_parent(client: mlflow.MlflowClient, start: Start) -> tuple[st
         experiment_id = _experiment_id(client, start)
         mlflow.set_experiment(experiment_id=experiment_id)  # where logged models go
         with locked(start.output / LOCK):
-            parent = study.parent_run_id(client, experiment_id, start) if start.study else ""
+            parent = parent_run_id(client, experiment_id, start) if start.study else ""
         _latest_ids.clear()
         _latest_ids[key] = experiment_id, parent
     return _latest_ids[key]
+
+
+def parent_run_id(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> str:
+    """Return the id of the study's run, which is made for its first trial. Call it under a lock."""
+    condition = f"tags.`{STUDY_TAG}` = '{start.study}'"
+    runs = client.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1)
+    if runs:
+        return str(runs[0].info.run_id)
+    return str(client.create_run(experiment_id, run_name=start.study, tags={STUDY_TAG: str(start.study)}).info.run_id)
 
 
 def _experiment_id(client: mlflow.MlflowClient, start: Start) -> str:

@@ -72,17 +72,25 @@ def _record_study(done: StudyDone, reply: Reply) -> None:
 
 def _record_run(start: Start, inbox: Inbox, reply: Reply) -> None:
     refusals.check_reachable(start.store)
-    from trialmaker.tracking import study
     from trialmaker.tracking.run import Run
 
     run = Run(start)
-    reply({"run_id": run.run_id})
-    if start.study:
-        threading.Thread(target=study.import_plotting, daemon=True).start()
+    reply({"run_id": run.run_id})  # for which a training waits
+    threading.Thread(target=_import_plotting, args=(start.study is not None,), daemon=True).start()
     for batch in _batches(inbox):
         run.record(batch)
         if batch[-1] is VANISHED and not start.study:
             _leave_failure(start.output)
+
+
+def _import_plotting(of_study: bool) -> None:
+    """Import, while the training goes on, what draws the figures at its end."""
+    from trialmaker.tracking import figures  # noqa: F401
+
+    if of_study:
+        from trialmaker.tracking import study
+
+        study.import_plotting()
 
 
 def _leave_failure(output: Path) -> None:

@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from trialmaker.platform import git
 from trialmaker.platform.atomic_files import locked
-from trialmaker.tracking import experiments, figures, logged_model, sqlite_store
+from trialmaker.tracking import experiments, logged_model, sqlite_store
 from trialmaker.tracking.dataset_input import dataset_input
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
 from trialmaker.tracking.settings import STATE_TAG, STORE_FILE, TRIAL_TAG
@@ -84,6 +84,8 @@ class Run:
             self.client.log_batch(self.run_id, batch)
 
     def _log_figures(self, predictions: Predictions) -> None:
+        from trialmaker.tracking import figures  # matplotlib, for which the run's id should not wait
+
         for name, figure in figures.run_figures(self.history, predictions):
             self.client.log_figure(self.run_id, figure, f"pictures/{name}.png")
 

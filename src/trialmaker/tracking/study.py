@@ -8,27 +8,18 @@ from typing import Any
 
 import mlflow
 import optuna
-from mlflow.entities import ViewType
 from optuna.trial import TrialState
 
 from optuna_sweep.storage import open_storage
-from trialmaker.tracking.messages import Start, StudyDone
-from trialmaker.tracking.settings import STUDY_TAG, TRIAL_TAG
+from trialmaker.tracking import experiments
+from trialmaker.tracking.messages import StudyDone
+from trialmaker.tracking.settings import TRIAL_TAG
 
 PNG_OPTIONS = {"bbox_inches": "tight", "dpi": 100}
 MAX_LEGEND_ENTRIES = 12
 PLOTS = ("plot_optimization_history", "plot_parallel_coordinate", "plot_slice", "plot_intermediate_values")
 PLOTS_OF_ONE_OBJECTIVE = (*PLOTS, "plot_param_importances")
 PLOTS_OF_MORE_OBJECTIVES = ("plot_pareto_front",)
-
-
-def parent_run_id(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> str:
-    """Return the id of the study's run, which is made for its first trial. Call it under a lock."""
-    condition = f"tags.`{STUDY_TAG}` = '{start.study}'"
-    runs = client.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1)
-    if runs:
-        return str(runs[0].info.run_id)
-    return str(client.create_run(experiment_id, run_name=start.study, tags={STUDY_TAG: str(start.study)}).info.run_id)
 
 
 def record(done: StudyDone) -> str:
@@ -43,7 +34,7 @@ def record(done: StudyDone) -> str:
     experiment = client.get_experiment_by_name(start.experiment)
     if experiment is None:
         raise RuntimeError(f"no trial made the experiment {start.experiment}")
-    run_id = parent_run_id(client, experiment.experiment_id, start)
+    run_id = experiments.parent_run_id(client, experiment.experiment_id, start)
     study = optuna.load_study(study_name=str(start.study), storage=open_storage(done.storage))
     for name, value in _result_tags(client, experiment.experiment_id, run_id, study).items():
         client.set_tag(run_id, name, value)
