@@ -79,10 +79,15 @@ def test_the_log_opens_with_what_runs_on_what_with_what(train: Train, tmp_path: 
         r"^machine: Linux \w+, \d+ cores, [\d.]+ GB of memory$",
         rf"^root: {re.escape(str(tmp_path))}; input/notes: 2 entries, not used$",
         r"^to repeat this run: python train.py 'model.hidden_units=\[4,5\]' data=digits training.epochs=1$",
-        r"^model: name='mlp' hidden_units=\[4, 5\] activation='relu'",
+        r"^what differs from the defaults:$",
+        r"^  data=digits                             model.hidden_units=\[4,5\]$",
+        r"^  training.epochs=1$",
         r"^TensorFlow 2\.\S+, devices: CPU:0",
     ):
         assert re.search(expected, opening, re.MULTILINE), expected
+    assert "activation=" not in result.out
+    (file,) = (result.output / "logs").glob("*/train.log")
+    assert "INFO model: name='mlp' hidden_units=[4, 5] activation='relu'" in file.read_text()
 
 
 def test_secrets_are_not_printed(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +256,7 @@ def test_a_signal_ends_a_job_in_order(tmp_path: Path, how: signal.Signals, code:
 
 def test_a_signal_before_the_first_step_counts_too_and_a_second_one_ends_at_once(tmp_path: Path) -> None:
     with started(tmp_path, *SMALL) as process:
-        wait_for_line(process, "run: ")
+        wait_for_line(process, "what differs")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 143
     assert (tmp_path / "output" / "failure").read_text() == "stopped by SIGTERM before the first step\n"

@@ -21,7 +21,7 @@ from trialmaker.config.arguments.names import SYNONYMS
 from trialmaker.errors import UserError
 from trialmaker.platform.paths import CONF
 
-FIELDS = list(fields.fields())
+FIELDS = [field for field in fields.fields() if field.path != "tags"]  # whose names a person makes up
 GROUPS = translation.choices([CONF])
 PARSER = OverridesParser.create()
 UNBOUNDED_INTEGER = 10**6  # where a field has no bound of its own

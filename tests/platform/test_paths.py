@@ -45,8 +45,7 @@ def test_runs_of_one_second_share_no_directory(train: Train) -> None:
         assert f" seed={seed}" in run.command
         assert f" seed={seed}\n" in (directory / "train.log").read_text()
         assert len(list((result.output / "tensorboard" / directory.name).iterdir())) == 1
-    recorded = [(run.info.run_name, run.data.params["seed"]) for run in result.runs()]
-    assert recorded == [(f"{SECOND}_mlp_{PID}", "1"), (f"{SECOND}_mlp_{PID}_2", "2")]
+    assert [run.data.params["seed"] for run in result.runs()] == ["1", "2"]
 
 
 @pytest.mark.usefixtures("stopped_clock")

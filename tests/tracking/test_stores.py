@@ -59,7 +59,7 @@ def test_mlflows_variables_are_defaults_and_a_line_says_so(
     assert result.code == 0, result.err
     assert (
         f"\nfrom the environment: tracking.uri={team} (MLFLOW_TRACKING_URI),"
-        " tracking.experiment=ours (MLFLOW_EXPERIMENT_NAME), tracking.run_name=night (MLFLOW_RUN_NAME);"
+        " tracking.experiment=ours (MLFLOW_EXPERIMENT_NAME), name=night (MLFLOW_RUN_NAME);"
         " an explicit value would win\n"
     ) in result.out
     assert result.out.endswith(f" in {team}; to compare runs: mlflow ui --backend-store-uri {team}\n")
@@ -81,7 +81,7 @@ def test_an_explicit_value_wins(train: Train, monkeypatch: pytest.MonkeyPatch) -
     (line,) = [line for line in result.out.splitlines() if line.startswith("from the environment: ")]
     assert line.startswith("from the environment: tracking.experiment=ours (MLFLOW_EXPERIMENT_NAME); ")
     (run,) = result.runs()
-    assert run.info.run_name.startswith("20")
+    assert run.info.run_name.startswith("mlp digits ")
     shutil.rmtree(result.output)
     result = train(*SMALL, "training.epochs=1", "tracking.experiment=mine")
     assert (result.code, "hunter2" in result.out + result.err) == (2, False)

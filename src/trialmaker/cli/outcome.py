@@ -18,11 +18,14 @@ from trialmaker.cli import mistakes
 from trialmaker.config import validation
 from trialmaker.config.arguments import hydra_errors, translation
 from trialmaker.config.arguments.output import requested_output
+from trialmaker.config.differences import Difference
 from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError, one_line, printable
 from trialmaker.experiment import run_header
 from trialmaker.experiment.context import RunContext, reason_to_withhold
+from trialmaker.experiment.run_name import run_differences, run_name
 from trialmaker.platform import instances, redaction, result_files
+from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals, Stopped
 
@@ -81,31 +84,39 @@ class TrainOutcome:
 
     def _new_context(self) -> RunContext:
         config = HydraConfig.get()
-        command = redaction.without_password(translation.command_line(config.overrides.task))
+        command = without_password(translation.command_line(config.overrides.task))
         directory = Path(config.runtime.output_dir)
         trial = current_trial()
-        result = RunResult(command, trial.number)
+        result = RunResult(command, trial=trial.number)
         withheld = reason_to_withhold(config.runtime.choices.get("debug"))
         return RunContext(directory, trial, self.started, self.signals, result, withheld=withheld)
 
     def _start(self, config: Config, context: RunContext) -> list[float]:
         from trialmaker.experiment import startup
 
-        context.result.objective = config.objective
+        changes = self._note_identity(config, context)
         output = Path(config.output).absolute()
         self.outputs.add(output)
         instances.check_supported()
         if not context.is_trial:
             result_files.prepare_result(output)
             mistakes.check_space(output)
-            for line in run_header.lines(asdict(config), context.result.command):
-                log.info(line)
+            run_header.log_lines(asdict(config), context.result.command, changes)
         try:
             return startup.start_run(config, context)
         except BaseException:
             if not context.is_trial:
                 result_files.release_reserve(output)
             raise
+
+    def _note_identity(self, config: Config, context: RunContext) -> list[Difference]:
+        """Note in the result what the run is; return what its config has that its defaults have not."""
+        result, trial = context.result, context.trial
+        changes = [] if context.is_trial else run_differences(config, HydraConfig.get().runtime)
+        result.objective, result.note, result.tags = config.objective, config.note or "", dict(config.tags)
+        result.name = run_name(config, changes, study=trial.study, trial=trial.number)
+        result.differences = [without_password(str(one)) for one in changes]
+        return changes
 
     def explain(self, error: Exception, argv: list[str]) -> None:
         """Note an exception, and print it: a person's mistake a line each, a bug with its traceback."""

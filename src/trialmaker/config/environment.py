@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from trialmaker.config.fields import leaves
+
 # By field. conf/config.yaml names each variable as the field's default.
 VARIABLES = {
     "tracking.uri": "MLFLOW_TRACKING_URI",
     "tracking.experiment": "MLFLOW_EXPERIMENT_NAME",
-    "tracking.run_name": "MLFLOW_RUN_NAME",
+    "name": "MLFLOW_RUN_NAME",
 }
 
 
@@ -23,8 +25,8 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
     Args:
         config: nested, by group.
     """
+    values = dict(leaves(config))
     for field, name in VARIABLES.items():
-        section, _, key = field.partition(".")
         value = variable(name)
-        if value is not None and config[section][key] == value:
+        if value is not None and values[field] == value:
             yield f"{field}={value} ({name})"

@@ -210,11 +210,6 @@ class Tracking:
         "MLflow experiment that the run belongs to; the default is MLFLOW_EXPERIMENT_NAME's value, or the data's name",
         min_length=1,
     )
-    run_name: str | None = field(
-        "MLflow run's name, which a trial's number follows, or null for its directory's; the default is"
-        " MLFLOW_RUN_NAME's value",
-        min_length=1,
-    )
     system_metrics_seconds: float = field("seconds between two samples of the machine's load", gt=0)
 
 
@@ -240,3 +235,11 @@ class Config:
         "what a study with several objectives optimizes, or null for the objective", min_length=2
     )
     seed: int = field("seed of initial weights, data order, augmentation and dropout", ge=0, lt=2**31)
+    name: str | None = field(
+        "the run's name, which a trial's number follows, or null for one of what differs from the defaults; the default"
+        " is MLFLOW_RUN_NAME's value",
+        min_length=1,
+        max_length=250,
+    )
+    note: str | None = field("what to know about the run, Markdown, or null", min_length=1, max_length=5000)
+    tags: dict[str, str] = field("the run's tags, by name: tags.owner=anna")

@@ -1,6 +1,7 @@
 """The validation of a composed config: from Hydra's ``DictConfig`` to a ``Config``."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, get_type_hints
@@ -12,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from trialmaker.config import list_lengths
 from trialmaker.config.config_dataclass import LIST, ONE, STRICT
-from trialmaker.config.fields import GROUPS, Field, fields, leaves_as_text
+from trialmaker.config.fields import GROUPS, Field, fields, leaves, leaves_as_text
 from trialmaker.config.schema import Config, Data
 from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError, one_line
@@ -29,12 +30,17 @@ LAW_BY_ERROR_TYPE = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
     "tuple_type": "must be a list, such as [128,64]",
     "too_short": "must have at least {min_length} entry",
     "missing": "must be given",
     "json_invalid": "must be text that UTF-8 can hold",
     "dataclass_type": "must be a group of fields",
 }
+TAG_NAME = re.compile(r"(?=.{1,250}$)[A-Za-z0-9_][\w-]*(\.[\w-]+)*", re.ASCII)  # what Hydra and MLflow take
+TAG_NAME_LAW = "a tag's name must be of the letters a to z, digits, - and _; a dot may part them"
+OWN_TAGS = ("mlflow.", "trialmaker.")
+MAX_TAG_CHARACTERS = 5000  # MLflow 3 takes 8000, older servers fewer
 
 
 def load(composed: DictConfig) -> Config:
@@ -73,9 +79,12 @@ def load_data(composed: DictConfig) -> Data:
 
 def _resolved(composed: DictConfig) -> Any:
     try:
-        return OmegaConf.to_container(composed, resolve=True)
+        values: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
+    if isinstance(values.get("tags"), dict):  # Hydra reads the dots in a name as levels, and 5 as a number
+        values["tags"] = {name: str(value) for name, value in leaves(values["tags"])}
+    return values
 
 
 def broken_laws(field: Field, value: Any) -> list[str]:
@@ -99,6 +108,7 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
     for path, value in leaves_as_text(asdict(config)):
         if "\0" in value:
             yield f"{path}={json.dumps(value)}: must not contain a NUL character"
+    yield from _mistakes_in_names(config)
     limit, margin = config.training.max_seconds, config.training.margin_seconds
     if limit and limit <= margin:
         yield f"training.max_seconds={limit:g}: must be more than training.margin_seconds={margin:g}"
@@ -116,6 +126,19 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
     yield from list_lengths.mistakes(config.model)
     if config.optimizer.name == "ftrl":
         yield from _mistakes_with_ftrl(config)
+
+
+def _mistakes_in_names(config: Config) -> Iterator[str]:
+    if config.name and not config.name.isprintable():
+        yield f"name={json.dumps(config.name)}: must be one line of printable characters"
+    for name, value in config.tags.items():
+        tag = f"tags.{name}={json.dumps(value, ensure_ascii=False)}"
+        if not TAG_NAME.fullmatch(name):
+            yield f"{tag}: {TAG_NAME_LAW}"
+        elif name.startswith(OWN_TAGS):
+            yield f"{tag}: names that begin with {' or '.join(OWN_TAGS)} are taken; take another"
+        if len(value) > MAX_TAG_CHARACTERS:
+            yield f"tags.{name}: must have at most {MAX_TAG_CHARACTERS} characters, but has {len(value)}"
 
 
 def _mistakes_with_ftrl(config: Config) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -43,7 +44,9 @@ def start_run(config: Config, context: RunContext) -> list[float]:
     threading.Thread(target=_load, args=(config, dataset), daemon=True).start()
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
-    message = start_message(config, context.directory, context.trial.study, context.trial.number)
+    message = start_message(
+        config, context.directory, context.result.name, study=context.trial.study, trial=context.trial.number
+    )
     with Tracker(message) as tracker:
         context.notes.append(lambda: _note_run_id(context, tracker))
         values = _train(config, context, weights, dataset, tracker)
@@ -89,11 +92,14 @@ def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Data
     return dataset.result()
 
 
-def start_message(config: Config, directory: Path, study: str | None, trial: int | None = None) -> Start:
+def start_message(
+    config: Config, directory: Path, name: str, *, study: str | None = None, trial: int | None = None
+) -> Start:
     """Return what the tracking process is told first.
 
     Args:
         directory: Hydra's, of the run or of the study.
+        name: the run's.
         study: that the run is a trial of, or None.
         trial: its number.
     """
@@ -102,18 +108,19 @@ def start_message(config: Config, directory: Path, study: str | None, trial: int
         uri=config.tracking.uri,
         output=output,
         experiment=config.tracking.experiment,
-        run_name=_run_name(config, directory.absolute(), trial),
+        run_name=name,
         run_directory=directory.absolute(),
         project=paths.PROJECT,
-        params={name: without_password(value) for name, value in leaves_as_text(asdict(config))},
+        params={path: without_password(value) for path, value in leaves_as_text(_params(config))},
         resolved_config="" if study else without_password(OmegaConf.to_yaml(asdict(config))),
         system_metrics_seconds=config.tracking.system_metrics_seconds,
+        tags=dict(config.tags),
+        note=config.note or "",
         study=study,
         trial=trial,
     )
 
 
-def _run_name(config: Config, directory: Path, trial: int | None) -> str:
-    """Return the MLflow run's name."""
-    name = config.tracking.run_name or paths.run_name(directory, Path(config.output).absolute())
-    return f"{name}/{trial}" if config.tracking.run_name and trial is not None else name
+def _params(config: Config) -> dict[str, Any]:
+    """Return the fields that are MLflow's params: all but those that MLflow has a place of their own for."""
+    return {name: value for name, value in asdict(config).items() if name not in ("name", "note", "tags")}

@@ -17,6 +17,7 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment import run_header, study_identity
 from trialmaker.experiment.context import reason_to_withhold
+from trialmaker.experiment.run_name import run_differences
 from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from trialmaker.model_store.card import Card
 
 log = logging.getLogger(__name__)
+NOT_TYPED = ("hydra.searchpath=", "hydra.mode=")  # but added by TrialMaker, or by a flag
 OPTUNA_SWEEPER = "hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper"
 
 
@@ -41,9 +43,11 @@ class StudyEnd(Callback):
             if not config.hydra.sweeper.dry_run:
                 with suppress(OSError):  # which the trials will raise
                     result_files.prepare_result(Path(config.output).absolute())
-            command = translation.command_line(config.hydra.overrides.task)
             with suppress(UserError):  # which the trials will raise
-                for line in run_header.lines(asdict(validation.load(_without_hydra(config))), command):
+                valid = validation.load(_without_hydra(config))
+                changes = run_differences(valid, config.hydra.runtime)
+                command = f"continue this study: {study_command(config.hydra)}"
+                for line in run_header.lines(asdict(valid), command, changes):
                     log.info(line)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -69,6 +73,17 @@ def finish() -> set[Path]:
     return outputs
 
 
+def study_command(hydra: DictConfig) -> str:
+    """Return what to type to continue a study: all that was typed, Hydra's own settings too.
+
+    Args:
+        hydra: the config of Hydra, with its overrides.
+    """
+    own = [word for word in hydra.overrides.hydra if not word.startswith(NOT_TYPED)]
+    flags = [] if hydra.runtime.choices.get("sweeps") else ["hydra.mode=MULTIRUN"]
+    return translation.command_line([*hydra.overrides.task, *own, *flags])
+
+
 def _without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
@@ -82,7 +97,7 @@ def _finish(config: Config, study: str, storage: str, directory: Path, withheld:
     if withheld:
         log.info(f"not published: {withheld}")
     metrics = {} if withheld else _test_best(config, study, storage, directory)
-    start = replace(startup.start_message(config, directory, None), run_name=study, study=study)
+    start = replace(startup.start_message(config, directory, config.name or study), study=study)
     objective = config.objective if config.trial_values is None else None
     run_id = record_study(StudyDone(start, storage, metrics, objective))
     advice = run_messages.comparison_advice("its trials", config.tracking.uri, start.output)

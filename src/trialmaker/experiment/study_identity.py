@@ -14,7 +14,7 @@ from trialmaker.model_store.weights_source import find_weights
 # Places of this machine, of which the digests below tell what lies there; where runs are recorded; how long a job may
 # take; how much is printed. A trial's value depends on none of them.
 INCIDENTAL_FIELDS = (
-    *("output", "tracking", "data.directory", "data.download", "data.mirrors", "init_model"),
+    *("name", "note", "tags", "output", "tracking", "data.directory", "data.download", "data.mirrors", "init_model"),
     *("training.max_seconds", "training.margin_seconds", "training.log_every_steps"),
 )
 

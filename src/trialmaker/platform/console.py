@@ -5,6 +5,7 @@ import re
 import sys
 
 METRIC_LOGGER = "trialmaker.metrics"  # the logger of metric lines, the only ones that keep "accuracy" before a blank
+FILE_LOGGER = "trialmaker.file"  # the logger of lines for the log file alone
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
@@ -12,6 +13,10 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__(sys.stdout)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written here."""
+        return record.name != FILE_LOGGER and bool(super().filter(record))
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without "accuracy" before white space unless it is a metric line.

@@ -23,6 +23,10 @@ class RunResult:
 
     Attributes:
         command: what to type to repeat the run.
+        name: of the run, for people.
+        note: what they wrote about it; "" for nothing.
+        tags: theirs, by name.
+        differences: the overrides of what its config has that the defaults have not; none for a trial.
         trial: the number of the study's trial that the run is; None for a plain run.
         status: ``finished``, ``pruned`` (a study's trial), ``stopped`` (by a signal) or ``failed``.
         message: why the run is not finished, in a line; else "".
@@ -40,6 +44,10 @@ class RunResult:
     """
 
     command: str
+    name: str = ""
+    note: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
     trial: int | None = None
     status: str = "failed"
     message: str = ""

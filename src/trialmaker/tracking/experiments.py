@@ -6,6 +6,7 @@ from typing import Any
 
 import mlflow
 from mlflow.entities import ViewType
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
@@ -41,7 +42,14 @@ def parent_run_id(client: mlflow.MlflowClient, experiment_id: str, start: Start)
     runs = client.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1)
     if runs:
         return str(runs[0].info.run_id)
-    return str(client.create_run(experiment_id, run_name=start.study, tags={STUDY_TAG: str(start.study)}).info.run_id)
+    name = start.run_name.removesuffix(f"/{start.trial}")
+    tags = {STUDY_TAG: str(start.study), **start.tags, **note_tag(start)}
+    return str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+
+
+def note_tag(start: Start) -> dict[str, str]:
+    """Return MLflow's tag of a run's description; nothing where there is none."""
+    return {MLFLOW_RUN_NOTE: start.note} if start.note else {}
 
 
 def _experiment_id(client: mlflow.MlflowClient, start: Start) -> str:

@@ -1,50 +1,69 @@
-"""A published SavedModel as an MLflow model, without importing TensorFlow."""
+"""A published SavedModel as an MLflow model, without importing TensorFlow.
+
+MLflow's own ``mlflow.tensorflow.log_model`` (3.17) would load the model, and TensorFlow, to write what is written here:
+the SavedModel as it is, marked as a TensorFlow 2 module. ``Model.log`` would link the epoch's metrics to the model
+without the dataset, which cannot be added later, and name this process as the model's source.
+"""
 
 import importlib.metadata
+import re
 import shutil
+import tempfile
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
+from mlflow.entities import DatasetInput, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from trialmaker.tracking.messages import BestModel
 
 SAVED_MODEL = "saved_model"
+SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
+FORBIDDEN = re.compile(r"[/:.%\"']")  # in a logged model's name, by MLflow
+NOT_BY_EPOCH = ("step_", "system/")  # how names begin of metrics whose step is no epoch
 
 
-def log_model(run_id: str, best: BestModel) -> None:
-    """Log the model under the run, with signature and input example.
+def log_model(client: mlflow.MlflowClient, run_id: str, best: BestModel, dataset: DatasetInput | None) -> None:
+    """Log the model under the run: with the run's name and params, its epoch's metrics on the dataset, an example."""
+    run = client.get_run(run_id)
+    name = FORBIDDEN.sub("_", str(run.info.run_name))
+    model = client.create_logged_model(run.info.experiment_id, name, run_id, SOURCE_TAGS, run.data.params)
+    with tempfile.TemporaryDirectory() as folder:
+        _save(
+            Path(folder, "model"),
+            Model(model.artifact_location, run_id, model_uuid=model.model_id, model_id=model.model_id),
+            best,
+        )
+        client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, best.epoch)])
+    _link_metrics(client, run, model.model_id, best.epoch, dataset)
 
-    MLflow's own ``mlflow.tensorflow.save_model`` (3.17) would load the model, and TensorFlow, to write what is written
-    here: the SavedModel as it is, marked as a TensorFlow 2 module. So ``Model.log`` gets a flavor that is no module of
-    MLflow's: of a flavor it uses only the name and ``save_model``.
-    """
-    Model.log(
-        artifact_path=None,
-        name="model",
-        flavor=SimpleNamespace(__name__="mlflow.tensorflow", save_model=_save),
-        run_id=run_id,
-        step=best.epoch,
-        best=best,
-        validate_serving_input=False,  # would load the model; a test serves it instead
-    )
+
+def _link_metrics(
+    client: mlflow.MlflowClient, run: Run, model_id: str, epoch: int, dataset: DatasetInput | None
+) -> None:
+    """Link the epoch's metrics to the model, with their times, by which MLflow knows that the run has them already."""
+    names = [name for name in run.data.metrics if not name.startswith(NOT_BY_EPOCH)]
+    points = [p for name in names for p in client.get_metric_history(run.info.run_id, name) if p.step == epoch]
+    data = (dataset.dataset.name, dataset.dataset.digest) if dataset else (None, None)
+    metrics = [Metric(point.key, point.value, point.timestamp, epoch, model_id, *data) for point in points]
+    client.log_batch(run.info.run_id, metrics)
 
 
-def _save(*, path: str, mlflow_model: Model, best: BestModel, **_: Any) -> None:
-    mlflow_model.add_flavor("tensorflow", saved_model_dir=SAVED_MODEL, model_type="tf2-module", code=None)
+def _save(path: Path, model: Model, best: BestModel) -> None:
+    model.add_flavor("tensorflow", saved_model_dir=SAVED_MODEL, model_type="tf2-module", code=None)
     mlflow.pyfunc.save_model(
         path=path,
-        mlflow_model=mlflow_model,
+        mlflow_model=model,
         loader_module="mlflow.tensorflow",
         signature=_signature(best),
         input_example=best.example,
         pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "tensorflow", "keras")],
     )
-    shutil.copytree(best.directory, Path(path, SAVED_MODEL))
+    shutil.copytree(best.directory, path / SAVED_MODEL)
 
 
 def _signature(best: BestModel) -> ModelSignature:

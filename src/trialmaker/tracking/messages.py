@@ -1,7 +1,7 @@
 """The messages from the training process to the tracking process, pickled one after another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,8 @@ class Start:
         system_metrics_seconds: sampling interval of the system's metrics, seconds.
         study: the study that the run is a trial of, whose run is then the parent; or None.
         trial: the trial's number, or None.
+        tags: a person's, by name.
+        note: what a person wrote about it; "" for nothing.
     """
 
     uri: str | None
@@ -38,6 +40,8 @@ class Start:
     system_metrics_seconds: float
     study: str | None = None
     trial: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def store(self) -> str:

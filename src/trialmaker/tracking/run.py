@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import mlflow
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
@@ -16,10 +16,10 @@ from trialmaker.platform import git
 from trialmaker.platform.atomic_files import locked
 from trialmaker.tracking import experiments, logged_model, sqlite_store
 from trialmaker.tracking.dataset_input import dataset_input
+from trialmaker.tracking.experiments import note_tag
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
 from trialmaker.tracking.settings import STATE_TAG, STORE_FILE, TRIAL_TAG
 
-SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
 PARAMS_PER_BATCH = 100  # MLflow takes no more at once
 METRICS_PER_BATCH = 1000  # the same
 TAG_CHARACTERS = 5000  # of a tag's value; MLflow 3 takes 8000, older servers fewer
@@ -33,6 +33,7 @@ class Run:
     def __init__(self, start: Start) -> None:
         self.start = start
         self.history: list[Metrics] = []
+        self.dataset: DatasetInput | None = None
         self.system_metrics: SystemMetricsMonitor | None = None
         self.client = _client(start)
         self.run_id = self._create()
@@ -47,25 +48,27 @@ class Run:
         self._log_metrics(metrics)
         for message in messages:
             if isinstance(message, DataUsed):
-                self.client.log_inputs(self.run_id, [dataset_input(message)])
+                self.dataset = dataset_input(message)
+                self.client.log_inputs(self.run_id, [self.dataset])
             elif isinstance(message, Params):
                 self._log_params(message.values)
             elif isinstance(message, Predictions):
                 self._log_figures(message)
             elif isinstance(message, BestModel):
-                logged_model.log_model(self.run_id, message)
+                logged_model.log_model(self.client, self.run_id, message, self.dataset)
             elif isinstance(message, End):
                 self._finish(message)
 
     def _create(self) -> str:
         experiment_id, parent = experiments.experiment_and_parent(self.client, self.start)
-        tags = {MLFLOW_PARENT_RUN_ID: parent, TRIAL_TAG: str(self.start.trial)} if parent else {}
+        tags = {MLFLOW_PARENT_RUN_ID: parent, TRIAL_TAG: str(self.start.trial)} if parent else note_tag(self.start)
+        tags |= self.start.tags
         return str(self.client.create_run(experiment_id, run_name=self.start.run_name, tags=tags).info.run_id)
 
     def _log_environment(self) -> None:
         """Log the code's commit, the packages and the config, and begin to sample the system's metrics."""
         start = self.start
-        tags = SOURCE_TAGS | _git_tags(start.project)
+        tags = logged_model.SOURCE_TAGS | _git_tags(start.project)
         self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
         self.client.log_text(self.run_id, _requirements(), "requirements.txt")
         self.client.log_text(self.run_id, start.resolved_config, "resolved_config.yaml")

@@ -1,12 +1,12 @@
 """Names on the command line: of config groups, of fields, and of Hydra's own settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trialmaker.config.arguments import values
 from trialmaker.config.fields import Field, fields
 from trialmaker.config.suggestions import nearest
-from trialmaker.config.validation import broken_laws
+from trialmaker.config.validation import TAG_NAME, TAG_NAME_LAW, broken_laws
 
 # Names that other libraries and platforms use. One that could mean two fields, such as "gamma", is not among them.
 SYNONYMS = {
@@ -52,7 +52,11 @@ SYNONYMS = {
     "output_path": "output",
     "out_dir": "output",
     "random_seed": "seed",
+    "run_name": "name",
+    "description": "note",
 }
+TAGS = "tags."  # what follows is a name that a person makes up
+FORCED = "++"  # before a path, by which Hydra adds a field that the config does not have
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Names:
         for field in fields():
             owners = self.paths[field.path].fields if field.path in self.paths else ()
             self.paths[field.path] = Name(field.path, (*owners, field))
+        self.tags = self.paths.pop("tags")
         self.aliases = SYNONYMS | {name.key: name.key for name in self.groups.values()} | dict(flags)
 
     def find(self, typed: str) -> Name | None:
@@ -118,6 +123,10 @@ class Names:
         name = _normalize(typed)
         if name.startswith(("hydra.", "hydra/")):
             return Name(name)
+        if typed.startswith(TAGS):
+            if not TAG_NAME.fullmatch(typed.removeprefix(TAGS)):
+                return None
+            return Name(f"{FORCED}{typed}", (replace(self.tags.fields[0], path=typed, type=str),))
         if exact := self._find_exactly(name):
             return exact
         if matches := self._find_by_last_part(name):
@@ -126,11 +135,13 @@ class Names:
 
     def is_section(self, typed: str) -> bool:
         """Return whether a name is a part of the config with fields of its own, such as ``training``."""
-        return any(path.startswith(f"{typed}.") for path in self.paths)
+        return f"{typed}." == TAGS or any(path.startswith(f"{typed}.") for path in self.paths)
 
     def refusal(self, typed: str) -> str:
         """Return why ``find`` returns None for a name, with suggestions."""
         name = _normalize(typed)
+        if name.startswith(TAGS) or f"{name}." == TAGS:
+            return TAG_NAME_LAW if name.startswith(TAGS) else f"must be one tag, such as {TAGS}owner=anna"
         matches = [match.key for match in self._find_by_last_part(name)]
         if paths := matches or [path for path in self.paths if path.startswith(f"{name}.")]:
             return f"must be one field, such as {' or '.join(paths[:4])}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from trialmaker.config.arguments import overrides, tokens
-from trialmaker.config.arguments.names import Names
+from trialmaker.config.arguments.names import FORCED, TAGS, Names
 from trialmaker.config.arguments.values import NULLS
 from trialmaker.config.sweep_files import sweep_files
 from trialmaker.errors import UserError, printable
@@ -44,7 +44,8 @@ def command_line(overrides: Sequence[str]) -> str:
     The platform reads "accuracy", blank, number in a printed line as a metric, so the word is quoted here: no blank
     follows it.
     """
-    return " ".join(["python train.py", *map(_quote_for_bash, overrides)])
+    words = (word.removeprefix(FORCED) if word.startswith(f"{FORCED}{TAGS}") else word for word in overrides)
+    return " ".join(["python train.py", *map(_quote_for_bash, words)])
 
 
 def choices(conf: Iterable[Path]) -> dict[str, list[str]]:
@@ -102,14 +103,16 @@ class _Translation:
             return
         first, first_setting = self._settings.setdefault(setting.key, (parameter, setting))
         if first_setting.value != setting.value:
-            self.mistakes.append(f"{first} and {parameter}: two values for {setting.key}; leave one of them out")
+            key = setting.key.removeprefix(FORCED)
+            self.mistakes.append(f"{first} and {parameter}: two values for {key}; leave one of them out")
         elif first_setting is setting and setting.override is not None:
             self.overrides.append(setting.override)
 
     def _add_unknown(self, parameter: tokens.Parameter) -> None:
         """Add an override of a whole section in Hydra's syntax, or the mistake of an unknown name."""
         if not parameter.dashes and self._names.is_section(parameter.name) and parameter.value.startswith(("{", "${")):
-            self._add_override(f"{parameter.name}={parameter.value}")
+            forced = FORCED if f"{parameter.name}." == TAGS else ""
+            self._add_override(f"{forced}{parameter.name}={parameter.value}")
             return
         typed = str(parameter) if parameter.dashes else tokens.display(parameter.name)
         self.mistakes.append(f"{typed}: {self._names.refusal(parameter.name)}")

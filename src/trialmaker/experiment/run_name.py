@@ -1,0 +1,92 @@
+"""The name of a run for people: the one that they gave it, or what distinguishes it."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from trialmaker.config.config_files import GLOBAL_GROUPS
+from trialmaker.config.differences import Difference, differences
+from trialmaker.config.fields import GROUPS
+from trialmaker.config.schema import Config
+from trialmaker.errors import printable
+from trialmaker.platform.redaction import without_password
+
+MAX_CHARACTERS = 60
+MAX_PART_CHARACTERS = 30
+# Where a run's files are, how long it may take, and what is printed do not tell runs apart.
+INCIDENTAL = re.compile(
+    r"name|note|tags\..*|output|tracking\..*|data\.(directory|download|mirrors)"
+    r"|training\.(max_seconds|margin_seconds|log_every_steps)"
+)
+CHOICES = (*GLOBAL_GROUPS, *GROUPS)
+SHORT_NAMES = {"optimizer.learning_rate": "lr", "init_model": "from"}
+
+
+def run_differences(config: Config, runtime: Any) -> list[Difference]:
+    """Return what a run's config has that its defaults have not.
+
+    Args:
+        config: the run's.
+        runtime: Hydra's, with its choices and the places of its config files.
+    """
+    directories = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
+    return differences(asdict(config), runtime.choices, directories)
+
+
+def run_name(config: Config, changes: Sequence[Difference], *, study: str | None, trial: int | None) -> str:
+    """Return the name of a run, or of a study where there is no trial.
+
+    Args:
+        config: the run's.
+        changes: what its config has that its defaults have not.
+        study: the name of the study that the run is a trial of; None for a plain run.
+        trial: the trial's number; None for a plain run, and for the study itself.
+
+    Returns:
+        ``config.name``, or ``cnn adamw lr=0.01 · 11-25 03:35`` of at most 60 characters, with the local time; of a
+        trial ``mlp_mnist/12``.
+    """
+    if study is not None:
+        name = config.name or study
+        return name if trial is None else f"{name}/{trial}"
+    return config.name or _distinguishing_name(config.model.name, changes)
+
+
+def _distinguishing_name(model: str, changes: Sequence[Difference]) -> str:
+    """Return the recipe or the model, then what differs, as much as fits, then the time."""
+    moment = f" · {time.strftime('%m-%d %H:%M')}"
+    ordered = sorted(changes, key=lambda one: (one.key not in CHOICES, one.key == "data"))
+    parts = [_part(one) for one in ordered if not INCIDENTAL.fullmatch(one.key)]
+    if not {"experiment", "model"} & {one.key for one in changes}:
+        parts.insert(0, model)
+    room = MAX_CHARACTERS - len(moment)
+    if len(" ".join(parts)) > room:
+        while len(" ".join([*parts, "…"])) > room:
+            parts.pop()
+        parts.append("…")
+    return " ".join(parts) + moment
+
+
+def _part(difference: Difference) -> str:
+    """Return a choice, or ``name=value`` by the last part of a field's path."""
+    if difference.key in CHOICES:
+        return str(difference.value)[:MAX_PART_CHARACTERS]
+    name = SHORT_NAMES.get(difference.key, difference.key.rpartition(".")[2])
+    return _shortened(f"{name}={_text(difference)}")
+
+
+def _text(difference: Difference) -> str:
+    value: Any = difference.value
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    if difference.key == "init_model":
+        return without_password(str(value)).rstrip("/").rpartition("/")[2]
+    return str(value)
+
+
+def _shortened(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= MAX_PART_CHARACTERS else text[: MAX_PART_CHARACTERS - 1] + "…"
