@@ -21,7 +21,7 @@ from trialmaker.config.arguments.output import requested_output
 from trialmaker.config.differences import Difference
 from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError, one_line, printable
-from trialmaker.experiment import run_header
+from trialmaker.experiment import run_header, running_study
 from trialmaker.experiment.context import RunContext, reason_to_withhold
 from trialmaker.experiment.run_name import run_differences, run_name
 from trialmaker.platform import instances, redaction, result_files
@@ -40,7 +40,7 @@ class TrainOutcome:
 
     Attributes:
         code: the exit code so far.
-        outputs: those of its runs; empty as long as none has begun.
+        outputs: those of its runs, with a line on the result of each run; empty as long as none has begun.
     """
 
     def __init__(self, started: float, signals: Signals, argv: list[str]) -> None:
@@ -48,7 +48,7 @@ class TrainOutcome:
         self.code = 0
         self.causes: list[str] = []
         self.details = ""
-        self.outputs: set[Path] = set()
+        self.outputs: dict[Path, list[str]] = {}
         self.context: RunContext | None = None  # of the run that goes on
         signals.fail_now = self.fail_now
 
@@ -67,6 +67,7 @@ class TrainOutcome:
         try:
             with context.recorded():
                 values = self._start(validation.load(composed), context)
+            self._note_result(context)
             return values[0] if len(values) == 1 else values
         except Exception as error:
             self.signals.raise_if_received()
@@ -84,10 +85,11 @@ class TrainOutcome:
 
     def _new_context(self) -> RunContext:
         config = HydraConfig.get()
-        command = without_password(translation.command_line(config.overrides.task))
+        words = [*config.overrides.task, *(["hydra.mode=RUN"] if current_trial().number is not None else [])]
+        command = without_password(translation.command_line(words))
         directory = Path(config.runtime.output_dir)
         trial = current_trial()
-        result = RunResult(command, trial=trial.number)
+        result = RunResult(command, study=trial.study, trial=trial.number)
         withheld = reason_to_withhold(config.runtime.choices.get("debug"))
         return RunContext(directory, trial, self.started, self.signals, result, withheld=withheld)
 
@@ -96,7 +98,7 @@ class TrainOutcome:
 
         changes = self._note_identity(config, context)
         output = Path(config.output).absolute()
-        self.outputs.add(output)
+        self.outputs.setdefault(output, [])
         instances.check_supported()
         if not context.is_trial:
             result_files.prepare_result(output)
@@ -115,7 +117,9 @@ class TrainOutcome:
         changes = [] if context.is_trial else run_differences(config, HydraConfig.get().runtime)
         result.objective, result.note, result.tags = config.objective, config.note or "", dict(config.tags)
         result.name = run_name(config, changes, study=trial.study, trial=trial.number)
-        result.differences = [without_password(str(one)) for one in changes]
+        words = HydraConfig.get().overrides.task if context.is_trial else map(str, changes)
+        result.differences = [without_password(word) for word in words]
+        context.page.config = config
         return changes
 
     def explain(self, error: Exception, argv: list[str]) -> None:
@@ -143,12 +147,18 @@ class TrainOutcome:
         if {word.partition("=")[0] for word in self.argv} & INSPECTION_FLAGS or is_worker():
             return
         is_dry_run = not self.outputs and not self.code
+        if self.code:
+            running_study.end("failed" if self.signals.received is None else "stopped", message="; ".join(self.causes))
         for output in self.outputs or ({} if is_dry_run else {requested_output(self.argv)}):
             if self.code:
                 causes = (cause.removeprefix("error: ") for cause in self.causes)
                 result_files.write_failure(output, "\n".join(causes), self.details)
             else:
-                result_files.write_success(output)
+                result_files.write_success(output, "\n".join(self.outputs.get(output, [])))
+
+    def _note_result(self, context: RunContext) -> None:
+        if not context.is_trial and context.page.config:
+            self.outputs[Path(context.page.config.output).absolute()].append(str(context.result))
 
     def fail_now(self, cause: str) -> None:
         """Leave ``failure``, and the run's result, when the process ends at once."""

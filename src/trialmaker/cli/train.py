@@ -58,7 +58,8 @@ def _run(outcome: TrainOutcome) -> None:
     sweep_files.register(sys.argv[1:], translation.config_directories(sys.argv[1:]))
     sys.argv += map(user_files.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(outcome.run)()
-    outcome.outputs |= study.finish()
+    for output, line in study.finish():
+        outcome.outputs.setdefault(output, []).append(line)
 
 
 def _complete(folders: list[Path]) -> bool:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from optuna_sweep.trial import CurrentTrial
 from trialmaker.errors import one_line
+from trialmaker.experiment.output_page.page import RunPage
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import UNPUBLISHED, RunResult
 from trialmaker.platform.signals import Signals, Stopped
@@ -46,6 +48,11 @@ class RunContext:
     notes: list[Callable[[], None]] = field(default_factory=list)
     withheld: str = ""
 
+    @cached_property
+    def page(self) -> RunPage:
+        """Return the page of the output, which is written with the result."""
+        return RunPage(self.result)
+
     @property
     def is_trial(self) -> bool:
         """Return whether the run is the trial of a study."""
@@ -81,3 +88,5 @@ class RunContext:
         self.result.seconds = round(time.monotonic() - self.started, 3)
         with suppress(OSError):
             self.result.write(self.directory)
+        if not self.is_trial:
+            self.page.write(is_running=False)

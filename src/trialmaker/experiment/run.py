@@ -17,6 +17,7 @@ from trialmaker.data.subsets import subsample
 from trialmaker.errors import UserError
 from trialmaker.experiment import batch_size, final_test, run_messages
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.output_page.test_report import report_on
 from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.run_card import run_card
 from trialmaker.experiment.stop_conditions import StopCondition
@@ -98,6 +99,7 @@ def _publisher(
         lambda: tracker.run_id,
         Path(config.output).absolute() / "model",
         at_end=context.is_trial or bool(context.withheld),
+        on_published=context.page.write,
     )
     publisher.withhold(context.withheld)
     context.notes.append(lambda: _note_published_run_id(publisher, tracker))
@@ -113,6 +115,7 @@ def _build(
     config: Config, context: RunContext, dataset: Dataset, initial_weights: Path | None
 ) -> tuple[keras.Model, Program]:
     """Return the model to export from, and the program to train, which has a model of its own and the same weights."""
+    context.page.dataset = dataset
     architecture: Any = {
         "model": asdict(config.model),
         "input_shape": dataset.input_shape,
@@ -147,7 +150,7 @@ def _train(
 ) -> Outcome:
     """Train to the end, and publish what is best; a signal counts when both are done."""
     output = Path(config.output).absolute()
-    listeners = [*listeners, ResultListener(context.result, context.directory)]
+    listeners = [*listeners, ResultListener(context.result, context.directory, context.page.history)]
     if not context.is_trial:
         listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(context.directory, output)))
     context.notes.append(lambda: context.result.note_model(publisher.version_directory, output))
@@ -215,6 +218,7 @@ def _test(
     probabilities = keras.ops.softmax(logits).numpy()
     images = {index: test.images[index] for index in surest_errors(test.labels, probabilities)}
     tracker.send(Predictions(images, test.labels, probabilities, dataset.class_names))
+    context.page.test = report_on(test, probabilities, dataset.class_names)
 
 
 def _hand_over(

@@ -1,6 +1,7 @@
 """The beginning and the end of a study: its header, the test of its best model, its MLflow run."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,13 +16,14 @@ from trialmaker.config import validation
 from trialmaker.config.arguments import translation
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
-from trialmaker.experiment import run_header, study_identity
+from trialmaker.experiment import run_header, running_study, study_identity
 from trialmaker.experiment.context import reason_to_withhold
 from trialmaker.experiment.run_name import run_differences
 from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
 
 if TYPE_CHECKING:
+    from trialmaker.experiment.output_page.test_report import TestReport
     from trialmaker.model_store.card import Card
 
 log = logging.getLogger(__name__)
@@ -46,31 +48,32 @@ class StudyEnd(Callback):
             with suppress(UserError):  # which the trials will raise
                 valid = validation.load(_without_hydra(config))
                 changes = run_differences(valid, config.hydra.runtime)
-                command = f"continue this study: {study_command(config.hydra)}"
-                for line in run_header.lines(asdict(valid), command, changes):
+                command = study_command(config.hydra)
+                for line in run_header.lines(asdict(valid), f"continue this study: {command}", changes):
                     log.info(line)
+                if not config.hydra.sweeper.dry_run:
+                    running_study.begin(valid, config.hydra.sweeper.study_name, command, changes)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Note the study for ``finish``."""
         self.ended.append(config)
 
 
-def finish() -> set[Path]:
-    """Finish the studies that have ended: test the best model of each, complete its MLflow run.
+def finish() -> Iterator[tuple[Path, str]]:
+    """Finish the studies that have ended: test the best model of each, complete its MLflow run, write its page.
 
-    Returns:
-        the outputs of these studies.
+    Yields:
+        the output of each study, and a line on its result.
     """
-    outputs = set()
     while StudyEnd.ended:
         composed = StudyEnd.ended.pop()
         sweeper = composed.hydra.sweeper
         if sweeper.get("_target_") == OPTUNA_SWEEPER and not sweeper.dry_run and not is_worker():
             config = validation.load(_without_hydra(composed))
             withheld = reason_to_withhold(composed.hydra.runtime.choices.get("debug"))
-            _finish(config, *name_and_place(composed.hydra), Path(composed.hydra.sweep.dir), withheld)
-            outputs.add(Path(config.output).absolute())
-    return outputs
+            name, place = name_and_place(composed.hydra)
+            metrics, report = _finish(config, name, place, Path(composed.hydra.sweep.dir), withheld)
+            yield Path(config.output).absolute(), running_study.end("finished", test_metrics=metrics, report=report)
 
 
 def study_command(hydra: DictConfig) -> str:
@@ -88,7 +91,10 @@ def _without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _finish(config: Config, study: str, storage: str, directory: Path, withheld: str) -> None:
+def _finish(
+    config: Config, study: str, storage: str, directory: Path, withheld: str
+) -> tuple[dict[str, float], "TestReport | None"]:
+    """Test the best model and complete the study's MLflow run; return the test metrics, and the page's report."""
     from trialmaker.experiment import run_messages, startup
     from trialmaker.tracking.client import record_study
     from trialmaker.tracking.messages import StudyDone
@@ -96,16 +102,19 @@ def _finish(config: Config, study: str, storage: str, directory: Path, withheld:
     directory.mkdir(parents=True, exist_ok=True)
     if withheld:
         log.info(f"not published: {withheld}")
-    metrics = {} if withheld else _test_best(config, study, storage, directory)
+    metrics, report = ({}, None) if withheld else _test_best(config, study, storage, directory)
     start = replace(startup.start_message(config, directory, config.name or study), study=study)
     objective = config.objective if config.trial_values is None else None
     run_id = record_study(StudyDone(start, storage, metrics, objective))
     advice = run_messages.comparison_advice("its trials", config.tracking.uri, start.output)
     log.info(f"MLflow run of the study: {run_id} in {without_password(start.store)}{advice}")
+    return metrics, report
 
 
-def _test_best(config: Config, study: str, storage: str, directory: Path) -> dict[str, float]:
-    """Test and report the best model; return its test metrics, or none if it is not of this study."""
+def _test_best(
+    config: Config, study: str, storage: str, directory: Path
+) -> tuple[dict[str, float], "TestReport | None"]:
+    """Test and report the best model; return its test metrics and answers, or none if it is not of this study."""
     from trialmaker.experiment import final_test, run_messages, tensorflow_import
 
     with tensorflow_import.importing_tensorflow(directory):
@@ -114,16 +123,16 @@ def _test_best(config: Config, study: str, storage: str, directory: Path) -> dic
     models = Path(config.output).absolute() / "model"
     best = _best_of_data(config, models) if models.is_dir() else None
     if best is None:
-        return {}
+        return {}, None
     version, value = models / str(best.version), best.value
     if not _is_of_study(best, study, storage):
         log.info(run_messages.not_published(version, best.objective, value))
-        return {}
-    metrics = _test_metrics(config, best, models)
+        return {}, None
+    metrics, report = _test_metrics(config, best, models)
     compile_for_litert(version)
     final_test.log_best(best.epoch, best.objective, value, metrics)
     log.info(f"best model: {version}")
-    return metrics
+    return metrics, report
 
 
 def _best_of_data(config: Config, models: Path) -> "Card | None":
@@ -137,22 +146,25 @@ def _best_of_data(config: Config, models: Path) -> "Card | None":
     return None
 
 
-def _test_metrics(config: Config, best: "Card", models: Path) -> dict[str, float]:
-    """Return the test metrics of the best model's card; measure them, and add them to it, if it has none."""
+def _test_metrics(config: Config, best: "Card", models: Path) -> tuple[dict[str, float], "TestReport"]:
+    """Return the test metrics of the best model, and its answers; add what its card lacks to it."""
     import numpy as np
 
     from trialmaker.experiment import final_test, startup
+    from trialmaker.experiment.output_page.test_report import report_on
     from trialmaker.model_store import saved_model
     from trialmaker.model_store.batches import in_batches
     from trialmaker.model_store.catalog import update
 
-    if "test_loss" in best.metrics:
-        return {name: best.metrics[name] for name in ("test_loss", "test_accuracy")}
-    test = startup.load_dataset(config.data).test
+    dataset = startup.load_dataset(config.data)
+    test = dataset.test
     probabilities = in_batches(saved_model.load(models / str(best.version)).probabilities, test.images)
+    report = report_on(test, probabilities, dataset.class_names)
+    if "test_loss" in best.metrics:
+        return {name: best.metrics[name] for name in ("test_loss", "test_accuracy")}, report
     metrics = final_test.measure(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), test.labels)
     update(models, best.run_key, version=best.version, metrics=metrics)
-    return metrics
+    return metrics, report
 
 
 def _is_of_study(best: "Card", study: str, storage: str) -> bool:

@@ -33,6 +33,7 @@ class Publisher:
         directory: the folder of versions.
         at_end: publish the best model at the end of the context, and only if no exception passes through it: until
             then ``withhold`` may be called. For a trial, which may be pruned.
+        on_published: called on the publisher's thread after each publication.
 
     Attributes:
         own_best: the card of the version that holds this run's best model; None where that is not published.
@@ -53,9 +54,10 @@ class Publisher:
         directory: Path,
         *,
         at_end: bool = False,
+        on_published: Callable[[], None] = lambda: None,
     ) -> None:
         self.export_model, self.card, self.wait_for_run_id, self.directory = export_model, card, run_id, directory
-        self.class_names, self.at_end = class_names, at_end
+        self.class_names, self.at_end, self.on_published = class_names, at_end, on_published
         self.run_key, self.run_id = uuid.uuid4().hex, ""
         self.own_best: Card | None = None
         self.best: Card | None = None
@@ -160,6 +162,8 @@ class Publisher:
             self.best = publishing.serve_best(card, self.directory) or self.best
         if is_first and served and not served.is_comparable(card):
             self.served_before = served
+        if self.own_best:
+            self.on_published()
 
     def _complete_run_id(self, card: Card) -> None:
         """Have the run's id added to a version that was published without it."""

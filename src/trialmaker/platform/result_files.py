@@ -32,10 +32,10 @@ def release_reserve(output: Path) -> None:
         (output / RESERVE_FILE).unlink(missing_ok=True)
 
 
-def write_success(output: Path) -> None:
-    """Write an empty ``success``, and remove ``failure``."""
+def write_success(output: Path, result: str) -> None:
+    """Write ``success`` with a line for each run, and remove ``failure``."""
     clear_result(output)
-    write_text(output / "success", "")
+    write_text(output / "success", f"{result}\n" if result else "")
 
 
 def write_failure(output: Path, cause: str, details: str = "") -> None:

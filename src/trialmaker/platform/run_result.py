@@ -26,7 +26,8 @@ class RunResult:
         name: of the run, for people.
         note: what they wrote about it; "" for nothing.
         tags: theirs, by name.
-        differences: the overrides of what its config has that the defaults have not; none for a trial.
+        differences: the overrides of what its config has that the defaults have not; for a trial, all overrides.
+        study: the name of the study that the run is a trial of; None for a plain run.
         trial: the number of the study's trial that the run is; None for a plain run.
         status: ``finished``, ``pruned`` (a study's trial), ``stopped`` (by a signal) or ``failed``.
         message: why the run is not finished, in a line; else "".
@@ -48,6 +49,7 @@ class RunResult:
     note: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    study: str | None = None
     trial: int | None = None
     status: str = "failed"
     message: str = ""

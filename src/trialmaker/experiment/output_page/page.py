@@ -1,0 +1,175 @@
+"""The page's content, gathered while a run goes on, and its file."""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trialmaker.config.schema import Config
+from trialmaker.errors import UserError
+from trialmaker.experiment.output_page import folder
+from trialmaker.experiment.output_page.scores import duration, metric_text, score_texts
+from trialmaker.experiment.output_page.study_page import study_line, study_values
+from trialmaker.model_store.catalog import read_best
+from trialmaker.platform.atomic_files import write_text
+from trialmaker.platform.run_result import RunResult
+from trialmaker.training.objective import Objective
+
+if TYPE_CHECKING:  # NumPy's import, which --help need not wait for
+    from trialmaker.data.splits import Dataset
+    from trialmaker.experiment.output_page.test_report import TestReport
+
+SHOWN_APART = ("name=", "note=", "tags.")  # differences that have a place of their own
+PAGE_FILE = "index.html"
+TEMPLATE = Path(__file__).with_name("page.html")
+# What the template needs of a run or a study, where it has nothing to say.
+NOTHING: Mapping[str, Any] = {
+    **dict.fromkeys(("test", "sizes", "own_model"), None),
+    **dict.fromkeys(("best_command", "objective", "trial_counts"), ""),
+    **dict.fromkeys(("charts", "trials", "runs", "scores"), ()),
+}
+
+
+@dataclass
+class RunPage:
+    """The page of an output whose last run it tells of.
+
+    Attributes:
+        result: the run's, as far as it is known.
+        config: the run's; None before it is validated, when there is no page.
+        dataset: None before it is read.
+        test: None before the best weights were tested.
+        history: (epoch, metrics) of the epochs that have ended.
+    """
+
+    result: RunResult
+    config: Config | None = None
+    dataset: "Dataset | None" = None
+    test: "TestReport | None" = None
+    history: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
+
+    def write(self, *, is_running: bool = True) -> None:
+        """Replace the page by that of the run, of a trial by that of its study; see ``write_page``."""
+        if self.config is None:
+            return
+        if self.result.study:
+            write_study_page(self.config, self.result.study, replace(self.result, status="finished"))
+        else:
+            values = self._values(self.config) | {"is_running": is_running, "result": self.result}
+            write_page(Path(self.config.output).absolute(), values)
+
+    def _values(self, config: Config) -> dict[str, Any]:
+        result, output = self.result, Path(config.output).absolute()
+        epoch = self.history[-1][0] if self.history else 0
+        is_own = result.status == "finished" and result.model_version is None
+        return {
+            "title": result.name,
+            "objective": config.objective,
+            "model": config.model.name,
+            "data_name": config.data.name,
+            "sizes": _sizes(self.dataset) if self.dataset else None,
+            "progress": ("epochs_done", {"epoch": epoch, "epochs": config.training.epochs}),
+            "scores": score_texts(result, config.training.epochs),
+            "charts": self._charts(),
+            "test": self.test,
+            "own_model": result.model_directory if is_own else None,
+            "runs": folder.other_runs(output, result),
+        }
+
+    def _charts(self) -> list[tuple[str, dict[str, str], str]]:
+        """Return (key of the title, its values, SVG) of the curves by epoch."""
+        from trialmaker.experiment.output_page.charts import line_chart
+
+        if not self.history:
+            return []
+        wrong, loss = (
+            {
+                "training": [(epoch, base + sign * metrics[name]) for epoch, metrics in self.history],
+                "validation": [(epoch, base + sign * metrics[f"val_{name}"]) for epoch, metrics in self.history],
+            }
+            for name, base, sign in (("accuracy", 1.0, -1.0), ("loss", 0.0, 1.0))
+        )
+        best = self.result.best_epoch
+        return [
+            ("error_by_epoch", {}, line_chart(wrong, log=True, percent=True, marked_x=best)),
+            ("loss_by_epoch", {}, line_chart(loss, log=True, marked_x=best)),
+        ]
+
+
+def write_study_page(
+    config: Config, study: str, trial: RunResult | None = None, summary: RunResult | None = None, **values: Any
+) -> str:
+    """Replace the page by that of a study, see ``write_page``; return a line on its result.
+
+    Args:
+        config: what the trials have in common.
+        study: the study's name.
+        trial: the one that has ended and not yet left its result; None at the study's end.
+        summary: of the study; None as long as it goes on.
+        values: to show beside those of the trials.
+    """
+    output = Path(config.output).absolute()
+    trials = [*folder.trials_of(output, study), *([trial] if trial else [])]
+    objective, test_metrics = Objective(config.objective, config.direction), summary.test_metrics if summary else {}
+    of_study = {
+        "title": config.name or study,
+        "model": config.model.name,
+        "data_name": config.data.name,
+        "result": summary or RunResult("", note=config.note or "", tags=dict(config.tags)),
+        "is_running": summary is None,
+        **study_values(trials, objective, config.training.epochs, test_metrics),
+    }
+    write_page(output, of_study | values)
+    return study_line(study, trials, objective, test_metrics)
+
+
+def write_page(output: Path, values: Mapping[str, Any]) -> None:
+    """Replace an output's page; do nothing where it can't be written to.
+
+    Args:
+        output: the folder.
+        values: of the names in the template, beside those that are of the folder itself.
+    """
+    with suppress(OSError):
+        write_text(output / PAGE_FILE, render(output, values))
+
+
+def render(output: Path, values: Mapping[str, Any]) -> str:
+    """Return the page's HTML; see ``write_page``."""
+    best = None
+    with suppress(UserError):  # of a damaged record, which the run itself reports
+        best = read_best(output / "model")
+    of_folder = {
+        "best": best,
+        "served_metric": f"{best.objective} {metric_text(best.objective, best.metrics[best.objective])}"
+        if best
+        else "",
+        "files": folder.entries(output),
+        "differences": [one for one in values["result"].differences if not one.startswith(SHOWN_APART)],
+        "time": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+    }
+    return str(_template().render({**NOTHING, **of_folder, **values}))
+
+
+@lru_cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    from trialmaker.experiment.output_page.texts import text
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals["t"] = text
+    environment.filters["duration"] = duration
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _sizes(dataset: "Dataset") -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        **{name: f"{len(getattr(dataset, name)):,}" for name in ("train", "validation", "test")},
+        "shape": "x".join(map(str, dataset.input_shape)),
+        "classes": dataset.num_classes,
+    }

@@ -1,0 +1,223 @@
+"""``index.html`` of an output: what a person learns who opens the folder and has nothing else."""
+
+import json
+import re
+import string
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.browser import open_page, save_screenshot
+from trialmaker.data.splits import Split
+from trialmaker.experiment.output_page import page as pages
+from trialmaker.experiment.output_page.charts import line_chart
+from trialmaker.experiment.output_page.scores import duration, metric_text
+from trialmaker.experiment.output_page.study_page import study_line, study_values
+from trialmaker.experiment.output_page.test_report import report_on
+from trialmaker.experiment.output_page.texts import LANGUAGES, TEXTS, text
+from trialmaker.platform.run_result import RunResult, run_results
+from trialmaker.training.objective import Objective
+
+ACCURACY = Objective("val_accuracy", "maximize")
+RUN: dict[str, Any] = {
+    "title": "cnn lr=0.01",
+    "model": "cnn",
+    "data_name": "digits",
+    "is_running": False,
+    "progress": ("epochs_done", {"epoch": 3, "epochs": 5}),
+}
+
+
+def rendered(output: Path, **values: Any) -> str:
+    return pages.render(output, RUN | values)
+
+
+def seen(html: str) -> str:
+    """The text of a page in English, with its words one blank apart."""
+    without = re.sub(r"<(style|script)>.*?</\1>|<span lang=\"zh\">.*?</span>", "", html, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", without).split())
+
+
+def trial(number: int, value: float, status: str = "finished", **differences: str) -> RunResult:
+    words = ["sweeps=mlp", *(f"{name}={text}" for name, text in differences.items())]
+    metrics = {"val_accuracy": value}
+    return RunResult(f"train {number}", study="s", trial=number, status=status, objective="val_accuracy",
+                     best_epoch=2, best_metrics=metrics, differences=words)  # fmt: skip
+
+
+# ---- the whole page
+
+
+def test_who_opens_the_folder_sees_the_result_and_what_to_do_with_it(published: Path) -> None:
+    pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    ((_, result),) = run_results(published)
+    assert (published / "success").read_text() == f"{result}\n"
+    with open_page(1280, 900) as page:
+        page.goto((published / "index.html").as_uri())
+        save_screenshot(page, "output")
+        words = page.locator("body").inner_text()
+        for name in ("val_accuracy", "test_accuracy", "test_loss"):
+            assert metric_text(name, {**result.best_metrics, **result.test_metrics}[name]) in words
+        best = json.loads((published / "model" / "best.json").read_text())
+        for expected in (result.name, result.command, f"--model-dir PATH/model/{best['version']}", "1,168 training"):
+            assert expected in words
+        errors = round((1 - result.test_metrics["test_accuracy"]) * 359)
+        assert f"{errors} of 359 answers are wrong" in words and "训练" not in words
+        assert page.locator(".mistakes img").count() == errors
+        assert page.locator("svg").count() == 2
+        for path in published.iterdir():
+            assert path.name.startswith(".") or f"{path.name}" in words, path
+        page.get_by_role("button", name="中文").click()
+        assert "测试准确率" in page.locator("body").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_phone_in_chinese(published: Path, scheme: Any) -> None:
+    pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with open_page(390, 844) as blank:
+        assert blank.context.browser
+        context = blank.context.browser.new_context(
+            viewport={"width": 390, "height": 844}, locale="zh-CN", color_scheme=scheme
+        )
+        page = context.new_page()
+        page.goto((published / "index.html").as_uri())
+        save_screenshot(page, f"output_390_{scheme}")
+        words = page.locator("body").inner_text()
+        assert "模型组件路径" in words and "Deploy" not in words
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 31)"
+        assert dark == (scheme == "dark")
+        box = page.get_by_role("button").bounding_box()
+        assert box and box["height"] >= 44
+
+
+# ---- how a run may end
+
+
+@pytest.mark.parametrize(
+    ("result", "values", "expected"),
+    [
+        (RunResult("c"), {"is_running": True}, "epoch 3 of 5 has ended"),
+        (RunResult("c", status="failed", message="a loss is not finite"), {}, ": a loss is not finite"),
+        (RunResult("c", status="stopped", message="by SIGTERM"), {}, "Stopped at "),
+        (RunResult("c", status="finished", seconds=125), {}, ", after 2 min 5 s."),
+        (RunResult("c", status="finished"), {"own_model": "logs/a/saved_model"}, "It lies in logs/a/saved_model."),
+        (RunResult("c"), {}, "No model has been published."),
+    ],
+)
+def test_it_says_how_the_run_ended(tmp_path: Path, result: RunResult, values: dict[str, Any], expected: str) -> None:
+    assert expected in seen(rendered(tmp_path, result=result, **values))
+
+
+def test_what_people_typed_is_shown_and_not_executed(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    result = RunResult(evil, note=evil, tags={evil: evil}, differences=[evil], status="failed", message=evil)
+    scores = [("val_accuracy", evil)]
+    report = report_on(Split(np.zeros((2, 1, 1, 1), np.uint8), np.array([0, 1])), np.eye(2)[[1, 1]], (evil, "b"))
+    page = rendered(tmp_path, result=result, title=evil, model=evil, data_name=evil, scores=scores, test=report,
+                    runs=[RunResult(evil, name=evil), result], best_command=evil)  # fmt: skip
+    assert page.count("<script>") == 1 and "&lt;script&gt;alert" in page
+
+
+def test_a_run_that_is_refused_leaves_a_page_with_the_reason(train: Any) -> None:
+    result = train("data=images", "data.directory=/nowhere", "name=lost")
+    assert result.code == 2
+    words = seen((result.output / "index.html").read_text())
+    assert "lost" in words and "/nowhere" in words and "Failed at" in words
+
+
+# ---- the test split
+
+
+def test_many_classes_are_told_by_the_worst_of_them(tmp_path: Path) -> None:
+    labels = np.arange(200) % 100
+    answers = np.where(labels == 7, 8, labels)
+    names = tuple(f"c{at}" for at in range(100))
+    report = report_on(Split(np.zeros((200, 4, 4, 3), np.uint8), labels), np.eye(100)[answers], names)
+    assert (report.errors, report.images, report.confused()) == (2, 200, [("c7", "c8", 2)])
+    assert [row[0] for row in report.rows()[:2]] == ["c7", "c8"] and len(report.rows()) == 20
+    words = seen(rendered(tmp_path, result=RunResult("c"), test=report))
+    assert "c7 c8 2" in words and "The 20 classes with the lowest F1:" in words and "Rows: the true" not in words
+
+
+def test_a_run_without_mistakes_shows_none(tmp_path: Path) -> None:
+    report = report_on(Split(np.zeros((2, 1, 1, 1), np.uint8), np.array([0, 1])), np.eye(2), ("a", "b"))
+    words = seen(rendered(tmp_path, result=RunResult("c"), test=report))
+    assert "All 2 answers are right." in words and "<img" not in words
+
+
+# ---- studies
+
+
+def test_a_studys_page_ranks_its_trials(tmp_path: Path) -> None:
+    trials = [
+        trial(0, 0.9, lr="0.0012345678", seed="1"),
+        trial(1, 0.95, "pruned", lr="0.2", seed="1"),
+        trial(2, 0.93, lr="0.05", seed="1"),
+        RunResult("x", study="s", trial=3, status="failed", differences=["sweeps=mlp", "seed=1", "lr=9"]),
+    ]
+    values = study_values(trials, ACCURACY, 5, {"test_accuracy": 0.92})
+    words = seen(rendered(tmp_path, result=RunResult("go on", status="finished"), **values))
+    assert "93.00 % validation accuracy 92.00 % test accuracy" in words and "2 best trial" in words
+    assert "Trials: 2 finished, 1 pruned, 1 failed." in words
+    assert "1 95.00 % pruned lr=0.2 2 93.00 % finished lr=0.05 0 90.00 % finished lr=0.001235" in words
+    assert "go on" in words and "train 2" in words
+    line = study_line("s", trials, ACCURACY, {"test_accuracy": 0.92})
+    assert line == "finished study=s trials=4 best trial=2 val_accuracy=0.9300 test_accuracy=0.9200"
+
+
+def test_a_study_leaves_its_page_and_its_line(jobs: Path) -> None:
+    (output,) = [path.parent for path in jobs.glob("*/output/studies")]
+    line = (output / "success").read_text()
+    assert re.fullmatch(r"finished study=\w+ trials=\d+ best trial=\d+ val_accuracy=0\.\d{4} test_loss=.*\n", line)
+    words = seen((output / "index.html").read_text())
+    assert "hydra.mode=RUN" in words and "Trials: " in words and "1 wrong" not in words
+
+
+# ---- charts, numbers, words
+
+
+def test_a_chart_shows_the_last_tenth_of_a_percent() -> None:
+    chart = str(line_chart({"training": [(1, 0.2), (2, 0.001), (3, 0.0)]}, log=True, percent=True, marked_x=2))
+    assert "0.1 %" in chart and "20 %" in chart and 'class="marked"' in chart
+    ys = [float(pair.split(",")[1]) for pair in re.findall(r'points="([^"]+)"', chart)[0].split()]
+    assert ys == sorted(ys) and ys[0] < ys[1] <= ys[2]  # 0 lies at the bottom
+    assert re.findall(r'text-anchor="middle">(\d+)<', chart) == ["1", "2", "3"]
+
+
+def test_a_chart_of_one_epoch_is_a_point_and_of_many_stays_small() -> None:
+    assert "<circle" in line_chart({"validation": [(1, 0.5)]}, log=True)
+    many = line_chart({"validation": [(at, 1 / at) for at in range(1, 100_001)]}, log=True)
+    assert len(many) < 20_000
+    assert len(re.findall(r'text-anchor="middle"', many)) <= 9
+    assert line_chart({"validation": [(1, float("nan"))]}) == ""
+
+
+def test_numbers_are_those_of_people() -> None:
+    assert [duration(seconds) for seconds in (0.4, 59.4, 65, 3600, 5e4)] == [
+        "0 s",
+        "59 s",
+        "1 min 5 s",
+        "1 h 0 min",
+        "13 h 53 min",
+    ]
+    assert (metric_text("val_accuracy", 0.98765), metric_text("val_loss", 0.1)) == ("98.77 %", "0.1000")
+
+
+def test_every_text_is_in_both_languages_and_in_one_place() -> None:
+    for key, texts in TEXTS.items():
+        fields = [sorted(name for _, name, _, _ in string.Formatter().parse(one) if name) for one in texts]
+        assert len(texts) == len(LANGUAGES) and all(texts) and fields[0] == fields[1], key
+        assert key == "f1" or texts[0] != texts[1], key
+    template = pages.TEMPLATE.read_text(encoding="utf-8")
+    body = template[template.index("<body>") : template.index("<script>")]
+    outside = re.sub(r"{#.*?#}|{%.*?%}|{{.*?}}|<pre>.*?</pre>|<button.*?</button>|<[^>]+>", " ", body, flags=re.DOTALL)
+    assert re.findall(r"\w{2,}", outside) == ["TrialMaker"]
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in pages.TEMPLATE.parent.glob("*.*") if path.name != "texts.py"
+    )
+    dynamic = {"val_accuracy", "val_loss", "test_accuracy", "test_loss"}
+    assert {key for key in TEXTS if not re.search(rf"['\"]{key}['\"]", source)} <= dynamic | {"stopped", "failed"}
+    assert str(text("served", version="<1>", metric=2)).count("&lt;1&gt;") == 2
