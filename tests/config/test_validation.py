@@ -91,6 +91,7 @@ def test_every_field_has_a_meaning() -> None:
             ],
         ),
         (["+model.depth=3"], ["model.depth: there is no such field"]),
+        (["+model.pool_size=3"], ["model.pool_size: model=mlp has no such field; model=cnn has"]),
         (["~training.epochs"], ["training.epochs: must be given"]),
         (["seed=${sed}"], ["Interpolation key 'sed' not found full_key: seed object_type=dict"]),
         (

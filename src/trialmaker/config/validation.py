@@ -171,9 +171,17 @@ def _position(path: str, order: list[str]) -> int:
 
 def _mistake(path: str, detail: ErrorDetails) -> str:
     if detail["type"] == "unexpected_keyword_argument":
-        return f"{path}: there is no such field{nearest(path, {field.path for field in fields()})}"
+        return f"{path}: {_no_such_field(path, detail)}"
     setting = f"{path}={json.dumps(detail['input'])}" if detail["type"] != "missing" else path
     return f"{setting}: {_law(detail)}"
+
+
+def _no_such_field(path: str, detail: ErrorDetails) -> str:
+    """Return that the field is one of another choice of its group, or that there is none of its name."""
+    if owners := " or ".join(field.owner.replace("/", " or ") for field in fields() if field.path == path):
+        group = path.partition(".")[0]
+        return f"{group}={detail['loc'][1]} has no such field; {group}={owners} has"
+    return f"there is no such field{nearest(path, {field.path for field in fields()})}"
 
 
 def _law(detail: ErrorDetails) -> str:
