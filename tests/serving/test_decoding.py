@@ -101,6 +101,7 @@ def test_dark_strokes_on_light_paper_are_turned_round() -> None:
     [
         (b"", 400, "expected a JPEG or PNG picture"),
         (b"GIF89a", 400, "expected a JPEG or PNG picture"),
+        (b"\0\0\0\x18ftypheic", 400, "found something else; save a HEIC or AVIF photo as JPEG first"),
         (png(np.zeros((40, 40), np.uint8))[:45], 400, "found a damaged one"),
         (png(np.zeros((1001, 1000), np.uint8)), 413, "at most 1,000,000 pixels, but has 1000x1001"),
     ],

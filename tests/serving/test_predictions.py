@@ -1,5 +1,7 @@
 """The service's answers, by each of its addresses."""
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from support.service import PREDICT, ROWS, Service, best_version
 from trialmaker.model_store import saved_model
-from trialmaker.serving import client
+from trialmaker.serving import client, decoding
 
 
 def test_a_published_model_answers_as_it_does_called_directly(
@@ -97,9 +99,27 @@ def test_health_metrics_and_documents(service: Service) -> None:
     assert 'trialmaker_requests_total{path="other",status="404"}' in text
     assert 'trialmaker_request_seconds_bucket{le="0.001",path="/health/ready"}' in text
     assert service.ask("/openapi.json").json["openapi"] == "3.1.0"
-    docs = service.ask("/docs").body.decode()
-    page = service.ask("/").body.decode()
-    assert not re.search(r"(src|href)=\"?https?:|@import|url\(", docs + page)  # works without internet
+
+
+@pytest.mark.parametrize("form", ["numbers", "picture"])
+def test_the_preview_is_the_answer_with_the_image_that_the_model_received(
+    service: Service, tmp_path: Path, examples: tuple[np.ndarray, np.ndarray], form: str
+) -> None:
+    from PIL import Image
+
+    image = examples[0][0]
+    body, content_type = json.dumps({"image": image.tolist()}).encode(), "application/json"
+    if form == "picture":  # dark on light
+        Image.fromarray(255 - (image[:, :, 0] * 255).astype(np.uint8)).resize((90, 90)).save(tmp_path / "picture.png")
+        body, content_type = client.file_body(tmp_path / "picture.png")
+        raw = (tmp_path / "picture.png").read_bytes()
+        image = decoding.decode_picture(raw, (28, 28, 1), max_pixels=10**6, light_on_dark=True)[0]
+    answer = service.ask("/ModelMaker/preview", body, {"Content-Type": content_type}).json
+    head, data = answer.pop("image").split(",")
+    assert head == "data:image/png;base64"
+    received = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    np.testing.assert_array_equal(received, (image[:, :, 0] * 255).round().astype(np.uint8))
+    assert answer == service.ask(PREDICT, body, {"Content-Type": content_type}).json
 
 
 def test_a_picture_needs_no_file_name(service: Service, tmp_path: Path) -> None:

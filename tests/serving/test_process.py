@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,10 @@ def test_a_service_that_is_stopped_answers_all_that_it_accepted(published: Path)
     with serving(published) as service:
 
         def call(number: int) -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+            with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
+                use(number, connection)
+
+        def use(number: int, connection: http.client.HTTPConnection) -> None:
             try:
                 connection.connect()
             except ConnectionRefusedError:

@@ -10,6 +10,7 @@ import pytest
 from support.service import IMAGE, JSON, PREDICT, ROWS, Service
 from trialmaker.serving import client
 
+PREVIEW = "/ModelMaker/preview"
 MULTIPART = "multipart/form-data; boundary=a"
 ODD = b'--a\r\nContent-Disposition: form-data; name="\\ud800"\r\n\r\nx\r\n--a--\r\n'
 UNNAMED = b"--a\r\nContent-Type: image/png\r\n\r\nx\r\n--a--\r\n"
@@ -29,6 +30,8 @@ REFUSED = [
     (PREDICT, "POST", {"image": [0.0] * 100}, JSON, 400, "image: expected 784 numbers, or 28x28x1, or a list of such"),
     (PREDICT, "POST", {"image": ["0"] * 784}, JSON, 400, "image: must hold numbers only, but holds a text"),
     (PREDICT, "POST", {"image": [255] * 784}, JSON, 400, "image: every number must lie in 0 to 1, but got 255; divide"),
+    (PREVIEW, "POST", {"image": [[0.0] * 784] * 2}, JSON, 400, "image: must be one image here, but got 2"),
+    (PREVIEW, "POST", {"image": []}, JSON, 400, "image: expected 784 numbers, or 28x28x1, or a list"),
     (PREDICT, "POST", b"x" * 1_000_001, JSON, 413, "the body must have at most 1,000,000 bytes"),
     (PREDICT, "POST", b"{}", {"Content-Type": "application/xml"}, 415, "Content-Type: must be application/json or"),
     (PREDICT, "POST", b"", {"Content-Type": "multipart/form-data"}, 400, "Content-Type: multipart/form-data needs a"),

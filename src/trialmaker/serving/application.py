@@ -1,19 +1,18 @@
 """The service's addresses and their handlers."""
 
 import asyncio
-import importlib.resources
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from trialmaker.model_store.batches import MAX_IMAGES_PER_CALL
-from trialmaker.serving import decoding, openapi, request_body, tensorflow_serving
+from trialmaker.serving import decoding, openapi, pages, request_body, tensorflow_serving
 from trialmaker.serving.batching import Batcher
 from trialmaker.serving.errors import HTTPError
 from trialmaker.serving.metrics import Metrics
@@ -23,8 +22,8 @@ from trialmaker.serving.settings import Settings
 INLINE_JSON_BYTES = 200_000  # a smaller body is decoded on the event loop; a larger one takes some milliseconds
 DECODER_THREADS = 2  # a large picture takes hundreds of megabytes
 MAX_PENDING_DECODES = 64  # bodies that are decoded, or wait for it
-DecodedRequest = tuple[np.ndarray, bool]  # images, float32 [N, H, W, C]; and what the form of the answer depends on
-Decode = Callable[[], DecodedRequest]
+AnswerForm = TypeVar("AnswerForm")  # what the form of the answer depends on
+Decode = Callable[[], tuple[np.ndarray, AnswerForm]]  # images, float32 [N, H, W, C]; and the form of the answer
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -56,8 +55,8 @@ class Application:
         model = f"/v1/models/{self.settings.name}"
         versions = model + "/versions/{version}"
         gets: dict[str, Handler] = {
-            "/": self.page,
-            "/docs": self.docs,
+            "/": pages.handler("drawing"),
+            "/docs": pages.handler("docs"),
             "/openapi.json": self.openapi,
             "/ping": self.readiness,  # MLflow's
             "/health/live": self.liveness,
@@ -74,6 +73,7 @@ class Application:
             f"{model}:predict": self.predict_as_tensorflow_serving,
             f"{versions}:predict": self.predict_as_tensorflow_serving,
             "/invocations": self.predict_as_mlflow,
+            "/ModelMaker/preview": self.preview,
         }
         routes = [Route(path, handler, methods=["POST"]) for path, handler in posts.items()]
         return routes + [Route(path, handler, methods=["GET"]) for path, handler in gets.items()]
@@ -83,27 +83,43 @@ class Application:
     async def predict(self, request: Request) -> Response:
         """Answer a request of the platform's: JSON, or a picture's file as ``multipart/form-data``."""
         model = self._loaded_model()
+        decode, is_quick = await self._read_platform_request(request, model)
+        probabilities, is_batch = await self._predict(decode, inline=is_quick)
+        rows = [_labelled(model, row) for row in probabilities.tolist()]
+        return _json({"success": True, "predictions": rows if is_batch else rows[0]})
+
+    async def preview(self, request: Request) -> Response:
+        """Answer a request of the platform's for one image; add the image as the model received it."""
+        model = self._loaded_model()
+        decode, _ = await self._read_platform_request(request, model)
+
+        def decode_and_encode() -> tuple[np.ndarray, str]:
+            images, _ = decode()
+            if len(images) != 1:
+                raise HTTPError(400, f"image: must be one image here, but got {len(images)}")
+            return images, decoding.data_url(images[0])
+
+        probabilities, image = await self._predict(decode_and_encode, inline=False)
+        return _json({"success": True, "predictions": _labelled(model, probabilities[0].tolist()), "image": image})
+
+    async def _read_platform_request(self, request: Request, model: Model) -> tuple[Decode[bool], bool]:
+        """Read a request of the platform's; return what decodes it, and whether that is quick."""
         is_json = request_body.body_format(request) == "json"
         body = await self.read_body(request)
 
-        def decode() -> DecodedRequest:
+        def decode() -> tuple[np.ndarray, bool]:
             if is_json:
                 return decoding.decode_platform_request(body, model.input_shape)
             return self._decode_picture(request.headers["content-type"], body, model), False
 
-        probabilities, is_batch = await self._predict(decode, inline=is_json and len(body) < INLINE_JSON_BYTES)
-        rows = [
-            [{"label": label, "probability": value} for label, value in zip(model.class_names, row, strict=True)]
-            for row in probabilities.tolist()
-        ]
-        return _json({"success": True, "predictions": rows if is_batch else rows[0]})
+        return decode, is_json and len(body) < INLINE_JSON_BYTES
 
     def _decode_picture(self, content_type: str, body: bytes, model: Model) -> np.ndarray:
         return decoding.decode_picture(
             request_body.multipart_field(content_type, body, "image"),
             model.input_shape,
             max_pixels=self.settings.max_pixels,
-            light_on_dark=self.settings.invert and model.is_digit_model,
+            light_on_dark=self.settings.invert and model.is_handwriting_model,
         )
 
     async def predict_as_tensorflow_serving(self, request: Request) -> Response:
@@ -126,7 +142,7 @@ class Application:
             lambda: tensorflow_serving.decode_request(body, model.input_shape), inline=len(body) < INLINE_JSON_BYTES
         )
 
-    async def _predict(self, decode: Decode, *, inline: bool) -> tuple[np.ndarray, bool]:
+    async def _predict(self, decode: Decode[AnswerForm], *, inline: bool) -> tuple[np.ndarray, AnswerForm]:
         """Decode a request and predict its images, within the time that a request has.
 
         Args:
@@ -150,7 +166,7 @@ class Application:
             raise HTTPError(400, "the numbers are so large that the model's answer is none; they should lie in 0 to 1")
         return probabilities, answer_form
 
-    async def _decode_on_thread(self, decode: Decode) -> DecodedRequest:
+    async def _decode_on_thread(self, decode: Decode[AnswerForm]) -> tuple[np.ndarray, AnswerForm]:
         """Decode what takes long, while the event loop answers others."""
         if self.pending_decodes >= MAX_PENDING_DECODES:
             raise HTTPError(503, f"too many requests: {self.pending_decodes} bodies wait; try again", Retry_After="1")
@@ -197,7 +213,7 @@ class Application:
                 "metrics": dict(model.version.metrics),
                 "class_names": list(model.class_names),
                 "input_shape": list(model.input_shape),
-                "digits": model.is_digit_model,
+                "handwriting": model.is_handwriting_model,
             }
         )
 
@@ -216,22 +232,17 @@ class Application:
         """Answer with the metrics in Prometheus' text format."""
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    async def page(self, _: Request) -> Response:
-        """Answer with the page on which a person draws a digit."""
-        return HTMLResponse(_resource("page.html"))
-
-    async def docs(self, _: Request) -> Response:
-        """Answer with the page that shows the OpenAPI document."""
-        return HTMLResponse(_resource("docs.html"))
-
     async def openapi(self, _: Request) -> Response:
         """Answer with the OpenAPI document."""
-        return _json(openapi.document(self.settings.name, self.settings.keys))
+        shape = self.model.input_shape if self.model else (28, 28, 1)
+        return _json(openapi.document(self.settings.name, self.settings.keys, shape))
+
+
+def _labelled(model: Model, probabilities: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"label": label, "probability": value} for label, value in zip(model.class_names, probabilities, strict=True)
+    ]
 
 
 def _json(content: Any) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
-
-
-def _resource(name: str) -> str:
-    return importlib.resources.files("trialmaker.serving").joinpath(name).read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """Decoding of requests into images, float32 [N, H, W, C] in [0, 1]."""
 
+import base64
 import io
 from collections.abc import Sequence
 from itertools import chain
@@ -108,10 +109,21 @@ def decode_picture(raw: bytes, shape: Shape, *, max_pixels: int, light_on_dark: 
     try:
         pixels = image_decoding.decode(raw, image_size=shape[:2], channels=shape[2])
     except UserError as error:
-        raise HTTPError(400, f"image: {error}") from None
+        hint = "; save a HEIC or AVIF photo as JPEG first" if raw[4:8] == b"ftyp" else ""
+        raise HTTPError(400, f"image: {error}{hint}") from None
     if light_on_dark and _border(pixels).mean() > 127:
         pixels = 255 - pixels
     return (pixels.astype(np.float32) / 255)[np.newaxis]
+
+
+def data_url(image: np.ndarray) -> str:
+    """Return an image, float32 [H, W, C] in [0, 1], as the ``data:`` URL of a PNG file."""
+    from PIL import Image
+
+    pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels.squeeze(axis=2) if image.shape[2] == 1 else pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _check_pixels(raw: bytes, max_pixels: int) -> None:

@@ -18,7 +18,7 @@ from trialmaker.serving.errors import HTTPError
 log = logging.getLogger(__name__)
 MODEL_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?")
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
-KEYLESS_PATHS = {"/", "/health/live", "/health/ready"}  # the page itself tells nothing, and asks for the key
+KEYLESS_PATHS = {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}  # the pages ask for the key
 
 
 class Middleware:

@@ -1,16 +1,14 @@
 """The OpenAPI document of the service."""
 
+import math
 from typing import Any
 
+from trialmaker.serving import pages
 from trialmaker.serving.authorization import Keys
 
 Json = dict[str, Any]
+ANY_OBJECT: Json = {"type": "object"}
 NUMBERS: Json = {"description": "numbers, flat or nested: one image, or a list of images", "type": "array", "items": {}}
-IMAGE_AS_NUMBERS: Json = {
-    "type": "object",
-    "required": ["image"],
-    "properties": {"image": {**NUMBERS, "example": [0.0] * 784, "description": "of 0 to 1, row by row, or nested"}},
-}
 IMAGE_AS_FILE: Json = {
     "type": "object",
     "required": ["image"],
@@ -37,6 +35,15 @@ PLATFORM_ERROR: Json = {
     "required": ["success", "error"],
     "properties": {"success": {"const": False}, "error": {"type": "string"}},
 }
+PREVIEW: Json = {
+    "type": "object",
+    "required": ["success", "predictions", "image"],
+    "properties": {
+        "success": {"const": True},
+        "predictions": PROBABILITIES,
+        "image": {"type": "string", "description": "the image that the model received, as the data: URL of a PNG file"},
+    },
+}
 TENSORFLOW_SERVING_REQUEST: Json = {
     "type": "object",
     "properties": {
@@ -56,51 +63,51 @@ VERSION_PARAMETER: Json = {
     "required": True,
     "schema": {"type": "string", "example": "1"},
 }
-STATUS_DESCRIPTIONS = {
-    400: "the body is not what was expected", 401: "the key is missing or wrong", 404: "there is no such version",
-    408: "the body came too slowly", 413: "too large", 415: "another type of content",
-    503: "too many requests, or no model yet", 504: "too slow",
-}  # fmt: skip
+ERROR_STATUSES = (400, 401, 404, 408, 413, 415, 503, 504)
+OF_VERSION = "_of_version"  # ends the operationId of what exists with and without a version
 
 
-def document(name: str, keys: Keys) -> Json:
+def document(name: str, keys: Keys, shape: tuple[int, int, int]) -> Json:
     """Return the description of every address for programs.
+
+    An operation's ``operationId`` names its summary among the texts of the pages; ``/docs`` shows it too.
 
     Args:
         name: the model's, in TensorFlow Serving's addresses.
         keys: the caller's; the document says whether they are needed.
+        shape: (H, W, C) of an image, for the example.
     """
-    paths = {**_platform_paths(), **_tensorflow_serving_paths(f"/v1/models/{name}")}
-    paths["/metrics"] = {
-        "get": {"summary": "For Prometheus", "responses": {"200": {"description": "text"}, **_errors(PLATFORM_ERROR)}}
-    }
+    paths = {**_platform_paths(math.prod(shape)), **_tensorflow_serving_paths(f"/v1/models/{name}")}
+    responses = {"200": {"description": "text"}, **_errors(PLATFORM_ERROR)}
+    paths["/metrics"] = {"get": {**_described("metrics"), "responses": responses}}
     info = {"title": "TrialMaker", "version": "1"}
     return {"openapi": "3.1.0", "info": info, "paths": paths, **(_security() if keys.access else {})}
 
 
-def _platform_paths() -> Json:
+def _platform_paths(size: int) -> Json:
+    """Return the platform's addresses and the service's own, for images of so many numbers."""
+    numbers = {**NUMBERS, "example": [0.0] * size, "description": "of 0 to 1, row by row, or nested"}
+    as_numbers = {"type": "object", "required": ["image"], "properties": {"image": numbers}}
+    body = {"application/json": {"schema": as_numbers}, "multipart/form-data": {"schema": IMAGE_AS_FILE}}
     return {
-        "/ModelMaker/predict": _post(
-            "The probability of each class, in class order",
-            PLATFORM_ANSWER,
-            PLATFORM_ERROR,
-            {"application/json": {"schema": IMAGE_AS_NUMBERS}, "multipart/form-data": {"schema": IMAGE_AS_FILE}},
-        ),
-        "/ModelMaker/model": _get("What is served", PLATFORM_ERROR),
-        "/health/live": _get("Whether the process runs", PLATFORM_ERROR, is_open=True),
-        "/health/ready": _get("Whether the model has answered once", PLATFORM_ERROR, is_open=True),
+        "/ModelMaker/predict": _post("predict", PLATFORM_ANSWER, PLATFORM_ERROR, body),
+        "/ModelMaker/preview": _post("preview", PREVIEW, PLATFORM_ERROR, body),
+        "/ModelMaker/model": _get("model", PLATFORM_ERROR),
+        "/health/live": _get("live", PLATFORM_ERROR, is_open=True),
+        "/health/ready": _get("ready", PLATFORM_ERROR, is_open=True),
     }
 
 
 def _tensorflow_serving_paths(model_path: str) -> Json:
     """Return TensorFlow Serving's addresses, and MLflow's, whose requests are alike."""
     body = {"application/json": {"schema": TENSORFLOW_SERVING_REQUEST}}
-    paths: Json = {"/invocations": _post("As mlflow models serve", {"type": "object"}, PLATFORM_ERROR, body)}
-    for path, parameters in ((model_path, []), (model_path + "/versions/{version}", [VERSION_PARAMETER])):
+    paths: Json = {"/invocations": _post("mlflow", ANY_OBJECT, PLATFORM_ERROR, body)}
+    version_path = model_path + "/versions/{version}"
+    for path, suffix, parameters in ((model_path, "", []), (version_path, OF_VERSION, [VERSION_PARAMETER])):
         operations = {
-            f"{path}:predict": _post("As TensorFlow Serving", {"type": "object"}, TENSORFLOW_SERVING_ERROR, body),
-            path: _get("The version's state", TENSORFLOW_SERVING_ERROR),
-            f"{path}/metadata": _get("The signature", TENSORFLOW_SERVING_ERROR),
+            f"{path}:predict": _post("tensorflow_serving" + suffix, ANY_OBJECT, TENSORFLOW_SERVING_ERROR, body),
+            path: _get("status" + suffix, TENSORFLOW_SERVING_ERROR),
+            f"{path}/metadata": _get("metadata" + suffix, TENSORFLOW_SERVING_ERROR),
         }
         paths |= {address: {**operation, "parameters": parameters} for address, operation in operations.items()}
     return paths
@@ -112,14 +119,20 @@ def _security() -> Json:
     return {"components": {"securitySchemes": {"key": scheme}}, "security": [{"key": []}]}
 
 
-def _post(summary: str, answer: Json, error: Json, content: Json) -> Json:
+def _post(operation_id: str, answer: Json, error: Json, content: Json) -> Json:
     body = {"required": True, "content": content}
-    return {"post": {"summary": summary, "requestBody": body, "responses": {**_success(answer), **_errors(error)}}}
+    responses = {**_success(answer), **_errors(error)}
+    return {"post": {**_described(operation_id), "requestBody": body, "responses": responses}}
 
 
-def _get(summary: str, error: Json, *, is_open: bool = False) -> Json:
-    operation: Json = {"summary": summary, "responses": {**_success({"type": "object"}), **_errors(error)}}
+def _get(operation_id: str, error: Json, *, is_open: bool = False) -> Json:
+    operation = {**_described(operation_id), "responses": {**_success(ANY_OBJECT), **_errors(error)}}
     return {"get": operation | ({"security": []} if is_open else {})}
+
+
+def _described(operation_id: str) -> Json:
+    summary = pages.texts()[f"operation_{operation_id.removesuffix(OF_VERSION)}"]["en"]
+    return {"operationId": operation_id, "summary": summary}
 
 
 def _success(answer: Json) -> Json:
@@ -128,4 +141,7 @@ def _success(answer: Json) -> Json:
 
 def _errors(error: Json) -> Json:
     content = {"application/json": {"schema": error}}
-    return {str(code): {"description": text, "content": content} for code, text in STATUS_DESCRIPTIONS.items()}
+    texts = pages.texts()
+    return {
+        str(status): {"description": texts[f"status_{status}"]["en"], "content": content} for status in ERROR_STATUSES
+    }

@@ -41,9 +41,14 @@ class Model:
         return self.version.class_names
 
     @property
-    def is_digit_model(self) -> bool:
-        """Return whether the model knows light digits on dark ground, such as MNIST's."""
-        return self.input_shape[2] == 1 and self.class_names == tuple("0123456789")
+    def is_handwriting_model(self) -> bool:
+        """Return whether the model knows single characters, light on dark ground, as MNIST and its family have them.
+
+        Of a person's own picture folders only digits count: how others are drawn, nobody knows.
+        """
+        is_of_characters = all(len(name) == 1 for name in self.class_names)
+        is_published = self.class_names == tuple("0123456789") or self.version.card.get("data") != "images"
+        return self.input_shape[2] == 1 and is_of_characters and is_published
 
 
 def load(version: Version) -> Model:

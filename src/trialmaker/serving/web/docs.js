@@ -1,0 +1,90 @@
+// The page that says how programs call the service. Its examples are of this service: its address, its model, its keys.
+const ADDRESS = "ModelMaker/predict";
+const SHOWN_IN_EXAMPLE = 3, SHOWN_OF_ANSWER = 9; // entries of a list of predictions; the rest is counted
+const templates = new Map([...document.querySelectorAll("code:not([data-text])")].map(code => [code, code.textContent]));
+let needsKey = false, model = null;
+
+function showExamples() {
+  const url = new URL(ADDRESS, location.href);
+  const [height, width, channels] = model?.input_shape ?? [];
+  const count = model ? height * width * channels : "H * W * C", size = model ? `${width}×${height}` : "W×H";
+  for (const [code, template] of templates) code.textContent = filled(template, { url, host: url.host, count });
+  byId("answer").textContent = prettyAnswer({ success: true, predictions: examplePredictions() }, SHOWN_IN_EXAMPLE);
+  byId("file_text").textContent = text("docs_file", { size });
+  byId("numbers_text").textContent = text("docs_numbers", { count });
+  byId("answer_text").textContent = text("docs_answer_form", { count: model?.class_names.length ?? "K" });
+  byId("inverted").hidden = !model?.handwriting;
+}
+
+// Where no key is needed, the parts of an example that send one are left out.
+function filled(template, values) {
+  const open = template.replace(/ -H 'Authorization: \S+'|^headers = \{.*\n|headers=headers, /gm, "");
+  return (needsKey || template.includes("signature") ? template : open)
+    .replace(/\{(url|host|count)\}/g, (_, name) => values[name]);
+}
+
+function examplePredictions() {
+  const names = model?.class_names ?? ["…"];
+  return names.map((label, at) => ({ label, probability: at ? 0.0004 : 0.9962 }));
+}
+
+function prettyAnswer(answer, shown) {
+  const { predictions, ...rest } = answer;
+  if (!predictions) return JSON.stringify(rest, null, 2);
+  const lines = predictions.map(one => `    {"label": ${JSON.stringify(one.label)}, "probability": ${one.probability}}`);
+  const isCut = lines.length > shown + 1;
+  const list = isCut ? [...lines.slice(0, shown), `    ${text("docs_more", { count: lines.length })}`] : lines;
+  return `{\n  "success": true,\n  "predictions": [\n${list.join(",\n")}\n  ]\n}`;
+}
+
+function definition(term, meaning) {
+  const [dt, code, dd] = ["dt", "code", "dd"].map(tag => document.createElement(tag));
+  code.textContent = term;
+  dt.append(code);
+  dd.textContent = meaning;
+  return [dt, dd];
+}
+
+function showDocument({ paths, security }) {
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).filter(([, operation]) => operation.operationId)
+      .map(([method, { operationId }]) => [`${method.toUpperCase()} ${path}`, operationId.replace("_of_version", "")]));
+  byId("addresses").replaceChildren(...operations.flatMap(([term, name]) => definition(term, text(`operation_${name}`))));
+  const statuses = Object.keys(texts).filter(key => key.startsWith("status_"));
+  byId("statuses").replaceChildren(...statuses.flatMap(key => definition(key.replace("status_", ""), text(key))));
+  needsKey = Boolean(security);
+  byId("keys").textContent = text(needsKey ? "docs_keys_needed" : "docs_keys_none");
+  showExamples();
+}
+
+async function postFile(event) {
+  const body = new FormData(), [file] = event.target.files;
+  if (!file) return;
+  body.append("image", file);
+  event.target.value = ""; // so that the same file can be chosen again
+  try {
+    const response = await send(ADDRESS, { method: "POST", body });
+    const answer = await response.text();
+    const isJson = response.headers.get("content-type")?.startsWith("application/json");
+    byId("result").textContent = `HTTP ${response.status}\n${isJson ? prettyAnswer(JSON.parse(answer), SHOWN_OF_ANSWER) : answer}`;
+    if (response.status === 401) start();
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    byId("result").textContent = error.message;
+  }
+}
+
+const notice = message => { byId("notice").textContent = message; };
+
+function start() {
+  describeModel(description => { model = description; notice(""); showExamples(); }, notice);
+}
+
+translatePage();
+document.title = text("docs_title");
+byId("choose").textContent = text(matchMedia("(pointer: coarse)").matches ? "take_or_choose" : "choose");
+listenForKey(start);
+byId("file").addEventListener("change", postFile);
+showExamples();
+call("openapi.json").then(showDocument, error => notice(error.message));
+start();

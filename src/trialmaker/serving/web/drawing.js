@@ -1,0 +1,137 @@
+// The model's answer to what is on the paper, and the page around it.
+const LISTED_CLASSES = 10, LIKELIEST_CLASSES = 5; // with more classes than the first, only the likeliest are listed
+const BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
+let model = null;
+
+// ---- the answer
+
+let isBusy = false, isStale = false;
+
+// One request at a time: while drawing, only the latest state of the paper is sent.
+async function refresh() {
+  isStale = true;
+  if (isBusy) return;
+  isBusy = true;
+  while (isStale) {
+    isStale = false;
+    try {
+      const answer = isEmpty() ? null : await call("ModelMaker/preview", requestOptions());
+      showAnswer(isEmpty() ? null : answer);
+    } catch (error) {
+      showError(error.message);
+      if (error.status === 401) askForKey(notice, "key_wrong");
+      if (!(error instanceof ServiceError)) { isBusy = false; throw error; }
+    }
+  }
+  isBusy = false;
+}
+
+function requestOptions() {
+  if (!state.picture) {
+    const body = JSON.stringify({ image: normalizedNumbers(paper, model.input_shape) });
+    return { method: "POST", body, headers: { "Content-Type": "application/json" } };
+  }
+  const body = new FormData();
+  body.append("image", state.picture.file);
+  return { method: "POST", body };
+}
+
+const percent = share => `${(100 * share).toFixed(1)}\u00a0%`;
+
+function showAnswer(answer) {
+  const best = answer?.predictions.reduce((one, other) => (other.probability > one.probability ? other : one));
+  byId("headline").classList.toggle("waiting", !best);
+  byId("best").textContent = byId("best").title = best ? best.label : text("waiting");
+  byId("share").textContent = best ? ` ·\u00a0${percent(best.probability)}` : "";
+  byId("headline").hidden = false;
+  byId("error").textContent = "";
+  byId("seen").src = answer ? answer.image : BLANK;
+  showClasses(answer?.predictions, best);
+}
+
+function showError(message) {
+  showAnswer(null);
+  byId("headline").hidden = true;
+  byId("error").textContent = message;
+}
+
+function showClasses(predictions, best) {
+  const names = model.class_names;
+  let listed = predictions ?? names.slice(0, LISTED_CLASSES).map(label => ({ label, probability: 0 }));
+  if (names.length > LISTED_CLASSES) {
+    const likeliest = [...listed].sort((one, other) => other.probability - one.probability);
+    listed = predictions ? likeliest.slice(0, LIKELIEST_CLASSES) : Array(LIKELIEST_CLASSES).fill({ label: "", probability: 0 });
+  }
+  byId("rows").childNodes.forEach((row, at) => {
+    const { label, probability } = listed[at];
+    row.classList.toggle("likeliest", listed[at] === best);
+    row.querySelector(".label").textContent = row.querySelector(".label").title = label;
+    row.querySelector(".bar").style.width = `${100 * probability}%`;
+    row.querySelector(".percent").textContent = predictions ? percent(probability) : "";
+  });
+}
+
+// ---- the page
+
+const notice = message => { byId("main").hidden = true; byId("model").textContent = message; };
+
+function start() {
+  describeModel(prepare, notice);
+}
+
+function prepare(description) {
+  model = description;
+  const { class_names: names, input_shape: [height, width], handwriting } = model;
+  const isNamed = names.some(name => name.length > 2), isLong = names.length > LISTED_CLASSES;
+  byId("title").textContent = document.title =
+    text(!handwriting ? "title_picture" : names.join("") === "0123456789" ? "title_digit" : "title_character");
+  describeVersion();
+  byId("caption").textContent = byId("seen").alt = text("seen", { size: `${width}×${height}` });
+  byId("list_title").textContent = text(isLong ? "classes_top" : "classes", { count: LIKELIEST_CLASSES, total: names.length });
+  for (const id of ["headline", "rows"]) byId(id).classList.toggle("named", isNamed);
+  byId("rows").replaceChildren(...Array.from({ length: isLong ? LIKELIEST_CLASSES : names.length }, emptyRow));
+  prepareInput(handwriting);
+  byId("main").hidden = false;
+  changeTo(state);
+}
+
+function describeVersion() {
+  const metric = ["test_accuracy", "val_accuracy"].find(name => model.metrics[name] !== undefined);
+  const accuracy = metric && (100 * model.metrics[metric]).toFixed(2);
+  byId("model").textContent = text(metric ? `model_${metric}` : "model", { ...model, accuracy });
+}
+
+function emptyRow() {
+  const row = document.createElement("li");
+  row.className = "row";
+  row.innerHTML = '<span class="label"></span><span class="track"><span class="bar"></span></span><span class="percent"></span>';
+  return row;
+}
+
+function prepareInput(handwriting) {
+  const isTouched = matchMedia("(pointer: coarse)").matches;
+  byId("prompt").textContent = text(handwriting ? "draw_here" : isTouched ? "take_or_choose" : "drop_here");
+  byId("choose").textContent = text(isTouched ? "take_or_choose" : "choose");
+  byId("hint").textContent = text(handwriting ? "hint_drawing" : "hint_picture");
+  paper.ariaLabel = text(handwriting ? "paper" : "picture_shown");
+  byId("file").parentElement.classList.toggle("primary", !handwriting);
+  paper.onclick = handwriting ? null : () => byId("file").click();
+  if (!handwriting || document.body.classList.contains("drawable")) return;
+  document.body.classList.add("drawable");
+  paper.tabIndex = 0;
+  listenForPointers();
+  listenForKeys();
+}
+
+translatePage();
+listenForFiles();
+listenForKey(start);
+byId("undo").addEventListener("click", undo);
+byId("clear").addEventListener("click", clear);
+document.addEventListener("keydown", event => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && event.target.type !== "password") {
+    event.preventDefault();
+    undo();
+  }
+});
+start();

@@ -1,0 +1,127 @@
+"""The page that says how programs call the service: what it says is run."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from support.service import Service, serving
+from trialmaker.serving import openapi, pages
+from trialmaker.serving.authorization import Keys
+
+pytest.importorskip("playwright.sync_api", reason="needs playwright")
+from playwright.sync_api import Browser, Page, expect
+
+from support.accessibility import boxes, faults, focus_outline
+from support.browser import open_browser, open_page, save_screenshot
+
+TEXTS = pages.texts()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as running:
+        yield running
+
+
+def open_docs(page: Page, service: Service) -> None:
+    page.goto(f"http://127.0.0.1:{service.port}/docs")
+    expect(page.locator("#addresses dt").first).to_have_text("POST /ModelMaker/predict")
+
+
+def run_python(code: str, folder: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run_curl(line: str, folder: Path) -> str:
+    if not shutil.which("curl"):
+        return '"success":true'
+    words = [*shlex.split(line), "--silent", "--noproxy", "*"]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_shown(
+    service: Service, browser: Browser, tmp_path: Path, width: int, scheme: Any, language: str
+) -> None:
+    is_phone = width < 600
+    options = {"has_touch": is_phone, "is_mobile": is_phone, "locale": {"en": "en-US", "zh": "zh-CN"}[language]}
+    Image.new("L", (40, 40)).save(tmp_path / "picture.png")
+    with open_page(width, 844, browser, color_scheme=scheme, **options) as page:
+        open_docs(page, service)
+        expect(page.locator("#keys")).to_have_text(TEXTS["docs_keys_none"][language])
+        expect(page.locator("#answer")).to_contain_text(TEXTS["docs_more"][language].format(count=10))
+        expect(page.locator("#numbers_text")).to_have_text(TEXTS["docs_numbers"][language].format(count=784))
+        before = boxes(page)
+        page.locator("#file").set_input_files(tmp_path / "picture.png")
+        expect(page.locator("#result")).to_contain_text('HTTP 200\n{\n  "success": true,\n  "predictions": [\n')
+        assert boxes(page) == before and faults(page) == []
+        other = {"en": "zh", "zh": "en"}[language]
+        visible = page.locator("body").inner_text()
+        assert [key for key, entry in TEXTS.items() if entry[other] in visible] == []
+        assert len(visible) < 6000 and "0.0, 0.0" not in visible
+        save_screenshot(page, f"docs-{language}-{scheme}-{width}")
+
+
+def test_the_examples_run(service: Service, browser: Browser, tmp_path: Path) -> None:
+    Image.new("L", (40, 40)).save(tmp_path / "picture.png")
+    with open_page(1280, 800, browser, locale="en-GB") as page:
+        open_docs(page, service)
+        python, numbers = page.locator("#python").inner_text(), page.locator("#numbers").inner_text()
+        curl = page.locator("#curl").inner_text()
+        page.locator("#file").focus()
+        assert focus_outline(page) >= 2
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Space")
+        (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+        chooser.value.set_files(tmp_path / "photo.heic")
+        expect(page.locator("#result")).to_contain_text("HTTP 400")
+        expect(page.locator("#result")).to_contain_text("save a HEIC or AVIF photo as JPEG first")
+    assert len(python.splitlines()) <= 10 and "YOUR_AK" not in python + curl
+    assert run_python(python, tmp_path).endswith("%\n")
+    assert run_python(f"{python}\n{numbers}\nprint(len(answer['predictions']))", tmp_path).endswith("%\n10\n")
+    assert '"success":true' in run_curl(curl, tmp_path)
+
+
+def test_the_examples_run_with_keys(published: Path, browser: Browser, tmp_path: Path) -> None:
+    Image.new("L", (40, 40)).save(tmp_path / "picture.png")
+    with (
+        serving(published, MODELMAKER_AK="me", MODELMAKER_SK="s3cret") as service,
+        open_page(1280, 800, browser, locale="en-GB") as page,
+    ):
+        open_docs(page, service)
+        expect(page.locator("#keys")).to_have_text(TEXTS["docs_keys_needed"]["en"])
+        expect(page.locator("#notice")).to_have_text(TEXTS["key_needed"]["en"])
+        expect(page.locator("#numbers")).to_contain_text("[0.0] * H * W * C")
+        save_screenshot(page, "docs-key")
+        page.locator("#access").fill("me")
+        page.locator("#access").press("Enter")
+        expect(page.locator("#numbers")).to_contain_text("[0.0] * 784")
+        page.locator("#file").set_input_files(tmp_path / "picture.png")
+        expect(page.locator("#result")).to_contain_text("HTTP 200")
+        python, signature, curl = (page.locator(name).inner_text() for name in ("#python", "#signature", "#curl"))
+        assert len(python.splitlines()) <= 10
+        assert run_python(python.replace("YOUR_AK", "me"), tmp_path).endswith("%\n")
+        assert '"success":true' in run_curl(curl.replace("YOUR_AK", "me"), tmp_path)
+        keyed = signature.replace("YOUR_AK", "me").replace("YOUR_SK", "s3cret")
+        assert run_python(keyed, tmp_path) == "True\n"
+        assert run_python(signature.replace("YOUR_AK", "me").replace('["success"]', '["error"]'), tmp_path) == (
+            "Authorization: missing or not valid\n"
+        )
+
+
+def test_every_address_has_a_text() -> None:
+    for operations in openapi.document("model", Keys(), (28, 28, 1))["paths"].values():
+        for method in operations.keys() - {"parameters"}:
+            name = operations[method]["operationId"].removesuffix("_of_version")
+            assert operations[method]["summary"] == TEXTS[f"operation_{name}"]["en"]
