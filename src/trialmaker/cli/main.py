@@ -5,13 +5,15 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from contextlib import redirect_stdout
+from typing import Any, cast
 
 import click
 from click.shell_completion import shell_complete
 
-from trialmaker.errors import UserError, one_line
+from trialmaker.errors import UserError, one_line, printable
 from trialmaker.platform import standard_streams
+from trialmaker.platform.printable_stream import PrintableStream
 
 NAME = "trialmaker"
 COMPLETION_VARIABLE = "_TRIALMAKER_COMPLETE"  # set by the shell function that ``completion`` prints
@@ -78,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     try:
-        with commands.make_context(NAME, argv) as context:
+        output = cast(Any, PrintableStream(sys.stdout))
+        with redirect_stdout(output), commands.make_context(NAME, argv) as context:
             return int(commands.invoke(context) or 0)
     except click.exceptions.Exit as end:  # --help
         return end.exit_code
@@ -86,5 +89,5 @@ def _run(argv: list[str]) -> int:
 
 def _refuse(code: int, *mistakes: str) -> int:
     for mistake in mistakes:
-        print(f"{NAME}: error: {mistake}", file=sys.stderr)
+        print(f"{NAME}: error: {printable(mistake)}", file=sys.stderr)
     return code

@@ -14,7 +14,7 @@ from trialmaker.analysis.store import outputs
 from trialmaker.analysis.store.merging import MergeResult, merge
 from trialmaker.analysis.store.outputs import Output, SkippedOutput
 from trialmaker.cli.command_class import PATH
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, printable
 from trialmaker.platform import paths
 
 
@@ -66,7 +66,7 @@ class OutputSelection:
         """Print a line on standard error, unless it has been printed."""
         if line not in self.printed:
             self.printed.add(line)
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
     def _find(self) -> tuple[list[Output], list[SkippedOutput]]:
         own = _own_output()

@@ -9,6 +9,7 @@ import click
 
 from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
+from trialmaker.errors import printable
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.settings import ENVIRONMENT, STORE_FILE
@@ -37,12 +38,12 @@ def command(places: Sequence[Path], store: Path | None, server: str) -> int:
 
         def show_progress(name: str, at: int, total: int) -> None:
             bar.total = total
-            bar.set_postfix_str(name, refresh=False)
+            bar.set_postfix_str(printable(name), refresh=False)
             bar.update(at - bar.n)
 
         pusher = Pusher(merged / STORE_FILE, server)
         brought, present = pusher.push(show_progress)
     for path in pusher.unsendable_files:
-        print(f"skipped {path}: MLflow's client can't send a name with %, # or ?", file=sys.stderr)
+        print(f"skipped {printable(str(path))}: MLflow's client can't send a name with %, # or ?", file=sys.stderr)
     print(f"{without_password(server)}: {brought} runs brought, {present} were there")
     return 0

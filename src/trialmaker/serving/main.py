@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, printable
 from trialmaker.model_store.catalog import served_text
 from trialmaker.model_store.versions import Version, find_version
 from trialmaker.serving import settings as settings_
@@ -31,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         listener = _listen(settings)
     except UserError as error:
         for mistake in error.mistakes:
-            print(f"predict.py: error: {mistake}", file=sys.stderr)
+            print(f"predict.py: error: {printable(mistake)}", file=sys.stderr)
         return error.exit_code
     if text := _other_data(settings, version):
-        print(f"predict.py {text}", flush=True)
+        print(f"predict.py {printable(text)}", flush=True)
     _allow_many_connections()
     with listener:
         if settings.workers > 1:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trialmaker.errors import UserError, one_line
+from trialmaker.errors import UserError, one_line, printable
 from trialmaker.model_store.batches import in_batches
 from trialmaker.model_store.versions import LITERT_FILE, Version
 
@@ -61,7 +61,7 @@ def load(version: Version) -> Model:
         try:
             return _load_with(_start_litert, "LiteRT", version)
         except UserError as error:
-            print(f"{error}; TensorFlow serves it instead", file=sys.stderr, flush=True)
+            print(f"{printable(str(error))}; TensorFlow serves it instead", file=sys.stderr, flush=True)
     return _load_with(_start_tensorflow, "TensorFlow", version)
 
 
