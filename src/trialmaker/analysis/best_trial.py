@@ -12,9 +12,8 @@ from optuna.trial import FrozenTrial
 
 from optuna_sweep.attributes import OVERRIDES
 from optuna_sweep.storage import open_storage
-from trialmaker.analysis.recipe import SINGLE_RUN
-from trialmaker.analysis.training_command import run_training
-from trialmaker.errors import UserError
+from trialmaker.analysis.training_command import SINGLE_RUN, run_training
+from trialmaker.errors import UserError, printable
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
 
@@ -97,7 +96,7 @@ def _load_from_file(name: str, output: Path) -> Study:
         names = get_all_study_names(opened)
         if path.stem in names and len(names) > 1:
             others = ", ".join(other for other in names if other != path.stem)
-            print(f"study {path.stem} of {path}, which holds {others} too", file=sys.stderr)
+            print(printable(f"study {path.stem} of {path}, which holds {others} too"), file=sys.stderr)
         return load_study(study_name=path.stem if path.stem in names else _only(name, names, path), storage=opened)
     present: list[str] = []
     for file in sorted((output / "studies").glob("*.log")):

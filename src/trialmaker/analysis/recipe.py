@@ -9,13 +9,12 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from trialmaker.analysis.training_command import SINGLE_RUN
 from trialmaker.config import config_files
 from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
-
-SINGLE_RUN = "hydra.mode=RUN"  # a study's file asks for a study
 
 
 def command(words: Sequence[str]) -> str:

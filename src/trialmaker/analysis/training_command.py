@@ -10,6 +10,8 @@ from pathlib import Path
 from trialmaker.platform import paths
 from trialmaker.platform.run_result import RESULT_LIST, UNPUBLISHED, RunResult, read_result
 
+SINGLE_RUN = "hydra.mode=RUN"  # an override: a study's file asks for a study
+
 
 def run_training(
     words: Sequence[str], on_line: Callable[[str], None] = lambda _: None, *, withheld: str = ""
