@@ -57,8 +57,9 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add(client, "killed", status="KILLED", metrics={"val_accuracy": [0.95, 0.6, float("nan")]}, **CONFIG, seed="0")
     add(client, "failed", status="FAILED", metrics={}, **CONFIG, seed="0")
     add(client, "goes on", status="RUNNING", metrics={"val_accuracy": 0.4}, **CONFIG, seed="0")
+    described = {"team": "红队\x1b[31m\x9b", "mlflow.note.content": "why\nnot"}
     infinite = {"val_accuracy": [float("inf")], "best_val_accuracy": float("inf")}
-    add(client, "1e5", metrics=infinite, **CONFIG, seed="9", note="a|b\nc" + "d" * 100)
+    add(client, "1e5", metrics=infinite, **CONFIG, seed="9", tags=described, remark="a|b\nc" + "d" * 100)
     add(client, "foreign", metrics={"f1": 0.5}, lr="0.3")
     parent = add(client, "study", metrics={"best_val_accuracy": 0.97}, tags={"trialmaker.study": "mlp"})
     trial = {"tags": {"mlflow.parentRunId": parent}, "metrics": {"val_accuracy": 0.97, "best_val_accuracy": 0.97}}
@@ -106,12 +107,14 @@ def test_a_row(compare: CompareCommand) -> None:
         "model.hidden_units": "[64]",
         "seed": 1,
         "optimizer.learning_rate": 0.001,
-        "note": None,
+        "remark": None,
         "objective": "val_accuracy",
         "direction": "maximize",
         "model.name": "mlp",
         "training.epochs": 3,
         "lr": None,
+        "team": None,
+        "note": None,
         "id": "",
     }
     assert rows["killed"]["best val_accuracy"] == 0.95  # from its history, since a killed run records no best value
@@ -120,8 +123,8 @@ def test_a_row(compare: CompareCommand) -> None:
 
 
 def test_only_parameters_that_differ(compare: CompareCommand) -> None:
-    columns = compare("--where", "hidden_units~[").splitlines()[0].split()
-    assert columns == ["run", "best", "val_accuracy", "test_accuracy", "seconds", "model.hidden_units", "seed", "id"]
+    (row, *_) = json.loads(compare("--where", "hidden_units~[", "--format", "json"))
+    assert list(row) == ["run", "best val_accuracy", "test_accuracy", "seconds", "model.hidden_units", "seed", "id"]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +156,8 @@ def test_where(compare: CompareCommand, conditions: list[str], names: list[str])
         (["--where", "seed=>1"], "--where seed=>1: expected NAME, one of "),
         (["--where", "hidden_units>3"], "--where: no run is left of 12"),
         (["--sort", "nothing"], "nothing: no run has such a column, metric or parameter"),
+        (["--columns", "seed,sped"], "sped: no run has such a column, metric or parameter; did you mean seed?"),
+        (["--seeds", "--columns", "seed"], "--seeds: makes a table of its own, sorted by the mean: leave out --html"),
         (["--seeds", "--html", "x.html"], "--seeds: makes a table of its own, sorted by the mean: leave out --html"),
         (["--seeds", "--where", "run=foreign"], "test_accuracy: no finished run with a seed has it"),
         (["--html", "/"], "--html /: is a directory: name a file in it"),
@@ -170,7 +175,7 @@ def test_sort(compare: CompareCommand) -> None:
     assert compare.names(*only, "--sort", "test_accuracy")[0] == "u[8] s0"
     assert compare.names(*only, "--sort", "test_accuracy", "--descending")[0] == "u[64] s1"
     assert compare.names("--sort", "f1")[0] == "foreign"  # runs without the metric come last
-    assert "learning_rate" in compare(*only, "--sort", "learning_rate").splitlines()[0]  # the sort key gets a column
+    assert "learning_" not in compare(*only) and "learning_" in compare(*only, "--sort", "learning_rate")
 
 
 def test_formats_can_be_read_back(compare: CompareCommand) -> None:
@@ -178,17 +183,58 @@ def test_formats_can_be_read_back(compare: CompareCommand) -> None:
     as_csv = list(csv.DictReader(io.StringIO(compare("--format", "csv"))))
     assert [row["id"] for row in as_csv] == [row["id"] for row in as_json]
     assert as_csv[2]["best val_accuracy"] == str(as_json[2]["best val_accuracy"])
-    assert next(row for row in as_csv if row["run"] == "1e5")["note"] == "a|b\nc" + "d" * 100
+    described = next(row for row in as_csv if row["run"] == "1e5")
+    assert described["remark"] == "a|b\nc" + "d" * 100
+    assert (described["team"], described["note"]) == ("红队\x1b[31m\x9b", "why\nnot")
+    assert (
+        "\x9b" not in compare("--format", "json")
+        and next(row for row in as_json if row["note"])["team"] == "红队\x1b[31m\x9b"
+    )
     markdown = compare("--format", "markdown").splitlines()
     assert len(markdown) == 2 + len(as_json)
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in markdown} == {1 + len(as_json[0])}
-    text = compare().splitlines()
-    assert len(text) == 1 + len(as_json) and max(map(len, text)) < 300
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--columns", "all"], ["--trials"], ["--format", "markdown"], ["--format", "latex"]]
+)
+def test_control_characters_are_escaped(words: list[str], compare: CompareCommand) -> None:
+    out = compare(*words)
+    assert out.replace("\n", "").isprintable() and ("红队" in out or words in ([], ["--trials"]))
+
+
+def test_columns_are_chosen(compare: CompareCommand) -> None:
+    words = ("--where", "hidden_units=[64]", "--columns", "seed,test_accuracy")
+    rows = compare(*words).partition("\n\n")[0].splitlines()[1:]
+    assert [row.split()[1:] for row in rows] == [
+        ["run", "seed", "test"],
+        ["u[64]", "s1", "1", "0.9350"],
+        ["u[64]", "s2", "2", "0.9250"],
+        ["u[64]", "s0", "0", "0.9200"],
+    ]
+    assert list(json.loads(compare(*words, "--format", "json"))[0]) == ["id", "run", "seed", "test_accuracy"]
+    in_latex = compare(*words, "--format", "latex").splitlines()
+    assert in_latex[1] == r"\begin{tabular}{llrr}" and in_latex[5].endswith(r" & u[64] s1 & 1 & 0.9350 \\")
+
+
+SEEDS_AT_80 = """Default: 2 configurations, test_accuracy
+                                               hidden_
+group    mean  spread  seeds  lowest  highest  units
+A      0.9267  0.0076      3  0.9200   0.9350  [64]
+B      0.8950  0.0050      3  0.8900   0.9000  [8]
+A is ahead of B by 0.0317 on 3 common seeds: better than chance (95 % interval
+  +0.0245 to +0.0388, p = 0.0028)
+"""
+
+
+def test_seeds_on_a_terminal(compare: CompareCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert compare("--seeds", "--where", "hidden_units~[") == SEEDS_AT_80
 
 
 def test_seeds(compare: CompareCommand) -> None:
     out = compare("--seeds", "--where", "hidden_units~[")
-    assert re.search(r"A +model.hidden_units=\[64\] +3 +0\.9267 ", out)
+    assert re.search(r"^A +0\.9267 .* \[64\]$", out, re.MULTILINE)
     differences = [0.03, 0.035, 0.03]
     p = stats.ttest_1samp(differences, 0).pvalue
     assert f"A is ahead of B by {statistics.mean(differences):.4f} on 3 common seeds: better than chance" in out

@@ -171,20 +171,6 @@ def test_watch_shows_a_run_that_is_added(outputs: list[Path], page: Page, tmp_pa
     assert code == 143
 
 
-def test_the_page_of_compare(outputs: list[Path], page: Page, tmp_path: Path) -> None:
-    """The page is one file with curves, parallel coordinates and links to artifacts; it needs no network."""
-    words = [*map(str, outputs), "--store", str(tmp_path / "store"), "--trials", "--html", str(tmp_path / "page.html")]
-    assert main(["compare", *words]) == 0
-    page.goto((tmp_path / "page.html").as_uri())
-    expect(page.locator("tbody tr")).to_have_count(6)
-    expect(page.locator(".js-plotly-plot")).to_have_count(5)
-    expect(page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace")).to_have_count(5)
-    expect(page.locator(".parcoords")).not_to_have_count(0)
-    save_screenshot(page, "page")
-    page.locator("tbody a").first.click()
-    expect(page.get_by_text("pictures/")).to_be_visible()
-
-
 @pytest.mark.parametrize(
     ("words", "line"),
     [

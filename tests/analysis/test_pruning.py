@@ -107,4 +107,4 @@ def test_the_best_of_each_objective_and_running_runs_are_kept() -> None:
 def test_compare_works_after_pruning(copies: list[Path], command: Command) -> None:
     command("prune", *map(str, copies), "--keep", "0", "--yes")
     code, out, _ = command("compare", *map(str, copies))
-    assert code == 0 and len(out.splitlines()) == 4
+    assert code == 0 and out.startswith("digits: 3 runs, ")

@@ -1,4 +1,4 @@
-"""A table of runs: best value, duration, and the parameters that differ between the runs."""
+"""A table of runs, complete: best value, duration, and the parameters that differ between the runs."""
 
 import csv
 import io
@@ -8,11 +8,16 @@ from dataclasses import dataclass
 
 from trialmaker.analysis.query import DIGEST, Value, value_of
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
+from trialmaker.errors import printable
 
 # Parameters that say where a run's files lay; two runs that differ in nothing else are the same.
 PLACE_PARAMS = {"output", "data.directory", "data.download", "tracking.uri", "tracking.experiment"}
-MAX_CELL_LENGTH = 60  # characters of a value in a text table
-FORMATS = ("text", "csv", "json", "markdown")
+# Parameters that describe a run for people; they are its name, its note and its tags in MLflow.
+DESCRIPTIVE_PARAMS = {"name", "note", "tags", "tracking.run_name"}
+NOTE_TAG = "mlflow.note.content"
+OWN_TAG_PREFIXES = ("mlflow.", "trialmaker.", "best.")  # of the tags that MLflow and TrialMaker set
+COMPLETE_FORMATS = ("csv", "json", "markdown")
+FORMATS = ("text", *COMPLETE_FORMATS, "latex")
 
 
 @dataclass(frozen=True)
@@ -27,22 +32,13 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Value]]
 
-    def as_format(self, name: str) -> str:
-        """Return the table as ``text`` (aligned), ``csv``, ``json`` (a list of objects) or ``markdown``."""
-        return {"text": self._text, "csv": self._csv, "json": self._json, "markdown": self._markdown}[name]()
+    def is_numeric(self, at: int) -> bool:
+        """Return whether a column holds nothing but numbers."""
+        return all(isinstance(row[at], float | int | None) for row in self.rows)
 
-    def _text(self) -> str:
-        cells = [list(self.columns), *([_clip(format_value(value)) for value in row] for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        numeric = [all(isinstance(row[at], float | int | None) for row in self.rows) for at in range(len(self.columns))]
-        lines = (
-            "  ".join(
-                cell.rjust(width) if is_numeric else cell.ljust(width)
-                for cell, width, is_numeric in zip(line, widths, numeric, strict=True)
-            )
-            for line in cells
-        )
-        return "\n".join(line.rstrip() for line in lines)
+    def as_format(self, name: str) -> str:
+        """Return the table as ``csv``, ``json`` (a list of objects) or ``markdown``."""
+        return {"csv": self._csv, "json": self._json, "markdown": self._markdown}[name]()
 
     def _csv(self) -> str:
         text = io.StringIO()
@@ -51,16 +47,14 @@ class Table:
 
     def _json(self) -> str:
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-        return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
+        return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
     def _markdown(self) -> str:
-        cells = [
-            list(self.columns),
-            ["---"] * len(self.columns),
-            *([format_value(value) for value in row] for row in self.rows),
-        ]
+        rows = [[cell_text(value) for value in row] for row in self.rows]
+        cells = [list(self.columns), ["---"] * len(self.columns), *rows]
         return "\n".join(
-            "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line) + " |" for line in cells
+            "| " + " | ".join(printable(cell).replace("|", "\\|") for cell in line) + " |" for line in cells
         )
 
 
@@ -71,22 +65,46 @@ def format_value(value: Value) -> str:
     return "" if value is None else str(value)
 
 
-def build_table(runs: Sequence[Run], digests: Mapping[str, str], *, extra: Sequence[str] = ()) -> Table:
-    """Return a table with one row for each run, in their order.
+def cell_text(value: Value) -> str:
+    """Return a value as people read it, on one line, unprintable characters as escapes."""
+    return printable(" ".join(format_value(value).split()))
+
+
+def build_table(
+    runs: Sequence[Run], digests: Mapping[str, str], *, extra: Sequence[str] = (), columns: Sequence[str] = ()
+) -> Table:
+    """Return a table with one row for each run, in their order, and all that differs between them.
 
     Args:
         runs: the runs.
         digests: the digests of the data by the run's id.
         extra: full names of metrics, parameters or tags that get a column in any case.
+        columns: full names of the only columns; none for all that differ.
     """
+    if columns:
+        return select_columns(runs, digests, columns)
     objectives = {run.objective.name for run in runs}
     params = differing_params(runs, digests)
-    columns = ["run"]
-    columns += [name for name in ("output", "experiment", "status") if len({getattr(run, name) for run in runs}) > 1]
-    columns += [f"best {objectives.pop()}" if len(objectives) == 1 else "best", TEST_METRIC, "seconds"]
-    columns += [name for name in extra if name not in (*columns, "best", *params)] + params
-    rows = [[value_of(run, "best" if name.startswith("best ") else name, digests) for name in columns] for run in runs]
-    return Table([*columns, "id"], [[*row, run.run_id[:8]] for row, run in zip(rows, runs, strict=True)])
+    names = ["run", *differing_properties(runs)]
+    names += [f"best {objectives.pop()}" if len(objectives) == 1 else "best", TEST_METRIC, "seconds"]
+    names += [name for name in extra if name not in (*names, "best", *params)] + params
+    names += [name for name in differing_tags(runs) if name not in names]
+    rows = [[value_of(run, "best" if name.startswith("best ") else name, digests) for name in names] for run in runs]
+    notes = [run.tags.get(NOTE_TAG) for run in runs]
+    if any(notes):
+        names, rows = [*names, "note"], [[*row, note] for row, note in zip(rows, notes, strict=True)]
+    return Table([*names, "id"], [[*row, run.run_id[:8]] for row, run in zip(rows, runs, strict=True)])
+
+
+def select_columns(runs: Sequence[Run], digests: Mapping[str, str], columns: Sequence[str]) -> Table:
+    """Return a table of named columns, metrics, parameters or tags, with one row for each run."""
+    rows = [[run.run_id[:8] if name == "id" else value_of(run, name, digests) for name in columns] for run in runs]
+    return Table(columns, rows)
+
+
+def differing_properties(runs: Sequence[Run]) -> list[str]:
+    """Return which of output, experiment and status differ between runs."""
+    return [name for name in ("output", "experiment", "status") if len({getattr(run, name) for run in runs}) > 1]
 
 
 def differing_params(runs: Sequence[Run], digests: Mapping[str, str]) -> list[str]:
@@ -95,12 +113,17 @@ def differing_params(runs: Sequence[Run], digests: Mapping[str, str]) -> list[st
     Studies, which have no parameters, are left out of the comparison.
     """
     runs = [run for run in runs if run.params]
-    names = dict.fromkeys(name for run in runs for name in run.params if name not in PLACE_PARAMS)
+    names = dict.fromkeys(name for run in runs for name in run.params if not is_place_or_description(name))
     params = [name for name in names if len({run.params.get(name) for run in runs}) > 1]
     return params + ([DIGEST] if len({digests.get(run.run_id) for run in runs}) > 1 else [])
 
 
-def _clip(text: str) -> str:
-    """Return a text on one line, cut to the width of a cell."""
-    text = " ".join(text.split())
-    return text if len(text) <= MAX_CELL_LENGTH else text[: MAX_CELL_LENGTH - 1] + "…"
+def differing_tags(runs: Sequence[Run]) -> list[str]:
+    """Return the tags that people set and that differ between runs."""
+    names = dict.fromkeys(name for run in runs for name in run.tags if not name.startswith(OWN_TAG_PREFIXES))
+    return [name for name in names if len({run.tags.get(name) for run in runs}) > 1]
+
+
+def is_place_or_description(param: str) -> bool:
+    """Return whether a parameter says nothing about the training itself."""
+    return param in PLACE_PARAMS or param in DESCRIPTIVE_PARAMS or param.startswith("tags.")

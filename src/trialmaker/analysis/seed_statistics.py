@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from trialmaker.analysis.query import DIGEST, Value, value_of
-from trialmaker.analysis.run_table import PLACE_PARAMS, Table, differing_params
+from trialmaker.analysis.run_table import Table, differing_params, is_place_or_description
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.errors import UserError
 
@@ -25,11 +25,13 @@ class Group:
         letter: a short name: A, B, …, Z, AA, ….
         name: the parameters that tell it from the other groups, as overrides.
         values: the metric by seed; the mean where a seed was run more than once.
+        run: one of them; None where only the values are known.
     """
 
     letter: str
     name: str
     values: Mapping[str, float]
+    run: Run | None = None
 
     @property
     def mean(self) -> float:
@@ -109,25 +111,22 @@ def group_runs(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Map
     """Group runs by experiment, data and all parameters but the seed and places; return the best mean first.
 
     Args:
-        runs: see ``comparable_runs``; those without the metric are left out.
+        runs: see ``comparable_runs``; all have the metric.
         metric: the full name of a metric or column.
         maximize: whether higher values are better.
         digests: the digests of the data by the run's id.
 
     Raises:
-        UserError: no run has the metric, or it is not a number.
+        UserError: the metric is not a number.
     """
-    measured_runs = [run for run in runs if value_of(run, metric, digests) is not None]
-    if not measured_runs:
-        raise UserError(f"{metric}: no finished run with a seed has it")
     members: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
-    for run in measured_runs:
-        params = frozenset(item for item in run.params.items() if item[0] not in PLACE_PARAMS | {"seed"})
+    for run in runs:
+        params = frozenset(item for item in run.params.items() if _is_of_configuration(item[0]))
         members[run.experiment, digests.get(run.run_id), params].append(run)
     differing = differing_params([group[0] for group in members.values()], digests)
     names = [name for name in differing if name != "seed"]
     groups = [
-        Group("", _group_name(group[0], names, digests), _values_by_seed(group, metric, digests))
+        Group("", _group_name(group[0], names, digests), _values_by_seed(group, metric, digests), group[0])
         for group in members.values()
     ]
     groups.sort(key=lambda group: -group.mean if maximize else group.mean)
@@ -157,17 +156,17 @@ def compare_with_best(groups: Sequence[Group], *, maximize: bool) -> list[Compar
     return [corrected[0, other] for other in range(1, len(groups))]
 
 
-def build_table(groups: Sequence[Group], metric: str, comparisons: Sequence[Comparison] = ()) -> Table:
-    """Return a table with one row for each group, and its comparison with the best where ``comparisons`` are given."""
+def build_table(groups: Sequence[Group], metric: str, comparisons: Sequence[Comparison] | None = None) -> Table:
+    """Return a table with one row for each group, and its comparison with the best unless ``comparisons`` is None."""
     columns = ["group", "configuration", "seeds", f"mean {metric}", "spread", "lowest", "highest"]
-    columns += ["behind best", "interval low", "interval high", "p"] if comparisons else []
+    columns += ["behind best", "interval low", "interval high", "p"] if comparisons is not None else []
     rows: list[list[Value]] = []
-    compared = [comparison for comparison in comparisons if comparison.seeds > 1]
+    compared = [comparison for comparison in comparisons or () if comparison.seeds > 1]
     results = {one.other.letter: [one.difference, one.low, one.high, one.p] for one in compared}
     for group in groups:
         values = group.values.values()
         row: list[Value] = [group.letter, group.name, len(values), group.mean, group.spread, min(values), max(values)]
-        rows.append([*row, *results.get(group.letter, [None] * 4)] if comparisons else row)
+        rows.append([*row, *results.get(group.letter, [None] * 4)] if comparisons is not None else row)
     return Table(columns, rows)
 
 
@@ -206,6 +205,10 @@ def _values_by_seed(runs: Sequence[Run], metric: str, digests: Mapping[str, str]
             raise UserError(f"{metric}: is no number but {value} in run {run.run_id}")
         values[run.params.get("seed", "?")].append(float(value))
     return {seed: statistics.mean(repeats) for seed, repeats in values.items()}
+
+
+def _is_of_configuration(param: str) -> bool:
+    return param != "seed" and not is_place_or_description(param)
 
 
 def _group_name(run: Run, names: Sequence[str], digests: Mapping[str, str]) -> str:

@@ -7,29 +7,38 @@ from typing import Any
 
 import click
 
-from trialmaker.analysis import query, run_table
+from trialmaker.analysis import latex_table, query, run_table, text_report
+from trialmaker.analysis.headline import Headline, headlines
+from trialmaker.analysis.run_table import Table
+from trialmaker.analysis.sections import Section, split
 from trialmaker.analysis.store import runs
+from trialmaker.analysis.store.merging import MergeResult
 from trialmaker.analysis.store.runs import Run
+from trialmaker.analysis.text_table import output_width
 from trialmaker.cli.command_class import PATH, Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.errors import UserError
+from trialmaker.model_store.catalog import read_cards
 from trialmaker.platform.atomic_files import write_text
+from trialmaker.platform.printable_stream import data_output
 
 HELP = """\
-Print a table of the runs of some outputs: best metric, test metric, duration, and the parameters that differ. The best
-comes first. A study is one row; --trials shows its trials.
+Print the runs of some outputs, the best first: best metric, test metric, duration, and the parameters that differ, a
+table for each data set, as wide as the terminal; below it the best run, the command that repeats it, and how to deploy
+it. A study is one row; --trials shows its trials.
 
 \b
     python -m trialmaker compare V0001 V0002
     python -m trialmaker compare workspace/jobs --sort seconds \\
         --where model.name=cnn --where 'test_accuracy>=0.98'
+    python -m trialmaker compare --columns test_loss,learning_rate
     python -m trialmaker compare --seeds
     python -m trialmaker compare --html comparison.html
 """
-CURVES = ("val_loss", "loss", "val_accuracy", "accuracy")
+ALL_COLUMNS = "all"
 
 
-@click.command("compare", cls=Command, help=HELP, short_help="a table of runs, without a browser")
+@click.command("compare", cls=Command, help=HELP, short_help="tables of runs, without a browser")
 @output_arguments
 @click.option(
     "--where",
@@ -41,13 +50,18 @@ CURVES = ("val_loss", "loss", "val_accuracy", "accuracy")
 @click.option("--sort", metavar="NAME", help="By a column, metric, parameter or tag, the lowest first.")
 @click.option("--descending", is_flag=True, help="With --sort: the highest first.")
 @click.option("--trials", is_flag=True, help="The trials of studies too.")
-@click.option("--format", "form", type=click.Choice(run_table.FORMATS), help="(default: text)")
 @click.option(
-    "--html",
-    type=PATH,
-    metavar="FILE",
-    help="Write a page with curves and parallel coordinates.",
+    "--columns",
+    metavar="NAME,...",
+    help="These columns, metrics, parameters or tags, or all that differ: all (default: those that fit).",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(run_table.FORMATS),
+    help="(default: text) csv, json and markdown have all columns, latex needs booktabs.",
+)
+@click.option("--html", type=PATH, metavar="FILE", help="Write a page with curves and parallel coordinates.")
 @click.option(
     "--seeds",
     is_flag=True,
@@ -63,33 +77,105 @@ def command(
     sort: str | None,
     descending: bool,
     trials: bool,
+    columns: str | None,
     form: str | None,
     html: Path | None,
     seeds: bool,
     metric: str | None,
 ) -> int:
     """Execute the command; return the exit code."""
-    if seeds and (html or sort):
-        raise UserError("--seeds: makes a table of its own, sorted by the mean: leave out --html and --sort")
+    if seeds and (html or sort or columns not in (None, ALL_COLUMNS)):
+        raise UserError("--seeds: makes a table of its own, sorted by the mean: leave out --html, --sort and --columns")
     if html and form:
         raise UserError(f"--html {html}: writes a page and prints no table: leave out --format {form}")
-    merged = OutputSelection(places, store).merge().store
-    digests = runs.data_digests(merged)
-    everything = [run for run in runs.load(merged) if trials or not run.is_trial]
-    selected = query.select(everything, conditions, digests)
-    if not selected:
-        raise UserError(f"--where: no run is left of {len(everything)}")
+    comparison = _Comparison(places, OutputSelection(places, store).merge(), trials, conditions)
     if seeds:
-        _print_seeds(selected, metric, form or "text", digests)
+        _print_seeds(comparison, metric, form or "text", None if columns else output_width())
         return 0
-    column = query.resolve_name(sort, everything) if sort else None
-    selected = _sorted(selected, column, descending, digests)
-    table = run_table.build_table(selected, digests, extra=[column] if column else [])
+    comparison.sort(sort, descending)
+    names = _column_names(columns, comparison.everything)
     if html:
-        _write_page(html, merged, selected, table, digests)
+        _write_page(html, comparison, names)
+    elif form in run_table.COMPLETE_FORMATS:
+        print(comparison.complete_table(names).as_format(form), file=data_output() if form == "csv" else None)
+    elif form == "latex":
+        print(comparison.latex(names))
     else:
-        print(table.as_format(form or "text"))
+        print(comparison.text(names, None if columns else output_width()))
     return 0
+
+
+class _Comparison:
+    """The runs of a merged store that a person selects.
+
+    Args:
+        places: the places that the person named.
+        merged: the result of merging them.
+        trials: whether trials are shown.
+        conditions: see ``query.select``.
+
+    Raises:
+        UserError: a condition is malformed, or no run meets all of them.
+    """
+
+    def __init__(self, places: Sequence[Path], merged: MergeResult, trials: bool, conditions: Sequence[str]) -> None:
+        self.places, self.merged = places, merged
+        self.digests, self.everything = runs.data_digests(merged.store), runs.load(merged.store)
+        self.listed = [run for run in self.everything if trials or not run.is_trial]
+        self.selected = query.select(self.listed, conditions, self.digests)
+        self.sort_column: str | None = None
+        if not self.selected:
+            raise UserError(f"--where: no run is left of {len(self.listed)}")
+
+    def sort(self, name: str | None, descending: bool) -> None:
+        """Sort the runs, see ``_sorted``."""
+        self.sort_column = query.resolve_name(name, self.listed) if name else None
+        self.selected = _sorted(self.selected, self.sort_column, descending, self.digests)
+
+    def complete_table(self, names: Sequence[str]) -> Table:
+        """Return one table of all runs, with all that differs or with named columns."""
+        extra = [self.sort_column] if self.sort_column else []
+        return run_table.build_table(self.selected, self.digests, extra=extra, columns=names)
+
+    def sections(self) -> list[Section]:
+        """Return the runs in sections that can be compared."""
+        return split(self.selected, self.everything, self.digests, extra=self.sort_column)
+
+    def headlines(self, sections: Sequence[Section]) -> list[Headline]:
+        """Return the best run of each section."""
+        return headlines(sections, self.merged.outputs, _models(self.merged), self.places)
+
+    def latex(self, names: Sequence[str]) -> str:
+        """Return a LaTeX table for each section."""
+        tables = (
+            (text_report.title(one), one.table(self.digests, names or one.default_columns()[1:]))  # without ids
+            for one in self.sections()
+        )
+        return "\n\n".join(latex_table.render(title, text_report.display_columns(table)) for title, table in tables)
+
+    def text(self, names: Sequence[str], width: int | None) -> str:
+        """Return a table for each section, then the best run of each."""
+        sections = self.sections()
+        tables = [text_report.render_section(one, self.digests, width, names) for one in sections]
+        best = [text_report.render_headline(one, output_width()) for one in self.headlines(sections)]
+        return "\n\n".join([*tables, *best])
+
+
+def _column_names(columns: str | None, everything: Sequence[Run]) -> list[str]:
+    """Return the full names of the columns that ``--columns`` names; none for all that differ.
+
+    Raises:
+        UserError: no run has such a column.
+    """
+    words = [] if columns in (None, ALL_COLUMNS) else [word.strip() for word in str(columns).split(",")]
+    names = dict.fromkeys(query.resolve_name(word, everything) for word in words)
+    return [*dict.fromkeys(("id", "run", *names))] if names else []
+
+
+def _models(merged: MergeResult) -> dict[str, Path]:
+    """Return the folder of each run's published model, by MLflow's id of the run."""
+    folders = [output.directory / "model" for output in merged.outputs.values()]
+    return {card.run_id: folder / str(card.version) for folder in folders for card in read_cards(folder) if card.run_id}
 
 
 def _sorted(selected: Sequence[Run], column: str | None, descending: bool, digests: Mapping[str, str]) -> list[Run]:
@@ -103,32 +189,27 @@ def _sorted(selected: Sequence[Run], column: str | None, descending: bool, diges
     return with_value + [run for run in selected if keys[run.run_id] is None]
 
 
-def _print_seeds(selected: Sequence[Run], metric: str | None, form: str, digests: Mapping[str, str]) -> None:
-    from trialmaker.analysis import seed_statistics  # SciPy takes a while to import
+def _print_seeds(comparison: _Comparison, metric: str | None, form: str, width: int | None) -> None:
+    from trialmaker.analysis import seed_report, seed_statistics  # SciPy takes a while to import
 
-    comparable = seed_statistics.comparable_runs(selected)
-    if left_out := len(selected) - len(comparable):
+    comparable = seed_statistics.comparable_runs(comparison.selected)
+    if left_out := len(comparison.selected) - len(comparable):
         print(f"left out: {left_out} runs that are not finished, or have no seed, such as studies", file=sys.stderr)
-    name = query.resolve_name(metric, selected) if metric else seed_statistics.default_metric(comparable)
-    maximize = seed_statistics.is_maximized(name, comparable)
-    groups = seed_statistics.group_runs(comparable, name, maximize=maximize, digests=digests)
-    comparisons = seed_statistics.compare_with_best(groups, maximize=maximize)
-    for_people = form in ("text", "markdown")
-    print(seed_statistics.build_table(groups, name, () if for_people else comparisons).as_format(form))
-    for comparison in comparisons if for_people else ():
-        print(f"\n{comparison}")
+    given = query.resolve_name(metric, comparison.selected) if metric else None
+    name = given or seed_statistics.default_metric(comparable)
+    text = seed_report.render(comparable, name, form, comparison.digests, width)
+    print(text, file=data_output() if form == "csv" else None)
 
 
-def _write_page(
-    path: Path, store: Path, selected: Sequence[Run], table: run_table.Table, digests: Mapping[str, str]
-) -> None:
-    from trialmaker.analysis import html_report  # so does plotly
+def _write_page(path: Path, comparison: _Comparison, names: Sequence[str]) -> None:
+    from trialmaker.analysis import html_report  # plotly takes a while to import
 
     if path.is_dir():
         raise UserError(f"--html {path}: is a directory: name a file in it")
-    histories = runs.histories(store, [run.run_id for run in selected], CURVES)
+    sections = comparison.sections()
+    best, store = comparison.headlines(sections), comparison.merged.store
     try:
-        write_text(path, html_report.render_page("Comparison of runs", selected, table, histories, digests))
+        write_text(path, html_report.render_page(sections, best, store, comparison.digests, names))
     except OSError as error:
         raise UserError(f"--html {path}: cannot be written: {error.strerror}") from error
-    print(f"wrote {path}: {len(selected)} runs", file=sys.stderr)
+    print(f"wrote {path}: {len(comparison.selected)} runs", file=sys.stderr)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from trialmaker.analysis import pruning
+from trialmaker.analysis import pruning, text_report
 from trialmaker.analysis.run_table import Table
 from trialmaker.analysis.store import runs
+from trialmaker.analysis.text_table import output_width
 from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
 from trialmaker.errors import UserError
@@ -39,10 +40,11 @@ def command(places: Sequence[Path], store: Path | None, keep: int, yes: bool) ->
         print(f"nothing to remove: {len(prunable)} runs are not among the best {keep}, and left nothing large")
         return 0
     rows = [
-        [one.run.name, one.output.label, one.run.best, f"{one.size / 1e6:.1f} MB", one.run.run_id[:8]]
+        [one.run.run_id[:8], one.run.name, one.output.label, one.run.best, f"{one.size / 1e6:.1f} MB"]
         for one in leftovers
     ]
-    print(Table(["run", "output", "best", "size", "id"], rows).as_format("text"))
+    columns = ["id", "run", "output", "best", "size"]
+    print(text_report.render_table(Table(columns, rows), output_width(), columns))
     total = f"{sum(one.size for one in leftovers) / 1e6:.1f} MB of {len(leftovers)} runs"
     if not yes:
         print(f"would remove {total}; nothing has been removed: --yes does it")

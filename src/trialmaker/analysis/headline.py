@@ -1,0 +1,90 @@
+"""The best run of each section: its numbers, how it differs, the command that repeats it, and how to deploy it."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialmaker.analysis.sections import Difference, Section, unlike_most
+from trialmaker.analysis.store.outputs import Output
+from trialmaker.analysis.store.runs import TEST_METRIC, Run
+from trialmaker.analysis.training_command import SINGLE_RUN
+from trialmaker.platform.redaction import without_password
+from trialmaker.platform.run_result import run_results
+
+RERUN = ("python", "-m", "trialmaker", "rerun")  # for a run that left no result.json here
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a reader wants to know first about a section.
+
+    Args:
+        section: the section.
+        run: its best run.
+        metrics: its numbers by name, the objective first.
+        differences: the parameters in which it differs from most others.
+        command: repeats it.
+        deployment: serves its model; "" where its model is not published.
+    """
+
+    section: Section
+    run: Run
+    metrics: Mapping[str, float]
+    differences: Sequence[Difference]
+    command: str
+    deployment: str
+
+    @property
+    def is_rerun(self) -> bool:
+        """Return whether ``command`` is ``rerun``, which publishes no model."""
+        return self.command.startswith(shlex.join(RERUN))
+
+
+def headlines(
+    sections: Iterable[Section], outputs: Mapping[str, Output], models: Mapping[str, Path], places: Sequence[Path]
+) -> list[Headline]:
+    """Return the headline of each section that has a best run.
+
+    Args:
+        sections: the sections.
+        outputs: the outputs by label.
+        models: the folder of a run's published model by the run's id.
+        places: the places that the person named, for the command that repeats a run whose own is not known.
+    """
+    best_runs = [(section, run) for section in sections if (run := section.best)]
+    commands = _commands({run.output for _, run in best_runs}, outputs)
+    return [
+        Headline(
+            section,
+            run,
+            _metrics(run),
+            unlike_most(run, section),
+            commands.get(run.run_id) or shlex.join([*RERUN, run.run_id[:8], *map(str, places)]),
+            _deployment(models.get(run.run_id)),
+        )
+        for section, run in best_runs
+    ]
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    metrics = {run.objective.name: run.best, TEST_METRIC: run.metrics.get(TEST_METRIC)}
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
+def _commands(labels: Iterable[str], outputs: Mapping[str, Output]) -> dict[str, str]:
+    """Return the command of each run that left its result in these outputs, by MLflow's id of the run."""
+    results = (result for label in labels if label in outputs for _, result in run_results(outputs[label].directory))
+    return {
+        result.mlflow_run_id: without_password(result.command) + f" {SINGLE_RUN}" * (result.trial is not None)
+        for result in results
+        if result.mlflow_run_id
+    }
+
+
+def _deployment(model: Path | None) -> str:
+    if model is None:
+        return ""
+    here = Path.cwd()
+    path = model.relative_to(here) if model.is_relative_to(here) else model
+    return shlex.join(["python", "predict.py", "--model-dir", str(path)])

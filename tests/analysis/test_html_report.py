@@ -1,0 +1,143 @@
+"""The page of ``compare --html`` in a real browser: on a desk, on a phone, in the dark, on paper, in two languages."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from support.outputs import copy_outputs, create_store
+from support.runs import make_run
+
+pytest.importorskip("playwright.sync_api", reason="needs playwright")
+from playwright.sync_api import Browser, Page, expect
+
+from support.browser import open_browser, open_page, save_screenshot
+from trialmaker.analysis import html_report, page_texts
+from trialmaker.analysis.headline import headlines
+from trialmaker.analysis.sections import split
+from trialmaker.cli.main import main
+
+DARK, LIGHT = "rgb(20, 23, 28)", "rgb(255, 255, 255)"
+A4_PIXELS = 700  # between the margins
+
+
+@pytest.fixture(scope="module")
+def comparison(jobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of two runs and a study, whose outputs do not lie where they were made."""
+    folder = tmp_path_factory.mktemp("down loads")
+    words = [*map(str, copy_outputs(jobs, folder)), "--store", str(folder / "store")]
+    assert main(["compare", *words, "--html", str(folder / "page.html")]) == 0
+    return folder / "page.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as opened:
+        yield opened
+
+
+def colors(page: Page) -> tuple[str, str]:
+    """Return the background of the page and of its first plot."""
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return background, page.locator("[data-plot] .main-svg").first.evaluate("node => node.style.background")
+
+
+def is_wider_than_the_window(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+def box(page: Page, selector: str) -> dict[str, float]:
+    return dict(page.locator(selector).last.bounding_box() or {})
+
+
+def test_the_page_on_a_desk(comparison: Path, browser: Browser) -> None:
+    with open_page(1280, 900, browser, locale="en-US", color_scheme="light") as page:
+        page.goto(comparison.as_uri())
+        assert page.title() == "Comparison of runs"
+        expect(page.locator("tbody tr")).to_have_count(3)
+        expect(page.locator("tr.best")).to_have_count(1)
+        expect(page.locator(".curves .scatterlayer").first.locator(".trace")).to_have_count(3)
+        expect(page.locator(".parcoords")).not_to_have_count(0)
+        assert colors(page) == (LIGHT, LIGHT)
+        card = page.locator(".card").inner_text()
+        assert card.startswith("Best on digits\n") and "\npython train.py data=digits" in card
+        assert re.search(r"\nDeploy it\npython predict.py --model-dir '.*/V000\d/model/\d+'", card), card
+        best = page.locator("tr.best td").nth(1).inner_text()
+        assert best == max(page.locator("tbody td:nth-child(2)").all_inner_texts())
+        axes = page.evaluate("[...document.querySelectorAll('.curves')].map(div => div.layout.yaxis.type)")
+        assert axes == ["log", "log", "linear", "linear"]  # losses, accuracies
+        assert box(page, ".legend")["y"] >= box(page, ".curves")["y"] + box(page, ".curves")["height"]
+        save_screenshot(page, "page")
+        page.locator("tbody a").first.click()
+        expect(page.get_by_text("pictures/")).to_be_visible()
+
+
+def test_the_page_on_a_phone_in_the_dark_in_chinese(comparison: Path, browser: Browser) -> None:
+    with open_page(390, 844, browser, locale="zh-CN", color_scheme="dark") as page:
+        page.goto(comparison.as_uri())
+        expect(page.locator("[data-plot] .main-svg")).not_to_have_count(0)
+        assert not is_wider_than_the_window(page)
+        assert colors(page) == (DARK, DARK)
+        assert page.title() == "训练运行对比"
+        expect(page.locator('[lang="en"]').filter(visible=True)).to_have_count(0)
+        expect(page.get_by_role("heading", name="digits 上的最佳运行")).to_be_visible()
+        assert page.evaluate("document.querySelector('.curves').layout.xaxis.title.text") == "轮次"
+        page.emulate_media(color_scheme="light")
+        page.wait_for_function(f"document.querySelector('[data-plot] .main-svg').style.background == '{LIGHT}'")
+
+
+def test_the_page_on_paper(comparison: Path, browser: Browser) -> None:
+    with open_page(A4_PIXELS, 1000, browser, locale="en-US", color_scheme="dark") as page:
+        page.goto(comparison.as_uri())
+        assert colors(page) == (DARK, DARK)
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')").strip() == "#fff"
+        assert colors(page)[1] == LIGHT and not is_wider_than_the_window(page)
+        assert box(page, ".curves .main-svg")["width"] * 2 < A4_PIXELS
+        assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_a_page_of_two_thousand_runs_is_small_and_escapes_their_names(tmp_path: Path, browser: Browser) -> None:
+    create_store(tmp_path)
+    name = "</script><script>document.title = 'x'</script><b>\x1b[31m"
+    runs = [
+        make_run(f"{at:04d}", at / 2000, name=name, seed=str(at), model__hidden_units=f"[{at % 50}]")
+        for at in range(2000)
+    ]
+    sections = split(runs, runs, {})
+    text = html_report.render_page(sections, headlines(sections, {}, {}, []), tmp_path, {})
+    assert len(text) < 8_000_000 and "\x1b" not in text.replace("\\x1b", "")
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    with open_page(390, 844, browser, locale="en-US") as page:
+        page.goto((tmp_path / "page.html").as_uri())
+        expect(page.locator("tbody tr")).to_have_count(2000)
+        expect(page.locator("tbody tr").filter(visible=True)).to_have_count(html_report.SHOWN_ROWS)
+        assert page.title() == "Comparison of runs" and page.locator("tbody td b").count() == 0
+        assert page.locator(".name").inner_text().startswith(name.replace("\x1b", r"\x1b"))
+        assert not is_wider_than_the_window(page)
+
+
+def test_all_texts_of_the_page_are_in_both_languages_in_one_place() -> None:
+    template = (Path(html_report.__file__).parent / html_report.TEMPLATE).read_text(encoding="utf-8")
+    body = re.sub(r"<(style|script)\b.*?</\1>|\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", "", template, flags=re.DOTALL)
+    assert re.findall(r"[^\W\d]+", body.replace("()", "")) == []  # no text outside of the table
+    script = "".join(re.findall(r"<script>(.*?)</script>", template, flags=re.DOTALL))
+    assert not re.search(r"[\u4e00-\u9fff]", template) and "TEXTS.epoch[language]" in script
+    for key, texts in page_texts.TEXTS.items():
+        assert texts.keys() == page_texts.LANGUAGES.keys() and all(texts.values()), key
+        assert (
+            len({frozenset(field for _, field, *_ in Formatter().parse(text)) - {None} for text in texts.values()}) == 1
+        )
+    expected = set(re.findall(r't\("(\w+)"[,)]', template)) | set(
+        re.findall(r'"(no_model\w*)"', Path(html_report.__file__).read_text())
+    )
+    assert expected <= page_texts.TEXTS.keys()
+
+
+def test_ticks_of_a_logarithmic_axis() -> None:
+    assert html_report.log_ticks(0.03, 2.5) == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
+    assert html_report.log_ticks(1e-7, 1.0) == [10.0**power for power in range(-7, 1)]
+    assert html_report.log_ticks(0.31, 0.42) == []
