@@ -16,6 +16,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "analysis": (
         "tracking.sqlite_store",
         "tracking.settings",
+        "tracking.run_list",
         "training.objective",
         "config",
         "platform",

@@ -1,5 +1,6 @@
 """``trialmaker ui`` in a real browser: a person compares outputs that were made elsewhere."""
 
+import os
 import re
 import signal
 import subprocess
@@ -75,6 +76,22 @@ def runs(page: Page) -> Locator:
     return page.get_by_role("link", name=re.compile(r"^\d{4}-\d\d-\d\d_\S+_mlp_\d+$"))
 
 
+def headers(page: Page) -> list[str]:
+    """Return the headings of the columns that fit the window, from left to right."""
+    return page.locator(".ag-header-cell").evaluate_all(
+        "all => all.filter(one => one.innerText.trim())"
+        ".sort((a, b) => a.getBoundingClientRect().x - b.getBoundingClientRect().x).map(one => one.innerText.trim())"
+    )
+
+
+def cells(page: Page, column: str) -> list[str]:
+    """Return a column's texts, from top to bottom."""
+    return page.locator(f".ag-cell[col-id='{column}']").evaluate_all(
+        "all => all.sort((a, b) => a.getBoundingClientRect().y - b.getBoundingClientRect().y)"
+        ".map(one => one.innerText.split('\\n').at(-1))"  # what follows the color of a name
+    )
+
+
 def close_assistant(page: Page) -> None:
     """Close MLflow's assistant, which takes a third of the window."""
     if (close := page.get_by_role("button", name="Close")).count():
@@ -82,10 +99,59 @@ def close_assistant(page: Page) -> None:
 
 
 def test_the_addresses_that_are_printed(ui: Ui) -> None:
-    assert ui.lines[0] == f"MLflow's UI: http://127.0.0.1:{ui.port}/"
-    assert ui.address("digits, 6 runs") == f"http://127.0.0.1:{ui.port}/#/experiments/1/runs"
-    assert "/#/compare-runs?runs=" in ui.address("digits, the best 3 compared")
+    page = f"http://127.0.0.1:{ui.port}/#"
+    view = "workflowType=machine_learning&viewStateShareKey=best_first"
+    assert ui.lines[:3] == [
+        f"MLflow's UI: {page}/experiments?workflowType=machine_learning",
+        f"digits, 6 runs, best first: {page}/experiments/1/runs?{view}",
+        f"digits, curves of the best: {page}/experiments/1/runs?{view}&compareRunsMode=CHART",
+    ]
+    comparison = ui.address("digits, the best 3 compared")
+    assert comparison.startswith(f"{page}/compare-runs?runs=%5B%22")
+    assert comparison.endswith("&experiments=%5B%221%22%5D&workflowType=machine_learning")
     assert ui.lines[-1] == "Ctrl-C ends it"
+
+
+def test_the_run_list_is_sorted_and_has_the_columns_that_tell_runs_apart(ui: Ui, page: Page) -> None:
+    """From the home page, as a person without an address finds it: by the experiment's description."""
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"http://127.0.0.1:{ui.port}/")
+    page.get_by_role("link", name="digits", exact=True).click()
+    with page.expect_popup() as popup:
+        page.get_by_role("button", name="Got it").click()  # of MLflow's tour
+        page.get_by_role("link", name="list", exact=True).click()
+    page = popup.value
+    expect(runs(page)).to_have_count(2)
+    close_assistant(page)
+    assert headers(page)[:7] == [
+        *("Run Name", "Created", "best_val_accuracy", "test_accuracy", "Duration", "model.name", "model.hidden_units"),
+    ]
+    best = [float(text) for text in cells(page, "metrics.`best_val_accuracy`")]
+    assert len(best) == 6 and best == sorted(best, reverse=True)
+    assert cells(page, "params.`model.name`").count("mlp") == 5  # all but the study's own row
+    save_screenshot(page, "run_list")
+    page.set_viewport_size({"width": 2200, "height": 800})
+    expect(page.locator(".ag-header-cell").filter(has_text="test_loss")).to_be_visible()
+    assert headers(page)[7:] == [
+        *("model.dropout_rate", "optimizer.learning_rate", "schedule.name", "training.epochs"),
+        *("training.max_examples", "training.early_validation", "seed", "test_loss"),
+    ]
+
+
+def test_the_curves_are_those_of_epochs(ui: Ui, page: Page) -> None:
+    page.goto(ui.address("digits, curves of the best"))
+    heading = page.get_by_text("Model metrics").first.locator("..")
+    expect(heading).to_have_text(re.compile(r"Model metrics\s*\(4\)"))
+    close_assistant(page)
+    for name in ("accuracy", "loss", "val_accuracy", "val_loss"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    save_screenshot(page, "best_curves")
+
+
+def test_the_experiments_are_those_with_runs(ui: Ui, page: Page) -> None:
+    page.goto(ui.address("MLflow's UI"))
+    expect(page.get_by_role("link", name="digits", exact=True)).to_be_visible()
+    expect(page.get_by_text("Default")).to_have_count(0)
 
 
 def test_a_person_selects_two_runs_and_compares_them(ui: Ui, page: Page) -> None:
@@ -138,17 +204,14 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
     save_screenshot(page, "model")
 
 
-def test_a_study_has_its_trials_and_its_plots(ui: Ui, page: Page) -> None:
+def test_a_study_is_listed_with_its_trials(ui: Ui, page: Page) -> None:
     page.goto(ui.address("digits, 6 runs"))
-    study = page.get_by_role("row").filter(has=page.get_by_role("link", name="mlp_digits", exact=True))
-    study.last.get_by_role("button").first.click()
     expect(page.get_by_role("link", name=re.compile("^study_mlp.20"))).to_have_count(3)
-    save_screenshot(page, "study")
-    page.get_by_role("link", name="mlp_digits", exact=True).click()
-    page.get_by_role("tab", name="Artifacts").click()
-    page.get_by_text("study", exact=True).last.click()
-    page.get_by_text("optimization_history.png").click()
-    expect(page.locator("img[src^=blob]").first).to_be_visible()
+    expect(page.get_by_role("link", name="mlp_digits", exact=True)).to_be_visible()
+    names, best = cells(page, "attributes.`Run Name`"), cells(page, "metrics.`best_val_accuracy`")
+    study = names.index("mlp_digits")
+    assert best[study] == max(value for name, value in zip(names, best, strict=True) if name.startswith("study_mlp"))
+    assert float(cells(page, "metrics.`test_accuracy`")[study]) > 0
 
 
 def test_watch_shows_a_run_that_is_added(outputs: list[Path], page: Page, tmp_path: Path) -> None:
@@ -169,6 +232,36 @@ def test_watch_shows_a_run_that_is_added(outputs: list[Path], page: Page, tmp_pa
     finally:
         code = ui.stop(signal.SIGTERM)
     assert code == 143
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_terminal", "is_opened"),
+    [
+        ({"DISPLAY": ":0"}, True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True, True),
+        ({"DISPLAY": ":0"}, False, False),
+        ({}, True, False),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, True, False),
+    ],
+)
+def test_a_browser_is_opened_from_a_terminal_of_a_desktop(
+    environment: dict[str, str], is_terminal: bool, is_opened: bool, tmp_path: Path
+) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/address\n')
+    browser.chmod(0o755)
+    inherited = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    code = "from trialmaker.analysis import mlflow_ui; mlflow_ui.open_in_browser('http://127.0.0.1:5000/#/x')"
+    master, terminal = os.openpty()
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env=inherited | environment | {"BROWSER": str(browser)},
+        stdout=terminal if is_terminal else subprocess.PIPE,
+        check=True,
+    )
+    os.close(master), os.close(terminal)
+    assert (tmp_path / "address").exists() == is_opened
+    assert not is_opened or (tmp_path / "address").read_text() == "http://127.0.0.1:5000/#/x\n"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ import psutil
 
 from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
+from trialmaker.tracking.run_list import curves_address, list_address
 from trialmaker.tracking.settings import STORE_FILE
 
 HOST = "127.0.0.1"
@@ -51,16 +53,37 @@ def select_for_comparison(runs: Sequence[Run]) -> list[Run]:
     return sorted(candidates, key=lambda run: run.rank)[:MAX_COMPARED_RUNS]
 
 
+def home_url(port: int) -> str:
+    """Return the address of the list of experiments, on the side of the UI that is for the training of models."""
+    return f"http://{HOST}:{port}/#/experiments?workflowType=machine_learning"
+
+
 def comparison_url(port: int, runs: Sequence[Run]) -> str:
     """Return the address of the page that compares runs."""
     ids = json.dumps([run.run_id for run in runs])
     experiments = json.dumps(sorted({str(run.experiment_id) for run in runs}))
-    return f"http://{HOST}:{port}/#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}"
+    page = f"#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}&workflowType=machine_learning"
+    return f"http://{HOST}:{port}/{page}"
 
 
-def experiment_url(port: int, run: Run) -> str:
-    """Return the address of the page with all runs of a run's experiment."""
-    return f"http://{HOST}:{port}/#/experiments/{run.experiment_id}/runs"
+def list_url(port: int, runs: Sequence[Run]) -> str:
+    """Return the address of the list of an experiment's runs, the best first where they have an objective."""
+    has_view = any("objective" in run.params for run in runs)
+    return f"http://{HOST}:{port}/{list_address(runs[0].experiment_id, has_view=has_view)}"
+
+
+def curves_url(port: int, runs: Sequence[Run]) -> str:
+    """Return the address of the curves of the best ten runs of an experiment."""
+    return f"http://{HOST}:{port}/{curves_address(runs[0].experiment_id)}"
+
+
+def open_in_browser(url: str) -> None:
+    """Open an address in the person's browser, from a terminal of a desktop: not from a script, a job or over ssh."""
+    is_remote = "SSH_CONNECTION" in os.environ
+    has_desktop = sys.platform != "linux" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
+    if sys.stdout.isatty() and has_desktop and not is_remote:
+        with suppress(webbrowser.Error):
+            webbrowser.open(url)
 
 
 def free_port(port: int | None) -> int:

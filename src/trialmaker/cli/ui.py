@@ -10,14 +10,16 @@ import click
 
 from trialmaker.analysis import mlflow_ui
 from trialmaker.analysis.store import runs
+from trialmaker.analysis.store.runs import Run
 from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, printable
 
 PORT_ATTEMPTS = 5  # of another command that is started meanwhile to take the port
 HELP = """\
 Show all runs of some outputs, wherever they were made, in one MLflow UI on this machine: parameters, curves, pictures,
-models, studies. Prints the address of the page that compares the best of them. The outputs are not changed.
+models, studies. Opens the list of the newest experiment's runs, the best first, in your browser, where this is a
+terminal of a desktop; prints its address, and those of the best runs' curves. The outputs are not changed.
 
 \b
     python -m trialmaker ui V0001 V0002
@@ -36,7 +38,8 @@ models, studies. Prints the address of the page that compares the best of them. 
     metavar="[S]",
     help="Look for news every S seconds (default: 5).",
 )
-def command(places: Sequence[Path], store: Path | None, port: int | None, watch: float | None) -> int:
+@click.option("--no-open", is_flag=True, help="Print the addresses alone; open no browser.")
+def command(places: Sequence[Path], store: Path | None, port: int | None, watch: float | None, no_open: bool) -> int:
     """Execute the command, until Ctrl-C; return the exit code."""
     if watch is not None and not watch > 0:
         raise UserError(f"--watch {watch:g}: must be more than 0 seconds")
@@ -47,7 +50,7 @@ def command(places: Sequence[Path], store: Path | None, port: int | None, watch:
         for _ in range(PORT_ATTEMPTS):
             with suppress(mlflow_ui.PortTakenError), mlflow_ui.Server(merged, mlflow_ui.free_port(port)) as server:
                 server.wait_until_ready()
-                _print_addresses(server.store, server.port)
+                _show_addresses(runs.load(merged), server.port, in_browser=not no_open)
                 return _serve(server, selection.into(merged), watch)
     raise UserError(
         f"--port: {PORT_ATTEMPTS} times another program was faster to take the free port; --port N names one"
@@ -64,19 +67,24 @@ def _serve(server: mlflow_ui.Server, selection: OutputSelection, watch: float | 
             _refresh(selection)
 
 
-def _print_addresses(store: Path, port: int) -> None:
-    everything = runs.load(store)
-    print(f"MLflow's UI: http://{mlflow_ui.HOST}:{port}/")
+def _show_addresses(everything: Sequence[Run], port: int, *, in_browser: bool) -> None:
+    print(f"MLflow's UI: {mlflow_ui.home_url(port)}")
     for name in dict.fromkeys(run.experiment for run in everything):
         members = [run for run in everything if run.experiment == name]
-        print(f"{name}, {len(members)} runs: {mlflow_ui.experiment_url(port, members[0])}")
         objectives = dict.fromkeys(run.peers for run in members if run.best is not None and not run.is_study)
+        title = printable(name)
+        print(f"{title}, {len(members)} runs{', best first' * bool(objectives)}: {mlflow_ui.list_url(port, members)}")
+        if objectives:
+            print(f"{title}, curves of the best: {mlflow_ui.curves_url(port, members)}")
         for peers in objectives:
             best = mlflow_ui.select_for_comparison([run for run in members if run.peers == peers])
             by = f" by {peers[1]}" if len(objectives) > 1 else ""
             if len(best) > 1:
-                print(f"{name}, the best {len(best)}{by} compared: {mlflow_ui.comparison_url(port, best)}")
+                print(f"{title}, the best {len(best)}{by} compared: {mlflow_ui.comparison_url(port, best)}")
     print("Ctrl-C ends it", flush=True)
+    if in_browser:
+        newest = max(everything, key=lambda run: run.start).experiment
+        mlflow_ui.open_in_browser(mlflow_ui.list_url(port, [run for run in everything if run.experiment == newest]))
 
 
 def _refresh(selection: OutputSelection) -> None:

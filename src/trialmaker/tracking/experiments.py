@@ -5,16 +5,18 @@ import shlex
 from typing import Any
 
 import mlflow
-from mlflow.entities import ViewType
+from mlflow.entities import Experiment, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.messages import Start
+from trialmaker.tracking.run_list import NOTE_TAG, VIEW_TAG, RunListView, note
 from trialmaker.tracking.settings import STUDY_TAG
 
 LOCK = ".mlflow.lock"  # in the output directory: one process at a time makes a store, an experiment, a study's run
+DEFAULT_ID = "0"  # of the experiment "Default", which MLflow makes in each new store
 # (experiment id, parent run id) by (store, experiment, study); of the last run alone, which mostly is the next one's
 _latest_ids: dict[tuple[str, str, str | None], tuple[str, str]] = {}
 
@@ -56,11 +58,24 @@ def _experiment_id(client: mlflow.MlflowClient, start: Start) -> str:
     with locked(start.output / LOCK):  # else two processes would make two of one name
         experiment = client.get_experiment_by_name(start.experiment)
         if experiment and experiment.lifecycle_stage == "deleted":
-            raise _deleted_experiment(experiment, start)
-        return experiment.experiment_id if experiment else client.create_experiment(**_new_experiment(start))
+            if start.uri or experiment.experiment_id != DEFAULT_ID:
+                raise _deleted_experiment(experiment, start)
+            client.restore_experiment(DEFAULT_ID)
+        return experiment.experiment_id if experiment else _create(client, start)
 
 
-def _deleted_experiment(experiment: Any, start: Start) -> UserError:
+def _create(client: mlflow.MlflowClient, start: Start) -> str:
+    """Create the run's experiment; in a store of our own, with a description, and without MLflow's empty "Default"."""
+    experiment_id: str = client.create_experiment(**_new_experiment(start))
+    if not start.uri:
+        client.set_experiment_tag(experiment_id, NOTE_TAG, note(experiment_id))
+        is_active = client.get_experiment(DEFAULT_ID).lifecycle_stage == "active"
+        if is_active and not client.search_runs([DEFAULT_ID], run_view_type=ViewType.ALL, max_results=1):
+            client.delete_experiment(DEFAULT_ID)
+    return experiment_id
+
+
+def _deleted_experiment(experiment: Experiment, start: Start) -> UserError:
     store = shlex.quote(without_password(start.store))
     restore = f"MLFLOW_TRACKING_URI={store} mlflow experiments restore --experiment-id {experiment.experiment_id}"
     return UserError(f"the experiment {start.experiment} is deleted: {restore} restores it; or tracking.experiment=…")
@@ -71,10 +86,10 @@ def _new_experiment(start: Start) -> dict[str, Any]:
 
     A server knows where its artifacts go; a bare database would have them in the current directory.
     """
-    new = {
-        "name": start.experiment,
-        "tags": {"mlflow.experimentKind": "custom_model_development"},  # decides which pages MLflow's UI shows
-    }
+    tags = {"mlflow.experimentKind": "custom_model_development"}  # decides which pages MLflow's UI shows
+    if view := RunListView([start.params]).tag():
+        tags[VIEW_TAG] = view
+    new: dict[str, Any] = {"name": start.experiment, "tags": tags}
     if start.uri and "sql" not in start.uri.partition(":")[0]:
         return new
     folder = re.sub(r"[^\w.-]+", "_", start.experiment).strip(".") or "_"

@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from trialmaker.platform import git
 from trialmaker.platform.atomic_files import locked
-from trialmaker.tracking import experiments, logged_model, sqlite_store
+from trialmaker.tracking import experiment_view, experiments, logged_model, sqlite_store
 from trialmaker.tracking.dataset_input import dataset_input
 from trialmaker.tracking.experiments import note_tag
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
@@ -60,10 +60,10 @@ class Run:
                 self._finish(message)
 
     def _create(self) -> str:
-        experiment_id, parent = experiments.experiment_and_parent(self.client, self.start)
+        self.experiment_id, parent = experiments.experiment_and_parent(self.client, self.start)
         tags = {MLFLOW_PARENT_RUN_ID: parent, TRIAL_TAG: str(self.start.trial)} if parent else note_tag(self.start)
         tags |= self.start.tags
-        return str(self.client.create_run(experiment_id, run_name=self.start.run_name, tags=tags).info.run_id)
+        return str(self.client.create_run(self.experiment_id, run_name=self.start.run_name, tags=tags).info.run_id)
 
     def _log_environment(self) -> None:
         """Log the code's commit, the packages and the config, and begin to sample the system's metrics."""
@@ -102,6 +102,7 @@ class Run:
             self.client.set_tag(self.run_id, STATE_TAG, states[end.status])
         else:
             self._log_run_directory()
+        experiment_view.add_run(self.client, self.experiment_id, self.start)
         self.client.set_terminated(self.run_id, end.status)
 
     def _log_run_directory(self) -> None:

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import TrialState
 
 from optuna_sweep.storage import open_storage
-from trialmaker.tracking import experiments
+from trialmaker.tracking import experiment_view, experiments
 from trialmaker.tracking.messages import StudyDone
 from trialmaker.tracking.settings import TRIAL_TAG
 
@@ -42,6 +42,7 @@ def record(done: StudyDone) -> str:
         client.log_metric(run_id, name, metric)
     for name, figure in _plots(study):
         client.log_figure(run_id, figure, name, save_kwargs=PNG_OPTIONS if name.endswith(".png") else None)
+    experiment_view.refresh(client, experiment.experiment_id, start)
     client.set_terminated(run_id, "FINISHED")
     return run_id
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trialmaker.analysis.store import merge_sql
+from trialmaker.analysis.store import merge_sql, views
 from trialmaker.analysis.store.outputs import MARKER_FILE, Output, SkippedOutput
 from trialmaker.analysis.store.relocation import ARTIFACT_FOLDERS, Relocation, artifacts_exist
 from trialmaker.analysis.store.snapshots import UnreadableError, open_snapshot
@@ -127,6 +127,8 @@ class _Merger:
         self._label_runs(outputs)
         if self.is_changed:  # without it, SQLite looks for a run's metric among all runs' metrics of that name
             self.connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
+        if self.is_changed or not views.exist(self.connection):
+            views.update(self.connection)
         counts = dict(self._rows("SELECT database, count(*) FROM trialmaker_source_runs GROUP BY database"))
         by_label = {output.label: output for output in outputs}
         runs = {label: counts.get(str(output.database), 0) for label, output in by_label.items()}
@@ -196,6 +198,7 @@ class _Merger:
             for table in ("trialmaker_sources", "trialmaker_source_runs"):
                 self.connection.execute(f"DELETE FROM {table} WHERE database = ?", (database,))
             self._remove_runs(run for (run,) in runs)
+            self.is_changed = True
         self.connection.commit()
 
     def _remove_runs(self, runs: Iterable[str]) -> None:

@@ -36,6 +36,7 @@ from mlflow.exceptions import MlflowException
 from trialmaker.analysis.store.relocation import local_path
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform.redaction import without_password
+from trialmaker.tracking.run_list import NOTE_START
 
 RUN_TAG, MODEL_TAG, DONE_TAG = "trialmaker.source_run_id", "trialmaker.source_model_id", "trialmaker.pushed"
 BATCH_SIZES = {"metrics": 1000, "params": 100, "tags": 100}  # the API's limits for one call
@@ -110,7 +111,8 @@ class Pusher:
         for experiment in self.source.search_experiments(ViewType.ACTIVE_ONLY):
             runs = list(_pages(partial(self.source.search_runs, [experiment.experiment_id])))
             if runs:
-                experiment_id = self._experiment_id(experiment.name, dict(experiment.tags))
+                tags = {name: value for name, value in experiment.tags.items() if not value.startswith(NOTE_START)}
+                experiment_id = self._experiment_id(experiment.name, tags)
                 yield from ((run, experiment_id) for run in runs)
 
     def _experiment_id(self, name: str, tags: dict[str, str]) -> str:
