@@ -31,7 +31,8 @@ def write_summary(study: Study, name: str, directory: Path) -> None:
     counts = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
     log.info(f"study {name}: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
     for trial in study.best():
-        log.info(f"best trial={trial.number} value={values_text(trial)}")
+        values = values_text(study, trial)
+        log.info(f"best trial={trial.number} {values if study.study.metric_names else f'value={values}'}")
         log.info(f"to repeat it: {command(trial)}")
     if study.best():
         directory.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from optuna_sweep.initial_points import enqueued_points
 from optuna_sweep.launcher import BASIC_LAUNCHER, InProcessLauncher
 from optuna_sweep.limits import Limits
 from optuna_sweep.location import displayed, name_and_place
-from optuna_sweep.progress import start_progress
+from optuna_sweep.progress import LineProgress, ended_trials
 from optuna_sweep.runner import TrialRunner
 from optuna_sweep.sampling import SamplerFactory, accepted_arguments
 from optuna_sweep.storage import find_study, open_storage
@@ -100,12 +101,22 @@ class Sweep:
             return None
         study.prepare()
         directory, displayed_place = Path(self.config.hydra.sweep.dir), displayed(self.suggester.place)
-        with start_progress(study, self.suggester.name, displayed_place) as progress, workers.terminable():
+        ended = len(ended_trials(study))
+        log.info(f"study {self.suggester.name} in {displayed_place}: {ended} of {study.n_trials} trials are done")
+        with self._progress(study) as progress, workers.terminable():
             if self.fields["n_jobs"] > 1 and self.is_in_process:
                 workers.supervise(study, self.fields["n_jobs"], directory, progress.update)
             else:
                 self._work(study, progress.update)
         return self._finish(study, directory)
+
+    def _progress(self, study: Study) -> LineProgress:
+        """Return a live table on a terminal, lines elsewhere."""
+        if not sys.stdout.isatty():
+            return LineProgress(study)
+        from optuna_sweep.live_table import TableProgress
+
+        return TableProgress(study, self.suggester.name)
 
     def _dry_run(self) -> None:
         if study := find_study(self.suggester.place, self.suggester.name):

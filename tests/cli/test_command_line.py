@@ -92,6 +92,7 @@ def test_bash_completion(line: str, offered: set[str], tmp_path: Path) -> None:
         "from trialmaker.cli.main import main; main(['--help']); main(['compare', '--help'])",
         "from trialmaker.serving.main import main; main(['--help'])",
         "import trialmaker.experiment.startup, trialmaker.data.loading, trialmaker.tracking.process",
+        "import trialmaker.experiment.study, trialmaker.experiment.run_messages, trialmaker.tracking.client",
     ],
 )
 def test_a_light_entry_imports_nothing_heavy_and_changes_nothing(entry: str, tmp_path: Path) -> None:

@@ -1,15 +1,12 @@
 """What is printed while training, to the letter."""
 
-import os
-import pty
 import re
-import subprocess
 import sys
-import termios
 from pathlib import Path
 
-from support.entry import PROJECT, SMALL
-from trialmaker.training.console_listener import Lines
+from support.entry import SMALL
+from support.terminal import run_on_terminal
+from trialmaker.training.console_listener import Lines, epoch_row
 from trialmaker.training.events import EpochDone, StepsDone
 from trialmaker.training.step_means import StepMeans
 
@@ -41,25 +38,44 @@ def test_lines_are_those_of_the_contract_wherever_the_calls_were_cut() -> None:
         ]
 
 
-def test_on_a_terminal_there_is_a_bar_and_no_step_lines(tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (30, 120))
-    process = subprocess.Popen(
-        [sys.executable, "train.py", *SMALL, "training.epochs=30"],
-        cwd=PROJECT,
-        env=os.environ | {"AI_ROOT": str(tmp_path)},
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    seen = b""
-    try:
-        while part := os.read(ours, 65536):
-            seen += part
-    except OSError:  # how a pseudo-terminal says that the other side is closed
-        pass
-    os.close(ours)
-    assert process.wait(timeout=60) == 0
-    text = seen.decode()
-    assert re.search(r"training: +\d+%\|", text), text
-    assert text.count("epoch=") >= 30 and "step 4, loss" not in text
+def test_an_epoch_of_fewer_steps_has_a_line_of_its_own() -> None:
+    written: list[str] = []
+    lines = StepMeans(5, [Lines(written.append)])
+    for epoch in (1, 2, 3):
+        lines(StepsDone(epoch, 3 * epoch, [float(epoch)] * 3, [0.5] * 3, 0.1))
+        lines(EpochDone(epoch, METRICS))
+    assert [line for line in written if line.startswith("step")] == [
+        "step 3, loss 1.0000, training accuracy 0.5000",
+        "step 5, loss 2.0000, training accuracy 0.5000",
+        "step 9, loss 2.7500, training accuracy 0.5000",
+    ]
+
+
+def test_rows_fit_80_columns_and_have_headings_now_and_then() -> None:
+    heading = " epoch     loss accuracy val_loss val_accuracy learning_rate  seconds"
+    row = "     1   0.2103   0.9371   0.1102       0.9683         0.001     0.43"
+    assert epoch_row(EpochDone(1, METRICS)) == f"{heading}\n{row}"
+    assert epoch_row(EpochDone(20, METRICS)) == row.replace("  1 ", " 20 ", 1)
+    assert epoch_row(EpochDone(21, METRICS)).startswith(heading)
+    worst = METRICS | {"loss": 123456.7, "val_loss": 1234567.8, "learning_rate": 1.234e-07, "seconds": 12345.67}
+    assert max(map(len, epoch_row(EpochDone(1_000_000, worst)).splitlines())) <= 80
+
+
+def test_a_training_on_a_terminal(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", *SMALL, "training.epochs=30"]
+    code, text = run_on_terminal(command, {"AI_ROOT": str(tmp_path)})
+    assert code == 0, text
+    # what is there for a while, on a line that is drawn anew
+    drawn = re.split(r"[\r\n]+", text)
+    for line in (r"loading TensorFlow \d+ s", r"compiling the training step \d+ s"):
+        assert any(re.fullmatch(line, one) for one in drawn), text
+    bars = [one for one in drawn if re.match(r"epoch +\d+/30 +\d+%\|", one)]
+    assert bars and all(len(bar) < 80 and len(bar.split("|")[1]) >= 10 for bar in bars), bars
+    # what stays: a row an epoch, no step lines, each line at the terminal's left edge
+    lines = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").splitlines()]
+    rows = [line for line in lines if re.fullmatch(r" +\d+( +[\d.e-]+){6}", line)]
+    assert [int(row.split()[0]) for row in rows] == list(range(1, 31)), text
+    assert not any(line.startswith(("step ", "epoch=")) for line in lines)
+    assert sum(line.startswith("best epoch=") for line in lines) == 1
+    (log,) = tmp_path.glob("output/logs/*/train.log")
+    assert len(re.findall(r" INFO epoch=\d+ loss=\S+ accuracy=\S+ val_loss=\S+ val_accuracy=", log.read_text())) == 30

@@ -196,7 +196,7 @@ class Training:
     )
     margin_seconds: float = field("end so many seconds before max_seconds, which may kill without a signal", ge=0)
     jit_compile: bool | None = field("compile with XLA; null for where it is known to be faster")
-    log_every_steps: int = field("steps between two 'step' lines", ge=1)
+    log_every_steps: int = field("steps between two 'step' lines; an epoch of fewer has one at its end", ge=1)
 
 
 @config_dataclass

@@ -14,7 +14,7 @@ from pathlib import Path
 from trialmaker.data.idx import unzip
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform.atomic_files import write_bytes
-from trialmaker.platform.progress_bar import progress_bar
+from trialmaker.platform.progress_bar import progress_bar, terminal
 
 CHUNK_BYTES = 64 * 1024
 
@@ -87,7 +87,7 @@ def _fetch(url: str, file: PublishedFile, timeout_seconds: float) -> bytes:
         ValueError: they are not the published content.
     """
     request = urllib.request.Request(url, headers={"User-Agent": "trialmaker"})
-    if not sys.stderr.isatty():
+    if terminal() is None:
         print(f"downloading {url}", file=sys.stderr, flush=True)
     # A new opener for each request: urlopen keeps one with the proxies of its first call.
     with urllib.request.build_opener().open(request, timeout=timeout_seconds) as response:

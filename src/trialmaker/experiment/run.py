@@ -190,7 +190,9 @@ def _fit(
         patience=training.patience,
         early_validation=training.early_validation if context.is_trial else None,
     )
-    with console_listener(total_steps=steps_per_epoch * training.epochs, is_trial=context.is_trial) as lines:
+    with console_listener(
+        total_steps=steps_per_epoch * training.epochs, epochs=training.epochs, is_trial=context.is_trial
+    ) as lines:
         outcome = loop.fit(
             plan,
             program=program,

@@ -3,13 +3,16 @@
 import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trialmaker.data.splits import Dataset
 from trialmaker.model_store.catalog import served_text
-from trialmaker.model_store.publisher import Publisher
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
-from trialmaker.training.loop import Outcome
+
+if TYPE_CHECKING:  # both import TensorFlow, which a study's end imports quietly
+    from trialmaker.model_store.publisher import Publisher
+    from trialmaker.training.loop import Outcome
 
 DATABASE = re.compile(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://")  # what MLflow's server can be started on
 
@@ -22,13 +25,13 @@ def sizes(dataset: Dataset) -> str:
     return f"{dataset.name}: {splits} of {'x'.join(map(str, dataset.input_shape))} in {dataset.num_classes} classes"
 
 
-def progress_text(objective: str, outcome: Outcome) -> str:
+def progress_text(objective: str, outcome: "Outcome") -> str:
     """Return how far a training has come, and its best epoch."""
     best = f"best {objective}={outcome.best.metrics[objective]:.4f} of epoch {outcome.best.epoch}"
     return f"at epoch {outcome.epochs}, step {outcome.steps}; {best}"
 
 
-def closing_message(objective: str, publisher: Publisher, elsewhere: Path) -> str:
+def closing_message(objective: str, publisher: "Publisher", elsewhere: Path) -> str:
     """Return where the run's model lies: published, or else why not, and the folder that holds it."""
     if publisher.withheld:
         return f"not published: {publisher.withheld}; this run's model: {elsewhere}"
@@ -64,7 +67,7 @@ def comparison_advice(runs: str, uri: str | None, output: Path) -> str:
     return f"; to compare {runs}: {command}"
 
 
-def change_of_data(publisher: Publisher) -> str | None:
+def change_of_data(publisher: "Publisher") -> str | None:
     """Return what ``predict.py`` serves since this run, if that was of other data before; else None."""
     if publisher.served_before is None or publisher.best is None:
         return None

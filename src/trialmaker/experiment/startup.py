@@ -21,6 +21,7 @@ from trialmaker.experiment.store_check import seconds_left
 from trialmaker.experiment.tensorflow_import import importing_tensorflow
 from trialmaker.model_store.weights_source import find_weights
 from trialmaker.platform import paths
+from trialmaker.platform.progress_bar import status
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
@@ -74,7 +75,7 @@ def load_dataset(data: Data) -> Dataset:
 def _train(
     config: Config, context: RunContext, weights: Path | None, dataset: "Future[Dataset]", tracker: Tracker
 ) -> list[float]:
-    with importing_tensorflow(context.directory):
+    with importing_tensorflow(context.directory, is_shown=not context.is_trial):
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()
@@ -85,10 +86,10 @@ def _train(
 
 def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Dataset:
     limit, left = config.training.max_seconds, seconds_left(config, started)
-    if not dataset.done() and left is not None:
-        wait([dataset], max(0.0, left))
-        if not dataset.done():
-            raise UserError(f"training.max_seconds={limit:g}: was over before the data had been read")
+    with status("reading the data", is_shown=not dataset.done()):
+        wait([dataset], None if left is None else max(0.0, left))
+    if not dataset.done():
+        raise UserError(f"training.max_seconds={limit:g}: was over before the data had been read")
     return dataset.result()
 
 

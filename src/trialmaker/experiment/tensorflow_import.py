@@ -7,22 +7,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trialmaker.platform.progress_bar import status
+
 
 @contextmanager
-def importing_tensorflow(directory: Path) -> Iterator[None]:
-    """Make TensorFlow's import inside the context fast and silent: it prints to ``tensorflow.log`` in the directory.
+def importing_tensorflow(directory: Path, *, is_shown: bool = True) -> Iterator[None]:
+    """Import TensorFlow, and what imports it inside, fast and silently: it prints to ``tensorflow.log``.
 
     Only the first import in a process is treated so: what is frozen then is never collected.
+
+    Args:
+        directory: gets ``tensorflow.log``.
+        is_shown: whether a terminal shows that it goes on.
     """
     if "tensorflow" in sys.modules:
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters reaches Python as an exception
     with (
+        status("loading TensorFlow", is_shown=is_shown),
         _standard_error_to(directory / "tensorflow.log"),
         _hidden_packages("sklearn", "pandas"),
         _paused_garbage_collection(),
     ):
+        import tensorflow  # noqa: F401  # here, since what is imported inside may import it lazily, and later print
+
         yield
 
 

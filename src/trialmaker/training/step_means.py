@@ -1,12 +1,14 @@
-"""Means of the steps' metrics over every so many steps."""
+"""Means of the steps' metrics over every so many steps, and over an epoch that has fewer."""
 
 from collections.abc import Sequence
 
-from trialmaker.training.events import Event, Listener, StepsDone, StepsMean
+from trialmaker.training.events import EpochDone, Event, Listener, StepsDone, StepsMean
 
 
 class StepMeans:
     """A listener that passes events on, and adds the means over every so many steps.
+
+    An epoch in which none would end has one at its end, so that curves of a short training are not empty.
 
     Args:
         every_steps: steps between two means.
@@ -17,19 +19,31 @@ class StepMeans:
         self.every_steps, self.listeners = every_steps, listeners
         self.losses: list[float] = []
         self.accuracies: list[float] = []
+        self.step = 0  # the last one
+        self.is_due = True  # whether the epoch has none yet
 
     def __call__(self, event: Event) -> None:
         """Pass the event on, and the means that it completes."""
+        if isinstance(event, EpochDone):
+            if self.is_due and self.losses:
+                self._notify_mean()
+            self.is_due = True
         self._notify(event)
         if isinstance(event, StepsDone):
             first = event.step - len(event.losses) + 1
-            for step, loss, accuracy in zip(range(first, event.step + 1), event.losses, event.accuracies, strict=True):
+            for self.step, loss, accuracy in zip(
+                range(first, event.step + 1), event.losses, event.accuracies, strict=True
+            ):
                 self.losses.append(loss)
                 self.accuracies.append(accuracy)
-                if step % self.every_steps == 0:
-                    self._notify(StepsMean(step, mean(self.losses), mean(self.accuracies)))
-                    self.losses.clear()
-                    self.accuracies.clear()
+                if self.step % self.every_steps == 0:
+                    self._notify_mean()
+
+    def _notify_mean(self) -> None:
+        self._notify(StepsMean(self.step, mean(self.losses), mean(self.accuracies)))
+        self.losses.clear()
+        self.accuracies.clear()
+        self.is_due = False
 
     def _notify(self, event: Event) -> None:
         for listener in self.listeners:
