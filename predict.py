@@ -1,10 +1,14 @@
 """The boot file of an inference service."""
 
+import os
 import sys
-from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "src"))
+
+    from trialmaker.platform import interpreter
+
+    interpreter.check("predict.py", interpreter.SERVING)
 
     from trialmaker.platform import standard_streams
     from trialmaker.serving.main import main

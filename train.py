@@ -1,12 +1,18 @@
 """The boot file of a training job."""
 
+import os
 import sys
-import time
-from pathlib import Path
 
 if __name__ == "__main__":
-    started = time.monotonic()  # before the imports, since the platform's limit counts from here
-    sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "src"))
+
+    from trialmaker.platform import interpreter
+
+    interpreter.check("train.py")
+
+    import time
+
+    started = time.monotonic()  # before the other imports, since the platform's limit counts from here
 
     from trialmaker.platform import standard_streams
     from trialmaker.platform.signals import Signals

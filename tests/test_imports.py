@@ -35,7 +35,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
 PER_MODULE = {"HELP", "XLA_IS_FASTER_ON_CPU"}  # what each command, or each model, says of itself
 IMPORTERS_BY_NAME = {"cli.main", "tracking.study"}  # of what a table in them names; no room of ours but their own
 STANDING_ALONE = ("optuna_sweep", "hydra_plugins")
-BESIDE_ROOMS: dict[str, tuple[str, ...]] = {"trialmaker": (), "errors": (), "__main__": ("cli.main",)}
+BESIDE_ROOMS: dict[str, tuple[str, ...]] = {
+    "trialmaker": (),
+    "errors": (),
+    "__main__": ("cli.main", "platform.interpreter"),
+}
 
 
 def modules() -> dict[str, Path]:

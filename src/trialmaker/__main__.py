@@ -2,6 +2,11 @@
 
 import sys
 
-from trialmaker.cli.main import main
+from trialmaker.platform import interpreter
 
-sys.exit(main())
+if __name__ == "__main__":
+    interpreter.check("trialmaker")
+
+    from trialmaker.cli.main import main
+
+    sys.exit(main())
