@@ -13,7 +13,7 @@ import pytest
 from support.entry import PROJECT
 from trialmaker.platform import interpreter
 
-BOOT_FILES = ("train.py", "predict.py", "trialmaker/__main__.py", "src/trialmaker/platform/interpreter.py")
+BOOT_FILES = ("train.py", "predict.py", "src/trialmaker/platform/interpreter.py")
 WAY_ON = (
     'set up the environment: "make train" creates it, and trains; later: source .venv/bin/activate',
     "activate the project's environment first: source .venv/bin/activate",
@@ -33,7 +33,6 @@ def run(*words: str) -> tuple[int, str, str]:
         (("train.py", "--model", "cnn"), "train.py", "hydra, tensorflow, mlflow"),
         (("train.py", "--help"), "train.py", "hydra, tensorflow, mlflow"),
         (("predict.py",), "predict.py", "numpy, starlette, uvicorn"),
-        (("-m", "trialmaker", "best", "mlp"), "trialmaker", "hydra, tensorflow, mlflow"),
     ],
 )
 def test_without_the_environment_there_is_a_line_that_says_how_to_set_it_up(
@@ -46,14 +45,13 @@ def test_without_the_environment_there_is_a_line_that_says_how_to_set_it_up(
     assert line.endswith(WAY_ON)
 
 
-@pytest.mark.parametrize("words", [("train.py",), ("predict.py",), ("trialmaker/__main__.py",)])
+@pytest.mark.parametrize("words", [("train.py",), ("predict.py",)])
 def test_an_old_python_says_so(words: tuple[str, ...]) -> None:
     old = (
         f"import runpy, sys; sys.version_info = (3, 8, 20, 'final', 0); runpy.run_path({words[0]!r}, None, '__main__')"
     )
     code, _, err = run("-c", old)
-    program = words[0].replace("/__main__.py", "")
-    start = f"{program}: error: {sys.executable} is Python 3.8.20: the project needs 3.11 to 3.13; "
+    start = f"{words[0]}: error: {sys.executable} is Python 3.8.20: the project needs 3.11 to 3.13; "
     assert code == 2 and err.startswith(start) and len(err.splitlines()) == 1, err
 
 
