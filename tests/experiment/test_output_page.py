@@ -16,7 +16,7 @@ from trialmaker.experiment.output_page.charts import line_chart
 from trialmaker.experiment.output_page.scores import duration, metric_text
 from trialmaker.experiment.output_page.study_page import study_line, study_values
 from trialmaker.experiment.output_page.test_report import report_on
-from trialmaker.experiment.output_page.texts import LANGUAGES, TEXTS, text
+from trialmaker.platform.bilingual_pages import LANGUAGES, bilingual, read_texts
 from trialmaker.platform.run_result import RunResult, run_results
 from trialmaker.training.objective import Objective
 
@@ -36,7 +36,7 @@ def rendered(output: Path, **values: Any) -> str:
 
 def seen(html: str) -> str:
     """The text of a page in English, with its words one blank apart."""
-    without = re.sub(r"<(style|script)>.*?</\1>|<span lang=\"zh\">.*?</span>", "", html, flags=re.DOTALL)
+    without = re.sub(r"<(style|script)>.*?</\1>|<span lang=\"zh-CN\">.*?</span>", "", html, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", without).split())
 
 
@@ -207,17 +207,17 @@ def test_numbers_are_those_of_people() -> None:
 
 
 def test_every_text_is_in_both_languages_and_in_one_place() -> None:
-    for key, texts in TEXTS.items():
-        fields = [sorted(name for _, name, _, _ in string.Formatter().parse(one) if name) for one in texts]
-        assert len(texts) == len(LANGUAGES) and all(texts) and fields[0] == fields[1], key
-        assert key == "f1" or texts[0] != texts[1], key
-    template = pages.TEMPLATE.read_text(encoding="utf-8")
-    body = template[template.index("<body>") : template.index("<script>")]
+    template = Path(pages.__file__).with_name("page.html")
+    texts = read_texts(template)
+    for key, text in texts.items():
+        fields = [sorted(name for _, name, _, _ in string.Formatter().parse(one) if name) for one in text.values()]
+        assert text.keys() == LANGUAGES.keys() and all(text.values()) and fields[0] == fields[1], key
+        assert key == "f1" or text["en"] != text["zh"], key
+    html = template.read_text(encoding="utf-8")
+    body = html[html.index("<body>") : html.index("<script>")]
     outside = re.sub(r"{#.*?#}|{%.*?%}|{{.*?}}|<pre>.*?</pre>|<button.*?</button>|<[^>]+>", " ", body, flags=re.DOTALL)
     assert re.findall(r"\w{2,}", outside) == ["TrialMaker"]
-    source = "".join(
-        path.read_text(encoding="utf-8") for path in pages.TEMPLATE.parent.glob("*.*") if path.name != "texts.py"
-    )
-    dynamic = {"val_accuracy", "val_loss", "test_accuracy", "test_loss"}
-    assert {key for key in TEXTS if not re.search(rf"['\"]{key}['\"]", source)} <= dynamic | {"stopped", "failed"}
-    assert str(text("served", version="<1>", metric=2)).count("&lt;1&gt;") == 2
+    source = html + "".join(path.read_text(encoding="utf-8") for path in template.parent.glob("*.py"))
+    by_name = {"val_accuracy", "val_loss", "test_accuracy", "test_loss", "stopped", "failed"}
+    assert {key for key in texts if not re.search(rf"['\"]{key}['\"]", source)} <= by_name
+    assert str(bilingual(texts["served"], {"version": "<1>", "metric": 2})).count("&lt;1&gt;") == 2

@@ -17,7 +17,7 @@ ENTRIES = (
     (("success", "failure"), "file_end", ""),
 )
 ALWAYS = ("index.html", "success")  # which are written after the page
-MAX_RUNS = 20
+MAX_LISTED_RUNS = 20
 
 
 def entries(output: Path) -> list[tuple[list[str], str, str]]:
@@ -38,7 +38,7 @@ def other_runs(output: Path, own: RunResult) -> list[RunResult]:
     results = [result for _, result in run_results(output) if result.trial is None]
     others = [one for one in results if (one.started_at, one.process_id, one.name) != _key(own)]
     latest = sorted(others, key=lambda result: result.started_at, reverse=True)
-    return [own, *latest][:MAX_RUNS] if latest else []
+    return [own, *latest][:MAX_LISTED_RUNS] if latest else []
 
 
 def _key(result: RunResult) -> tuple[str, int, str]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # NumPy's import, which --help need not wait for
 
 SHOWN_APART = ("name=", "note=", "tags.")  # differences that have a place of their own
 PAGE_FILE = "index.html"
-TEMPLATE = Path(__file__).with_name("page.html")
 # What the template needs of a run or a study, where it has nothing to say.
 NOTHING: Mapping[str, Any] = {
     **dict.fromkeys(("test", "sizes", "own_model"), None),
@@ -149,6 +148,7 @@ def render(output: Path, values: Mapping[str, Any]) -> str:
         else "",
         "files": folder.entries(output),
         "differences": [one for one in values["result"].differences if not one.startswith(SHOWN_APART)],
+        "duration": duration,
         "time": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
     }
     return str(_template().render({**NOTHING, **of_folder, **values}))
@@ -156,14 +156,9 @@ def render(output: Path, values: Mapping[str, Any]) -> str:
 
 @lru_cache
 def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
+    from trialmaker.platform.bilingual_pages import load_template  # Jinja, which most trials of a study do without
 
-    from trialmaker.experiment.output_page.texts import text
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals["t"] = text
-    environment.filters["duration"] = duration
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return load_template(Path(__file__).with_name("page.html"))
 
 
 def _sizes(dataset: "Dataset") -> dict[str, Any]:

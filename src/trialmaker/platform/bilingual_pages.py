@@ -1,0 +1,45 @@
+"""HTML pages in English and Chinese, of which the browser's language shows one.
+
+A page is a Jinja template; its texts lie beside it in a JSON file of the same name: by key, one for each language.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+LANGUAGES = {"en": "en", "zh": "zh-CN"}  # a text's key → the attribute ``lang``
+
+
+def read_texts(template: Path) -> dict[str, dict[str, str]]:
+    """Return the texts of a template, by key and language."""
+    return dict(json.loads(template.with_suffix(".json").read_text(encoding="utf-8")))
+
+
+def load_template(path: Path) -> Template:
+    """Return a template, in which ``t("key", place=…)`` is a text, and ``texts`` all of them."""
+    texts = read_texts(path)
+
+    def text(key: str, **values: object) -> Markup:
+        return bilingual(texts[key], values)
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals |= {"t": text, "texts": texts}
+    return environment.from_string(path.read_text(encoding="utf-8"))
+
+
+def bilingual(text: Mapping[str, str], values: Mapping[str, Any]) -> Markup:
+    """Return a text in all languages, each in an element that a style sheet shows or hides.
+
+    Args:
+        text: by language.
+        values: for the text's places; they are escaped.
+    """
+    spans = (
+        Markup('<span lang="{}">{}</span>').format(attribute, Markup(text[language]).format(**values))
+        for language, attribute in LANGUAGES.items()
+    )
+    return Markup("").join(spans)
