@@ -5,7 +5,8 @@ import io
 import math
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -286,9 +287,16 @@ def test_the_page_asks_for_the_key_and_says_when_the_service_is_gone(published: 
         expect(page.get_by_role("alert")).to_have_text(TEXTS["error_gone"]["zh"])
 
 
+@dataclass
+class Colours:
+    """A service of another kind of model, of colour pictures and 100 classes: the mean grey is the class."""
+
+    port: int
+    load: Callable[[], None]
+
+
 @pytest.fixture
-def colours() -> Iterator[int]:
-    """A service of another kind of model, colour pictures and 100 classes, and its port: the mean grey is the class."""
+def colours() -> Iterator[Colours]:
     names = (
         "金毛寻回犬",
         "n02099601 a dog whose name is long",
@@ -301,21 +309,23 @@ def colours() -> Iterator[int]:
         distances = np.abs(images.mean(axis=(1, 2, 3))[:, None] * 99 - np.arange(100))
         return np.exp(-distances) / np.exp(-distances).sum(axis=1, keepdims=True)
 
-    application.serve(Model(Version(Path("1"), 1, names), (32, 48, 3), "NumPy", predict))
+    model = Model(Version(Path("1"), 1, names), (32, 48, 3), "NumPy", predict)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(Middleware(application), port=port, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)
-    yield port
+    yield Colours(port, lambda: application.serve(model))
     server.should_exit = True
     thread.join(timeout=20)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_model_of_photos_is_shown_pictures(colours: int, browser: Browser, tmp_path: Path, width: int) -> None:
+def test_a_model_of_photos_is_shown_pictures(colours: Colours, browser: Browser, tmp_path: Path, width: int) -> None:
     with open_page(width, 844, browser, has_touch=width < 600, locale="en-GB") as page:
-        page.goto(f"http://127.0.0.1:{colours}/")
+        page.goto(f"http://127.0.0.1:{colours.port}/")
+        expect(page.locator("#model")).to_have_text(TEXTS["loading"]["en"])
+        colours.load()
         expect(page.locator("h1")).to_have_text("Show a picture")
         expect(page.locator("#model")).to_have_text("Model model, version 1")
         expect(page.locator("#list_title")).to_have_text("The 5 most probable of 100 classes")

@@ -113,7 +113,8 @@ function prepareInput(handwriting) {
   byId("prompt").textContent = text(handwriting ? "draw_here" : isTouched ? "take_or_choose" : "drop_here");
   byId("choose").textContent = text(isTouched ? "take_or_choose" : "choose");
   byId("hint").textContent = text(handwriting ? "hint_drawing" : "hint_picture");
-  paper.ariaLabel = text(handwriting ? "paper" : "picture_shown");
+  paper.setAttribute("role", handwriting ? "application" : "img"); // a screen reader leaves an application its keys
+  paper.setAttribute("aria-label", text(handwriting ? "paper" : "picture_shown"));
   byId("file").parentElement.classList.toggle("primary", !handwriting);
   paper.onclick = handwriting ? null : () => byId("file").click();
   if (!handwriting || document.body.classList.contains("drawable")) return;
