@@ -1,6 +1,6 @@
 """What the application knows of its studies, and the sweeper cannot: handed over in code, never by a config's text."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
@@ -13,9 +13,14 @@ def no_facts(_config: DictConfig, _searched: Collection[str]) -> Mapping[str, st
     return {}
 
 
+def no_objectives(_config: DictConfig) -> Sequence[str]:
+    """Return no names."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Application:
-    """What an application adds to the fingerprint of its studies.
+    """What an application adds to its studies: to their fingerprint, and the names of their objectives.
 
     Args:
         incidental_fields: paths of config fields in which the commands of one study may differ: places of a machine,
@@ -23,11 +28,13 @@ class Application:
         facts: returns what is fixed and not in the config, such as the data's digest, by name; from a trial's config
             and the names that the study searches. It is called before the first trial; what it raises ends the sweep.
         versions: returns those of the application, by name; for information.
+        objectives: returns the objectives' names, from a trial's config; none where it has no names for them.
     """
 
     incidental_fields: tuple[str, ...] = ()
     facts: Facts = no_facts
     versions: Callable[[], Mapping[str, str]] = dict
+    objectives: Callable[[DictConfig], Sequence[str]] = no_objectives
 
 
 _registered = Application()

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import optuna
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 
 from optuna_sweep import space
@@ -35,19 +37,27 @@ class Identity:
         directions: one per objective.
         distributions: the search space.
         fingerprint: what is fixed.
+        objectives: their names, which Optuna's dashboard and plots show; none where the application has none.
     """
 
     place: str
     directions: Sequence[str]
     distributions: Mapping[str, BaseDistribution]
     fingerprint: Fingerprint
+    objectives: Sequence[str] = ()
 
     def join(self, joined: Study) -> None:
-        """Check that the trials belong into a study; give it the fingerprint if it has none.
+        """Check that the trials belong into a study; give it the fingerprint and the names that it lacks.
 
         Raises:
             HydraException: they do not belong into it.
         """
+        self._join(joined)
+        if len(self.objectives) == len(self.directions) and joined.study.metric_names is None:
+            with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                joined.study.set_metric_names(list(self.objectives))
+
+    def _join(self, joined: Study) -> None:
         study = joined.study
         if joined.is_new:
             study.set_user_attr(FINGERPRINT, asdict(self.fingerprint))

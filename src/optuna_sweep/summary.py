@@ -3,15 +3,14 @@
 import logging
 import shlex
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
-import optuna
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_sweep.attributes import OVERRIDES
+from optuna_sweep.importance import counted_study, counts_text, importances
 from optuna_sweep.location import without_credentials
 from optuna_sweep.progress import values_text
 from optuna_sweep.study import Study
@@ -37,8 +36,10 @@ def write_summary(study: Study, name: str, directory: Path) -> None:
     if study.best():
         directory.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(_results(study)), directory / "optimization_results.yaml")
-    if importances := _importances(study):
-        log.info("importance: " + ", ".join(f"{name} {share:.0%}" for name, share in importances.items()))
+    counted = counted_study(study.trials(), study.study.directions)
+    if shares := importances(counted):
+        text = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        log.info(f"importance, from {counts_text(counted)}: {text}")
 
 
 def command(trial: FrozenTrial) -> str:
@@ -52,16 +53,3 @@ def _results(study: Study) -> dict[str, Any]:
     if len(study.study.directions) > 1:
         return {"name": "optuna", "solutions": [{"params": trial.params, "values": trial.values} for trial in best]}
     return {"name": "optuna", "best_params": best[0].params, "best_value": best[0].value}
-
-
-def _importances(study: Study) -> dict[str, float]:
-    """Return each parameter's share of the values' variance (fANOVA); nothing where it cannot be measured."""
-    completed = study.trials(TrialState.COMPLETE)
-    if len(study.study.directions) > 1 or len(completed) < 4:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return dict(optuna.importance.get_param_importances(study.study))
-        except (ValueError, RuntimeError):  # all values are equal, or no parameter is in all trials
-            return {}

@@ -130,7 +130,8 @@ class Sweep:
         enqueued = enqueued_points(self.fields["enqueue"], self.config, suggester.space.distributions)
         fixed = suggester.samplers.fixed(enqueued)
         own = fingerprint.of_study(config, suggester.space, application.registered(), fixed)
-        return Identity(displayed(suggester.place), self.directions, suggester.space.distributions, own)
+        names = application.registered().objectives(config)
+        return Identity(displayed(suggester.place), self.directions, suggester.space.distributions, own, names)
 
     def _study_directions(self) -> list[StudyDirection]:
         return [StudyDirection[name.upper()] for name in self.directions]

@@ -67,12 +67,29 @@ def test_a_study_is_a_run_with_its_trials_as_children(done: Result) -> None:
     assert best.data.metrics["best_val_accuracy"] == parent.data.metrics["best_val_accuracy"] == max(values)
 
 
-def test_its_pictures_lie_on_the_parent(done: Result) -> None:
+def test_its_plots_lie_on_the_parent_and_need_no_network(done: Result) -> None:
     ((parent,), _) = runs(done)
     client = mlflow.MlflowClient(f"sqlite:///{done.output / 'mlflow.db'}")
-    found = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "study")}
-    names = ("optimization_history", "parallel_coordinate", "slice", "intermediate_values", "param_importances")
-    assert {f"study/{name}.{kind}" for name in names for kind in ("html", "png")} <= found
+    assert [file.path for file in client.list_artifacts(parent.info.run_id, "study")] == ["study/plots.html"]
+    pages = list((done.output / "mlartifacts").rglob("*.html"))
+    assert len(pages) == 1
+    with pytest.importorskip("support.browser").open_page(1280, 800) as page:
+        page.goto(pages[0].as_uri())
+        assert page.locator("h1").inner_text() == "mlp_digits"
+        assert page.locator("p").inner_text().startswith("14 trials, ")
+        assert page.locator(".js-plotly-plot .ytitle").first.text_content() == "val_accuracy"
+        assert page.locator(".js-plotly-plot").count() == 5
+
+
+def test_importances_count_pruned_trials(done: Result) -> None:
+    study = load_study(study_name="mlp_digits", storage=open_storage(str(done.output / "studies" / "mlp.log")))
+    assert study.metric_names == ["val_accuracy"]
+    pruned = sum(trial.state == TrialState.PRUNED for trial in study.trials)
+    (line,) = (line for line in done.out.splitlines() if "importance" in line)
+    text = f"importance, from 14 trials, {pruned} of them pruned, which count by their last value: "
+    shares = re.findall(r"([\w.]+) (\d+)%", line.partition(text)[2])
+    assert pruned and {name for name, _ in shares} == study.trials[0].params.keys()
+    assert sum(int(share) for _, share in shares) == pytest.approx(100, abs=1)
 
 
 def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
@@ -194,6 +211,10 @@ def test_several_objectives_come_from_a_trial(train: Train, capsys: pytest.Captu
     assert re.search(r"trial 2 COMPLETE [\d.]+ \d+ ", result.out)
     ((parent,), _) = runs(result)
     assert parent.data.tags["trialmaker.trials.COMPLETE"] == "3"
+    client = mlflow.MlflowClient(f"sqlite:///{result.output / 'mlflow.db'}")
+    assert not client.list_artifacts(parent.info.run_id, "study")  # on so few trials
+    storage = open_storage(str(result.output / "studies" / "tradeoff.log"))
+    assert load_study(study_name="tradeoff_digits", storage=storage).metric_names == ["val_accuracy", "parameters"]
     assert main(["best", "tradeoff", "--output", str(result.output)]) == 2
     assert "choose with --trial from its Pareto front: " in capsys.readouterr().err
 

@@ -109,6 +109,10 @@ def test_what_the_application_hands_over_counts(begun: Path) -> None:
         (begun / "data.txt").write_text("a")
 
 
+def test_a_study_has_the_objectives_names_from_the_application(begun: Path) -> None:
+    assert study(begun).metric_names == ["square"]
+
+
 def test_what_decides_only_how_the_search_goes_may_change(tmp_path: Path) -> None:
     assert sweep(tmp_path, "hydra.sweeper.n_trials=1").returncode == 0
     words = ["x=interval(0.0,1.0)", "hydra/sweeper/pruner=median", "hydra/sweeper/sampler=random", "sleep=0.01"]

@@ -197,6 +197,7 @@ def test_a_sweep_file_for_hydra_optuna_sweeper_runs_unchanged(tmp_path: Path) ->
 def test_several_objectives(tmp_path: Path) -> None:
     done = sweep(tmp_path, "two=true", "y=range(0,5)", "hydra.sweeper.direction=[minimize,maximize]")
     assert done.returncode == 0, done.stderr
+    assert study(tmp_path).metric_names == ["square", "y"]
     assert {len(trial.values) for trial in trials(tmp_path)} == {2}
     front = study(tmp_path).best_trials
     assert f"Pareto front: trials {', '.join(str(trial.number) for trial in front)}\n" in done.stdout

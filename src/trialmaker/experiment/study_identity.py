@@ -21,7 +21,7 @@ INCIDENTAL_FIELDS = (
 
 def register() -> None:
     """Tell the sweeper what belongs to a study of this application."""
-    application.register(application.Application(INCIDENTAL_FIELDS, _facts, _versions))
+    application.register(application.Application(INCIDENTAL_FIELDS, _facts, _versions, _objectives))
 
 
 def complete(config: DictConfig) -> None:
@@ -52,6 +52,11 @@ def _facts(config: DictConfig, searched: Collection[str]) -> dict[str, str]:
     if config.init_model and "init_model" not in searched:
         facts["init_model_digest"] = _digest(find_weights(Path(config.init_model)))
     return facts
+
+
+def _objectives(config: DictConfig) -> list[str]:
+    """Return the metrics whose best values are a trial's."""
+    return [str(name) for name in config.trial_values or (config.objective,)]
 
 
 def _digest(weights: Path) -> str:

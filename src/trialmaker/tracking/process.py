@@ -76,21 +76,21 @@ def _record_run(start: Start, inbox: Inbox, reply: Reply) -> None:
 
     run = Run(start)
     reply({"run_id": run.run_id})  # for which a training waits
-    threading.Thread(target=_import_plotting, args=(start.study is not None,), daemon=True).start()
+    threading.Thread(target=_import_plotting, args=(start,), daemon=True).start()
     for batch in _batches(inbox):
         run.record(batch)
         if batch[-1] is VANISHED and not start.study:
             _leave_failure(start.output)
 
 
-def _import_plotting(of_study: bool) -> None:
-    """Import, while the training goes on, what draws the figures at its end."""
-    from trialmaker.tracking import figures  # noqa: F401
-
-    if of_study:
+def _import_plotting(start: Start) -> None:
+    """Import, while the training goes on, what draws the figures at its end, or at the end of its study."""
+    if start.trial is None:
+        from trialmaker.tracking import figures  # noqa: F401
+    else:
         from trialmaker.tracking import study
 
-        study.import_plotting()
+        study.import_plotting(start.trial)
 
 
 def _leave_failure(output: Path) -> None:

@@ -1,25 +1,16 @@
 """A study's own MLflow run: the parent of its trials' runs, with the study's result."""
 
-import importlib
-import warnings
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from typing import Any
-
 import mlflow
 import optuna
 from optuna.trial import TrialState
 
+from optuna_sweep.importance import MIN_TRIALS, counted_study, trial_counts
 from optuna_sweep.storage import open_storage
 from trialmaker.tracking import experiment_view, experiments
 from trialmaker.tracking.messages import StudyDone
 from trialmaker.tracking.settings import TRIAL_TAG
 
-PNG_OPTIONS = {"bbox_inches": "tight", "dpi": 100}
-MAX_LEGEND_ENTRIES = 12
-PLOTS = ("plot_optimization_history", "plot_parallel_coordinate", "plot_slice", "plot_intermediate_values")
-PLOTS_OF_ONE_OBJECTIVE = (*PLOTS, "plot_param_importances")
-PLOTS_OF_MORE_OBJECTIVES = ("plot_pareto_front",)
+PLOTS_FILE = "study/plots.html"
 
 
 def record(done: StudyDone) -> str:
@@ -40,22 +31,18 @@ def record(done: StudyDone) -> str:
         client.set_tag(run_id, name, value)
     for name, metric in (_best_value(study, done.objective) | done.metrics).items():
         client.log_metric(run_id, name, metric)
-    for name, figure in _plots(study):
-        client.log_figure(run_id, figure, name, save_kwargs=PNG_OPTIONS if name.endswith(".png") else None)
+    _log_plots(client, run_id, study, done.objective)
     experiment_view.refresh(client, experiment.experiment_id, start)
     client.set_terminated(run_id, "FINISHED")
     return run_id
 
 
-@lru_cache
-def import_plotting() -> None:
-    """Import the modules that draw the plots, which takes seconds, before the study's end.
+def import_plotting(trial: int) -> None:
+    """Import what draws the plots, which takes a second, before the study's end: during a trial of a number from 0."""
+    if trial >= MIN_TRIALS - 1:
+        from optuna.importance import get_param_importances  # noqa: F401
 
-    Optuna (5.0) imports ``_fanova``, and scikit-learn with it, only when importances are computed.
-    """
-    importlib.import_module("optuna.visualization.matplotlib")
-    importlib.import_module("optuna.importance._fanova._fanova")
-    importlib.import_module("plotly.graph_objects")
+        from trialmaker.tracking import study_page  # noqa: F401
 
 
 def _best_value(study: optuna.Study, objective: str | None) -> dict[str, float]:
@@ -78,35 +65,14 @@ def _result_tags(client: mlflow.MlflowClient, experiment_id: str, run_id: str, s
     return tags
 
 
-def _plots(study: optuna.Study) -> Iterator[tuple[str, Any]]:
-    """Yield (artifact path, figure) of each plot as HTML and as PNG, without those that need more trials."""
-    import matplotlib.pyplot as plt
-    from optuna.visualization import matplotlib as matplotlib_plots
+def _log_plots(client: mlflow.MlflowClient, run_id: str, study: optuna.Study, objective: str | None) -> None:
+    """Log a page with the study's plots, unless too few trials count."""
+    trials = study.get_trials(deepcopy=False)
+    if trial_counts(counted_study(trials, study.directions))[0] < MIN_TRIALS:
+        return
+    from trialmaker.tracking.study_page import StudyPage  # plotly, which few studies need
 
-    for name in PLOTS_OF_MORE_OBJECTIVES if len(study.directions) > 1 else PLOTS_OF_ONE_OBJECTIVE:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            html = _plot(getattr(optuna.visualization, name), study)
-            axes = _plot(getattr(matplotlib_plots, name), study)
-        file = f"study/{name.removeprefix('plot_')}"
-        if html is not None:
-            yield f"{file}.html", html
-        if axes is not None:
-            yield f"{file}.png", _make_readable(plt.gcf())
-            plt.close("all")
-
-
-def _plot(draw: Callable[..., Any], study: optuna.Study) -> Any:
-    try:
-        return draw(study)
-    except (ValueError, RuntimeError):  # too few trials
-        return None
-
-
-def _make_readable(figure: Any) -> Any:
-    """Widen a figure, and remove a legend that names every trial, which leaves no room for its curves."""
-    figure.set_size_inches(12, 6)
-    for axes in figure.axes:
-        if (legend := axes.get_legend()) and len(legend.get_texts()) > MAX_LEGEND_ENTRIES:
-            legend.remove()
-    return figure
+    count = len(study.directions)
+    unnamed = [f"objective {at}" for at in range(1, count + 1)] if count > 1 else [objective or "objective"]
+    names = study.metric_names or unnamed
+    client.log_text(run_id, StudyPage(study.study_name, trials, study.directions, names).render(), PLOTS_FILE)

@@ -50,6 +50,12 @@ def facts(_: DictConfig, __: object) -> dict[str, str]:
     return {"data": data.read_text()} if data.exists() else {}
 
 
+def objectives(config: DictConfig) -> list[str]:
+    """Return the names of the task's values."""
+    return ["square", "y"] if config.two else ["square"]
+
+
 if __name__ == "__main__":
-    application.register(application.Application(("fails", "nothing", "dies", "sleep"), facts))
+    incidental = ("fails", "nothing", "dies", "sleep")
+    application.register(application.Application(incidental, facts, objectives=objectives))
     main()
