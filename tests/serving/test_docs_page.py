@@ -62,6 +62,7 @@ def test_what_is_shown(
         expect(page.locator("#keys")).to_have_text(TEXTS["docs_keys_none"][language])
         expect(page.locator("#answer")).to_contain_text(TEXTS["docs_more"][language].format(count=10))
         expect(page.locator("#numbers_text")).to_have_text(TEXTS["docs_numbers"][language].format(count=784))
+        expect(page.locator("#inverted")).to_be_visible()
         before = boxes(page)
         page.locator("#file").set_input_files(tmp_path / "picture.png")
         expect(page.locator("#result")).to_contain_text('HTTP 200\n{\n  "success": true,\n  "predictions": [\n')
@@ -96,7 +97,7 @@ def test_the_examples_run(service: Service, browser: Browser, tmp_path: Path) ->
 def test_the_examples_run_with_keys(published: Path, browser: Browser, tmp_path: Path) -> None:
     Image.new("L", (40, 40)).save(tmp_path / "picture.png")
     with (
-        serving(published, MODELMAKER_AK="me", MODELMAKER_SK="s3cret") as service,
+        serving(published, "--invert", "off", MODELMAKER_AK="me", MODELMAKER_SK="s3cret") as service,
         open_page(1280, 800, browser, locale="en-GB") as page,
     ):
         open_docs(page, service)
@@ -107,6 +108,7 @@ def test_the_examples_run_with_keys(published: Path, browser: Browser, tmp_path:
         page.locator("#access").fill("me")
         page.locator("#access").press("Enter")
         expect(page.locator("#numbers")).to_contain_text("[0.0] * 784")
+        expect(page.locator("#inverted")).to_be_hidden()
         page.locator("#file").set_input_files(tmp_path / "picture.png")
         expect(page.locator("#result")).to_contain_text("HTTP 200")
         python, signature, curl = (page.locator(name).inner_text() for name in ("#python", "#signature", "#curl"))

@@ -214,6 +214,7 @@ class Application:
                 "class_names": list(model.class_names),
                 "input_shape": list(model.input_shape),
                 "handwriting": model.is_handwriting_model,
+                "inverts": self.settings.invert and model.is_handwriting_model,
             }
         )
 

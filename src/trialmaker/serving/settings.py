@@ -30,7 +30,7 @@ class Settings:
         max_pixels: largest picture, in pixels.
         queue: images that may wait for the model.
         seconds: the time for a request's body to come, and again from its last byte to its answer.
-        invert: whether dark digits on light paper are inverted.
+        invert: whether dark strokes on light paper are inverted, for a model of digits or letters.
         keys: the caller's.
     """
 
@@ -100,7 +100,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("max-pixels", 25_000_000, "largest picture, in pixels", int, metavar="N")
     add("queue", 1024, "images that may wait for the model; more are refused with 503", int, metavar="N")
     add("seconds", 10.0, "for the body to come, and for the answer after it", float, metavar="S")
-    inversion = "dark digits on light paper: auto turns them round, off takes them as they are"
+    inversion = "dark digits or letters on light paper: auto turns them round, off takes them as they are"
     add("invert", "auto", inversion, choices=("auto", "off"))
     return parser
 

@@ -13,7 +13,7 @@ function showExamples() {
   byId("file_text").textContent = text("docs_file", { size });
   byId("numbers_text").textContent = text("docs_numbers", { count });
   byId("answer_text").textContent = text("docs_answer_form", { count: model?.class_names.length ?? "K" });
-  byId("inverted").hidden = !model?.handwriting;
+  byId("inverted").hidden = !model?.inverts;
 }
 
 // Where no key is needed, the parts of an example that send one are left out.

@@ -4,14 +4,14 @@ const EMPTY = { strokes: [], picture: null };
 const INK = "#111", INK_WIDTH = 44, KEY_STEP = 28; // in pixels of the paper
 const LARGE_FILE_BYTES = 2e6, LARGEST_SIDE = 2048; // what is larger is reduced before it is sent
 const paper = byId("paper"), paperContext = paper.getContext("2d", { willReadFrequently: true });
-let state = EMPTY, history = [];
+let state = EMPTY, past = [];
 
 const isEmpty = () => !state.picture && !state.strokes.length;
 
 // ---- what is on the paper
 
 function replaceState(next) {
-  history = [...history, state];
+  past = [...past, state];
   changeTo(next);
 }
 
@@ -23,7 +23,7 @@ function changeTo(next) {
 
 function undo() {
   liftPens();
-  if (history.length) changeTo(history.pop());
+  if (past.length) changeTo(past.pop());
 }
 
 function clear() {
