@@ -73,7 +73,7 @@ def page() -> Iterator[Page]:
 
 
 def runs(page: Page) -> Locator:
-    return page.get_by_role("link", name=re.compile(r"^\d{4}-\d\d-\d\d_\S+_mlp_\d+$"))
+    return page.get_by_role("link", name=re.compile(r"^mlp digits .* · \S+ \S+$"))
 
 
 def headers(page: Page) -> list[str]:
@@ -168,7 +168,7 @@ def test_a_person_selects_two_runs_and_compares_them(ui: Ui, page: Page) -> None
         expect(page.get_by_role("cell", name=value, exact=True).first).to_be_visible()
     expect(page.get_by_text("optimizer.beta_1")).to_have_count(0)
     page.get_by_role("link", name="accuracy", exact=True).click()
-    expect(page.get_by_text(re.compile(r"_mlp_\d+ \(accuracy\)$"))).to_have_count(2)
+    expect(page.get_by_text(re.compile(r" · \S+ \S+ \(accuracy\)$"))).to_have_count(2)
     lengths = page.locator(".js-plotly-plot").evaluate("plot => plot.data.map(line => line.y.length)")
     assert {3, 4} <= set(lengths)  # a point for each epoch
     save_screenshot(page, "curves")
@@ -195,7 +195,7 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
     close_assistant(page)
     save_screenshot(page, "picture")
     page.get_by_role("tab", name="Overview").click()
-    address = page.get_by_role("link", name="model", exact=True).last.get_attribute("href")
+    address = page.get_by_role("link", name=re.compile(r"^mlp digits .*_\d\d$")).last.get_attribute("href")
     page.goto(f"http://127.0.0.1:{ui.port}/{address}/artifacts")
     page.get_by_text("MLmodel", exact=True).click()
     expect(page.get_by_text("tf2-module")).to_be_visible()
@@ -206,11 +206,11 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
 
 def test_a_study_is_listed_with_its_trials(ui: Ui, page: Page) -> None:
     page.goto(ui.address("digits, 6 runs"))
-    expect(page.get_by_role("link", name=re.compile("^study_mlp.20"))).to_have_count(3)
+    expect(page.get_by_role("link", name=re.compile(r"^mlp_digits.\d$"))).to_have_count(3)
     expect(page.get_by_role("link", name="mlp_digits", exact=True)).to_be_visible()
     names, best = cells(page, "attributes.`Run Name`"), cells(page, "metrics.`best_val_accuracy`")
     study = names.index("mlp_digits")
-    assert best[study] == max(value for name, value in zip(names, best, strict=True) if name.startswith("study_mlp"))
+    assert best[study] == max(value for name, value in zip(names, best, strict=True) if name.startswith("mlp_digits/"))
     assert float(cells(page, "metrics.`test_accuracy`")[study]) > 0
 
 

@@ -10,7 +10,7 @@ from trialmaker.analysis.store.outputs import Output
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.analysis.training_command import SINGLE_RUN
 from trialmaker.platform.redaction import without_password
-from trialmaker.platform.run_result import run_results
+from trialmaker.platform.run_result import RunResult, run_results
 
 RERUN = ("python", "-m", "trialmaker", "rerun")  # for a run that left no result.json here
 
@@ -75,11 +75,13 @@ def _metrics(run: Run) -> dict[str, float]:
 def _commands(labels: Iterable[str], outputs: Mapping[str, Output]) -> dict[str, str]:
     """Return the command of each run that left its result in these outputs, by MLflow's id of the run."""
     results = (result for label in labels if label in outputs for _, result in run_results(outputs[label].directory))
-    return {
-        result.mlflow_run_id: without_password(result.command) + f" {SINGLE_RUN}" * (result.trial is not None)
-        for result in results
-        if result.mlflow_run_id
-    }
+    return {result.mlflow_run_id: without_password(_alone(result)) for result in results if result.mlflow_run_id}
+
+
+def _alone(result: RunResult) -> str:
+    """Return the command of a run; of a trial, with the override that leaves its study out."""
+    is_missing = result.trial is not None and SINGLE_RUN not in result.command
+    return f"{result.command} {SINGLE_RUN}" if is_missing else result.command
 
 
 def _deployment(model: Path | None) -> str:

@@ -120,11 +120,12 @@ def test_an_output_that_replaces_another_one_replaces_its_runs(tmp_path: Path) -
 def test_artifacts_that_arrive_after_their_store_are_found(originals: dict, copies: list[Path], tmp_path: Path) -> None:
     """A download may still be running."""
     (tmp_path / "aside").mkdir()
-    for place in copies:
+    *with_artifacts, _ = copies  # a study of few trials has none
+    for place in with_artifacts:
         (place / "mlartifacts").rename(tmp_path / "aside" / place.name)
     merge_outputs(copies, tmp_path / "store")
     assert not any(run["artifacts"] for run in read_runs(tmp_path / "store" / "mlflow.db").values())
-    for place in copies:
+    for place in with_artifacts:
         (tmp_path / "aside" / place.name).rename(place / "mlartifacts")
     merge_outputs(copies, tmp_path / "store")
     assert read_runs(tmp_path / "store" / "mlflow.db") == originals

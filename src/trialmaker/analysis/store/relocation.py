@@ -57,7 +57,8 @@ class Relocation:
     def _matching_end(self, parts: tuple[str, ...]) -> int | None:
         """Return the index in ``parts`` at which the longest end begins that exists in the store's folder.
 
-        No end exists for a run that left no files; then the folder of artifacts beside the store decides.
+        No end exists for a run that left no files; then the folder of artifacts beside the store decides, or its name
+        where none of the store's runs left any.
         """
         for start in range(parts[0] == "/", len(parts)):
             is_specific = len(parts) - start > 1 or parts[start] in ARTIFACT_FOLDERS
@@ -65,8 +66,9 @@ class Relocation:
                 return start
         if Path(*parts).exists():
             return None
-        folders = [at for at, part in enumerate(parts) if part in ARTIFACT_FOLDERS and (self.directory / part).is_dir()]
-        return folders[-1] if folders else None
+        places = [at for at, part in enumerate(parts) if part in ARTIFACT_FOLDERS]
+        existing = [at for at in places if (self.directory / parts[at]).is_dir()]
+        return next(reversed(existing or places), None)
 
 
 def _parts(address: str) -> tuple[str, ...]:
