@@ -11,3 +11,4 @@ PRUNED = "pruned"  # whether the task was told to stop
 
 # Studies' user attributes.
 FINGERPRINT = "fingerprint"  # what is fixed in the study, see fingerprint.py
+IMPORTANCE = "importance"  # the parameters' shares when its last command ended, see importance.py

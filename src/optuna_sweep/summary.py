@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_sweep.attributes import OVERRIDES
+from optuna_sweep.attributes import IMPORTANCE, OVERRIDES
 from optuna_sweep.importance import counted_study, counts_text, importances
 from optuna_sweep.location import without_credentials
 from optuna_sweep.progress import values_text
@@ -38,6 +38,7 @@ def write_summary(study: Study, name: str, directory: Path) -> None:
         OmegaConf.save(OmegaConf.create(_results(study)), directory / "optimization_results.yaml")
     counted = counted_study(study.trials(), study.study.directions)
     if shares := importances(counted):
+        study.study.set_user_attr(IMPORTANCE, shares)
         text = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
         log.info(f"importance, from {counts_text(counted)}: {text}")
 

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Page
 
+from optuna_sweep.importance import counted_study, importances
 from support.browser import open_page, save_screenshot
 from trialmaker.tracking.study_page import StudyPage
 
@@ -47,7 +48,8 @@ def study() -> optuna.Study:
 
 
 def open_study(page: Page, folder: Path, study: optuna.Study, name: str, *objectives: str) -> None:
-    html = StudyPage(name, study.trials, study.directions, objectives).render()
+    shares = importances(counted_study(study.trials, study.directions))
+    html = StudyPage(name, study.trials, study.directions, objectives, shares).render()
     (folder / "plots.html").write_text(html)
     page.goto((folder / "plots.html").as_uri())
     assert page.locator(".js-plotly-plot .main-svg").count() > 0

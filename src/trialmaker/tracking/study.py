@@ -4,6 +4,7 @@ import mlflow
 import optuna
 from optuna.trial import TrialState
 
+from optuna_sweep.attributes import IMPORTANCE
 from optuna_sweep.importance import MIN_TRIALS, counted_study, trial_counts
 from optuna_sweep.storage import open_storage
 from trialmaker.tracking import experiment_view, experiments
@@ -40,8 +41,6 @@ def record(done: StudyDone) -> str:
 def import_plotting(trial: int) -> None:
     """Import what draws the plots, which takes a second, before the study's end: during a trial of a number from 0."""
     if trial >= MIN_TRIALS - 1:
-        from optuna.importance import get_param_importances  # noqa: F401
-
         from trialmaker.tracking import study_page  # noqa: F401
 
 
@@ -75,4 +74,5 @@ def _log_plots(client: mlflow.MlflowClient, run_id: str, study: optuna.Study, ob
     count = len(study.directions)
     unnamed = [f"objective {at}" for at in range(1, count + 1)] if count > 1 else [objective or "objective"]
     names = study.metric_names or unnamed
-    client.log_text(run_id, StudyPage(study.study_name, trials, study.directions, names).render(), PLOTS_FILE)
+    page = StudyPage(study.study_name, trials, study.directions, names, study.user_attrs.get(IMPORTANCE, {}))
+    client.log_text(run_id, page.render(), PLOTS_FILE)

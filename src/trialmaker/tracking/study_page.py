@@ -2,7 +2,7 @@
 
 import html
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from string import Template
 
 import plotly.graph_objects as go
@@ -11,15 +11,15 @@ from optuna import visualization
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from optuna_sweep.importance import PRUNED_MARK, counted_study, counts_text, importances
+from optuna_sweep.importance import PRUNED_MARK, counted_study, counts_text
 
 MAX_OBJECTIVES = 3  # of a Pareto front that can be drawn
 SUBPLOT_WIDTH, HEIGHT = 300, 420  # pixels
 MAX_EPOCH_TICKS = 12
 OPTUNAS_GREY, GREY = "#cccccc", "#8a8a8a"  # of pruned trials; Optuna's cannot be seen on its own background
 BACKGROUND = "#dde4ec"  # on which the palest lines can be seen
-NAMES = {"Infeasible Trial": "pruned", "Infeasible": "pruned", "Feasible": "complete", "Best Value": "best"}
-PAGE = Template("""<!doctype html>
+TRACE_NAMES = {"Infeasible Trial": "pruned", "Infeasible": "pruned", "Feasible": "complete", "Best Value": "best"}
+STUDY_PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
@@ -42,6 +42,7 @@ class StudyPage:
         trials: all of the study, in the order of their numbers.
         directions: one per objective.
         objectives: their names.
+        shares: the parameters' shares of the importance, the greatest first.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class StudyPage:
         trials: Sequence[FrozenTrial],
         directions: Sequence[StudyDirection],
         objectives: Sequence[str],
+        shares: Mapping[str, float],
     ) -> None:
         self.name, self.objectives, self.trials, self.directions = name, objectives, trials, directions
+        self.shares = dict(reversed(list(shares.items())))  # plotly draws the first one at the bottom
         self.study = counted_study(trials, directions)
 
     def render(self) -> str:
@@ -61,7 +64,7 @@ class StudyPage:
             figures = list(self._pareto_front() if len(self.objectives) > 1 else self._plots(self.objectives[0]))
         plots = [_html(figure, is_first=figure is figures[0]) for figure in figures]
         counts = counts_text(self.study)
-        return PAGE.substitute(
+        return STUDY_PAGE.substitute(
             title=html.escape(self.name),
             counts=counts,
             marks=MARKS if PRUNED_MARK in counts else "",
@@ -84,11 +87,11 @@ class StudyPage:
         return figure
 
     def _importances(self, objective: str) -> go.Figure:
-        shares = dict(reversed(importances(self.study).items()))
-        if not shares:
+        if not self.shares:
             return go.Figure()
-        bars = go.Bar(x=list(shares.values()), y=list(shares), text=[f"{share:.0%}" for share in shares.values()])
-        figure = go.Figure(bars.update(orientation="h", textposition="outside", cliponaxis=False))
+        names, shares = list(self.shares), list(self.shares.values())
+        bars = go.Bar(x=shares, y=names, text=[f"{share:.0%}" for share in shares], orientation="h")
+        figure = go.Figure(bars.update(textposition="outside", cliponaxis=False))
         axis = {"title": f"share of the importance for {objective}", "tickformat": ".0%"}
         return figure.update_layout(title="Importances of the parameters", xaxis=axis)
 
@@ -121,7 +124,7 @@ class StudyPage:
 def _html(figure: go.Figure, *, is_first: bool) -> str:
     """Return a figure's HTML; of the first one with plotly itself."""
     for trace in figure.data:
-        trace.name = NAMES.get(trace.name, trace.name)
+        trace.name = TRACE_NAMES.get(trace.name, trace.name)
         if str(trace.marker.color).lower() == OPTUNAS_GREY:
             trace.update(marker={"color": GREY, "symbol": "x"})
     figure.update_yaxes(automargin=True).update_xaxes(automargin=True)
