@@ -136,6 +136,7 @@ def test_only_parameters_that_differ(compare: CompareCommand) -> None:
         (["hidden-units=[8]", "seed==2"], ["u[8] s2"]),
         (["status=KILLED"], ["killed"]),
         (["run~goes"], ["goes on"]),
+        (["model=mlp", "test>0.93"], ["u[64] s1"]),  # as the table's headings name them
         (["lr>0.1"], ["foreign"]),  # a parameter's own name comes before a synonym
         (["run=1e5"], ["1e5"]),
         (["best>0.94", "status=FINISHED", "seed>-1"], ["u[64] s1"]),

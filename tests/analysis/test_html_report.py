@@ -107,7 +107,7 @@ def test_a_page_of_two_thousand_runs_is_small_and_escapes_their_names(tmp_path: 
         make_run(f"{at:04d}", at / 2000, name=name, seed=str(at), model__hidden_units=f"[{at % 50}]")
         for at in range(2000)
     ]
-    sections = split(runs, runs, {})
+    sections = split(runs, {})
     text = html_report.render_page(sections, headlines(sections, {}, {}, []), tmp_path, {})
     assert len(text) < 8_000_000 and "\x1b" not in text.replace("\\x1b", "")
     (tmp_path / "page.html").write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from wcwidth import wcswidth
 from support.runs import make_run
 from trialmaker.analysis import latex_table, text_report
 from trialmaker.analysis.headline import Headline, headlines
-from trialmaker.analysis.sections import Section, split, unlike_most
+from trialmaker.analysis.sections import Section, as_best_trials, split, unlike_most
 from trialmaker.analysis.store.runs import Run
 from trialmaker.analysis.text_table import output_width
 from trialmaker.cli.main import main
@@ -65,7 +65,7 @@ COMMAND += "'model.filters=[8, 16]'"
 
 
 def sections(runs: list[Run]) -> list[Section]:
-    return split(runs, runs, DIGESTS)
+    return split(runs, DIGESTS)
 
 
 def tables(runs: list[Run], width: int | None) -> str:
@@ -101,7 +101,7 @@ def test_each_data_set_and_objective_has_a_section() -> None:
     runs = [make_run("1", 0.9), make_run("2", 0.8, data__name="mnist"), make_run("3", 0.7, data__name="mnist"),
             make_run("4", 0.1, objective="val_loss", direction="minimize"), make_run("5", None)]  # fmt: skip
     digests = {runs[0].run_id: "aa", runs[1].run_id: "bb", runs[2].run_id: "cc"}
-    titles = [text_report.title(one) for one in split(runs, runs, digests)]
+    titles = [text_report.title(one) for one in split(runs, digests)]
     assert titles == [
         "digits: 2 runs, best by val_accuracy",  # and one that failed before it had data
         "digits: 1 run, best by val_loss (the lowest)",
@@ -112,13 +112,14 @@ def test_each_data_set_and_objective_has_a_section() -> None:
 
 def test_a_study_is_shown_as_its_best_trial() -> None:
     tags = {"trialmaker.best_run_id": "7" * 8, "trialmaker.trials.COMPLETE": "4", "trialmaker.trials.PRUNED": "2"}
+    tags |= {"trialmaker.study": "mlp_digits", "trialmaker.trials.RUNNING": "many"}
     study = replace(make_run("5", 0.97, name="mlp_digits", tags=tags), params={})
     trials = [make_run(digit, best, tags={"mlflow.parentRunId": study.run_id}, model__hidden_units=units)
               for digit, best, units in (("6", 0.9, "[8]"), ("7", 0.97, "[64]"))]  # fmt: skip
-    (section,) = split([make_run("1", 0.9, model__hidden_units="[8]"), study], [study, *trials], {})
+    (section,) = split(as_best_trials([make_run("1", 0.9, model__hidden_units="[8]"), study], trials), {})
     table = text_report.render_section(section, {}, 80).splitlines()
     assert table[-1] == "77777777  mlp_digits: best of 6 trials  0.9700     61.5  [64]"
-    (section,) = split([study, *trials], [study, *trials], {})
+    (section,) = split(as_best_trials([study, *trials], trials), {})
     assert [run.run_id[0] for run in section.runs] == ["6", "7"]  # once
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trialmaker.analysis.store.runs import Run
+from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.config.arguments.names import SYNONYMS
 from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError
@@ -14,6 +14,7 @@ from trialmaker.errors import UserError
 Value = str | float | None
 DIGEST = "data.digest"  # the column of the data's digest
 COLUMNS = ("run", "id", "best", "seconds", "output", "experiment", "status", DIGEST)
+SHORT_NAMES = {"test": TEST_METRIC}  # headings of tables that are no names
 CONDITION_PATTERN = re.compile(r"\s*([^=!<>~]+?)\s*(!=|<=|>=|==|=|<|>|~)\s*(?![=<>~])(.*?)\s*")
 NUMBER_PATTERN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 OPERATORS = {
@@ -47,7 +48,8 @@ def resolve_name(name: str, runs: Sequence[Run]) -> str:
     """Return the full name of a column, metric, parameter or tag.
 
     Args:
-        name: as a person typed it: in full, a parameter's last part where only one parameter ends in it, or a synonym.
+        name: as a person typed it: in full, a parameter's last part where only one parameter ends in it, a config group,
+            a heading of a table, or a synonym.
         runs: the runs whose names are searched.
 
     Raises:
@@ -60,8 +62,10 @@ def resolve_name(name: str, runs: Sequence[Run]) -> str:
     ends = [param for param in params if _is_same(param.rpartition(".")[2], name)]
     if matches := exact_params or (ends if len(ends) == 1 else exact_others):
         return matches[0]
-    if name in SYNONYMS and not ends:
-        return resolve_name(SYNONYMS[name], runs)
+    choice = {name: f"{name}.name"} if f"{name}.name" in params else {}
+    synonyms = SYNONYMS | SHORT_NAMES | choice
+    if name in synonyms and not ends:
+        return resolve_name(synonyms[name], runs)
     hint = f"; it could be {' or '.join(ends)}" if ends else nearest(name, [*params, *others])
     raise UserError(f"{name}: no run has such a column, metric or parameter{hint}")
 

@@ -78,19 +78,18 @@ class Section:
         return list(dict.fromkeys(names))
 
 
-def split(
-    runs: Sequence[Run], everything: Sequence[Run], digests: Mapping[str, str], *, extra: str | None = None
-) -> list[Section]:
-    """Return the sections of runs, each study in it as its best trial, in the order of the runs.
+def split(runs: Sequence[Run], digests: Mapping[str, str], *, extra: str | None = None) -> list[Section]:
+    """Return the sections of runs, in the order of the runs.
 
     Args:
-        runs: the runs to show.
-        everything: all runs, trials included.
+        runs: the runs to show; see ``as_best_trials``. A study whose best trial is among them is left out.
         digests: the digests of the data by the run's id.
         extra: the full name of a metric, parameter or tag that gets a column in any case.
     """
+    present = {run.run_id for run in runs if not run.is_study}
+    runs = [run for run in runs if not (run.is_study and run.run_id in present)]
     sections = []
-    for name, members in by_data(_with_best_trials(runs, everything), digests).items():
+    for name, members in by_data(runs, digests).items():
         for objective in dict.fromkeys(run.objective for run in members):
             rows = [run for run in members if run.objective == objective]
             columns = [*differing_tags(rows), *differing_within_models(rows)]
@@ -178,19 +177,20 @@ def _data_name(run: Run) -> str:
     return run.params.get(DATA_NAME, run.experiment)
 
 
-def _with_best_trials(runs: Sequence[Run], everything: Sequence[Run]) -> list[Run]:
-    """Return the runs, a study as its best trial under the study's name; not at all where the trial is among them."""
+def as_best_trials(runs: Sequence[Run], everything: Sequence[Run]) -> list[Run]:
+    """Return the runs, each study with the id, the parameters and the metrics of its best trial.
+
+    Args:
+        runs: the runs.
+        everything: all runs, trials included.
+    """
     trials = {run.run_id: run for run in everything if run.is_trial}
-    present = {run.run_id for run in runs}
     rows = []
     for run in runs:
-        trial = trials.get(run.tags.get(BEST_TRIAL_TAG, ""))
-        if trial is None:
-            rows.append(run)
-        elif trial.run_id not in present:
-            count = sum(int(value) for name, value in run.tags.items()
-                        if name.startswith(TRIAL_COUNT_PREFIX) and value.isdecimal())  # fmt: skip
-            name = f"{run.name}: best of {count} trials"
+        if trial := trials.get(run.tags.get(BEST_TRIAL_TAG, "")):
+            counts = [value for name, value in run.tags.items() if name.startswith(TRIAL_COUNT_PREFIX)]
+            name = f"{run.name}: best of {sum(int(count) for count in counts if count.isdecimal())} trials"
             metrics = {**trial.metrics, **run.metrics}
-            rows.append(replace(run, run_id=trial.run_id, name=name, params=trial.params, metrics=metrics))
+            run = replace(run, run_id=trial.run_id, name=name, params=trial.params, metrics=metrics)
+        rows.append(run)
     return rows

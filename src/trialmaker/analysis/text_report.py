@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.cells import cell_len, chop_cells
 
 from trialmaker.analysis.headline import Headline
-from trialmaker.analysis.query import Value
+from trialmaker.analysis.query import SHORT_NAMES, Value
 from trialmaker.analysis.run_table import Table, cell_text
 from trialmaker.analysis.sections import Section, param_text, short_name
 from trialmaker.analysis.store.runs import TEST_METRIC
@@ -16,7 +16,7 @@ from trialmaker.errors import printable
 REQUIRED_COLUMNS = ("id", "run", "best", TEST_METRIC, "seconds")
 PROPERTIES = ("id", "run", "status", "output", "experiment", "group")  # texts that are shown as they are
 MEASURED = ("best", TEST_METRIC, "mean", "spread", "lowest", "highest")
-HEADS = {TEST_METRIC: "test"}
+HEADS = {name: head for head, name in SHORT_NAMES.items()}
 INDENT = "  "
 MAX_DIFFERENCES = 6  # that are named
 

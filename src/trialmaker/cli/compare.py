@@ -10,7 +10,7 @@ import click
 from trialmaker.analysis import latex_table, query, run_table, text_report
 from trialmaker.analysis.headline import Headline, headlines
 from trialmaker.analysis.run_table import Table
-from trialmaker.analysis.sections import Section, split
+from trialmaker.analysis.sections import Section, as_best_trials, split
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.merging import MergeResult
 from trialmaker.analysis.store.runs import Run
@@ -52,8 +52,8 @@ ALL_COLUMNS = "all"
 @click.option("--trials", is_flag=True, help="The trials of studies too.")
 @click.option(
     "--columns",
-    metavar="NAME,...",
-    help="These columns, metrics, parameters or tags, or all that differ: all (default: those that fit).",
+    metavar="all|NAME,...",
+    help="All that differ, or these columns, metrics, parameters or tags (default: what fits).",
 )
 @click.option(
     "--format",
@@ -121,11 +121,17 @@ class _Comparison:
     def __init__(self, places: Sequence[Path], merged: MergeResult, trials: bool, conditions: Sequence[str]) -> None:
         self.places, self.merged = places, merged
         self.digests, self.everything = runs.data_digests(merged.store), runs.load(merged.store)
-        self.listed = [run for run in self.everything if trials or not run.is_trial]
+        recorded = [run for run in self.everything if trials or not run.is_trial]
+        self.listed = as_best_trials(recorded, self.everything)
+        self._recorded = {id(one): run for one, run in zip(self.listed, recorded, strict=True)}
         self.selected = query.select(self.listed, conditions, self.digests)
         self.sort_column: str | None = None
         if not self.selected:
             raise UserError(f"--where: no run is left of {len(self.listed)}")
+
+    def recorded(self) -> list[Run]:
+        """Return the selected runs as they were recorded: studies without the values of their best trial."""
+        return [self._recorded[id(run)] for run in self.selected]
 
     def sort(self, name: str | None, descending: bool) -> None:
         """Sort the runs, see ``_sorted``."""
@@ -135,11 +141,11 @@ class _Comparison:
     def complete_table(self, names: Sequence[str]) -> Table:
         """Return one table of all runs, with all that differs or with named columns."""
         extra = [self.sort_column] if self.sort_column else []
-        return run_table.build_table(self.selected, self.digests, extra=extra, columns=names)
+        return run_table.build_table(self.recorded(), self.digests, extra=extra, columns=names)
 
     def sections(self) -> list[Section]:
         """Return the runs in sections that can be compared."""
-        return split(self.selected, self.everything, self.digests, extra=self.sort_column)
+        return split(self.selected, self.digests, extra=self.sort_column)
 
     def headlines(self, sections: Sequence[Section]) -> list[Headline]:
         """Return the best run of each section."""
@@ -192,10 +198,11 @@ def _sorted(selected: Sequence[Run], column: str | None, descending: bool, diges
 def _print_seeds(comparison: _Comparison, metric: str | None, form: str, width: int | None) -> None:
     from trialmaker.analysis import seed_report, seed_statistics  # SciPy takes a while to import
 
-    comparable = seed_statistics.comparable_runs(comparison.selected)
-    if left_out := len(comparison.selected) - len(comparable):
+    selected = comparison.recorded()
+    comparable = seed_statistics.comparable_runs(selected)
+    if left_out := len(selected) - len(comparable):
         print(f"left out: {left_out} runs that are not finished, or have no seed, such as studies", file=sys.stderr)
-    given = query.resolve_name(metric, comparison.selected) if metric else None
+    given = query.resolve_name(metric, selected) if metric else None
     name = given or seed_statistics.default_metric(comparable)
     text = seed_report.render(comparable, name, form, comparison.digests, width)
     print(text, file=data_output() if form == "csv" else None)
