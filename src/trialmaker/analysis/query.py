@@ -48,8 +48,8 @@ def resolve_name(name: str, runs: Sequence[Run]) -> str:
     """Return the full name of a column, metric, parameter or tag.
 
     Args:
-        name: as a person typed it: in full, a parameter's last part where only one parameter ends in it, a config group,
-            a heading of a table, or a synonym.
+        name: as a person typed it: in full, a parameter's last part where only one parameter ends in it, a config
+            group, a heading of a table, or a synonym.
         runs: the runs whose names are searched.
 
     Raises:
