@@ -92,6 +92,15 @@ def test_importances_count_pruned_trials(done: Result) -> None:
     assert sum(int(share) for _, share in shares) == pytest.approx(100, abs=1)
 
 
+def test_tensorboard_compares_its_trials(done: Result) -> None:
+    """Each trial has one small file, with its params and the best value so far."""
+    files = list((done.output / "tensorboard").rglob("events.*"))
+    assert len({file.parent for file in files}) == len(files) == 14
+    assert all(b"_hparams_/session_start_info" in file.read_bytes() for file in files)
+    assert all(b"best_val_accuracy" in file.read_bytes() for file in files)
+    assert all(file.stat().st_size < 8000 for file in files)
+
+
 def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
     best = json.loads((done.output / "model" / "best.json").read_text())
     assert done.out.count("test_accuracy=") == 1

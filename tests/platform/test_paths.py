@@ -44,7 +44,7 @@ def test_runs_of_one_second_share_no_directory(train: Train) -> None:
     for seed, (directory, run) in enumerate(run_results(result.output), start=1):
         assert f" seed={seed}" in run.command
         assert f" seed={seed}\n" in (directory / "train.log").read_text()
-        assert len(list((result.output / "tensorboard" / directory.name).iterdir())) == 1
+        assert len(list((result.output / "tensorboard" / directory.name).glob("events.*"))) == 1
     assert [run.data.params["seed"] for run in result.runs()] == ["1", "2"]
 
 

@@ -1,5 +1,6 @@
 """MLflow after a run: what it holds, and that its status is right however the run ended."""
 
+import csv
 import json
 import os
 import signal
@@ -12,10 +13,13 @@ import mlflow
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 
 from support.entry import PROJECT, SMALL, Result, Train
 from support.waiting import wait_until
 
+FIGURES = ("learning_curves", "confusion_matrix", "per_class", "confident_errors")
 KERAS_NAMES = {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
@@ -94,6 +98,7 @@ def test_a_run_has_its_config_log_versions_and_pictures(finished: Result) -> Non
     (run,) = finished.runs()
     assert artifacts(finished) == {
         "config",
+        "metrics",
         "pictures",
         "requirements.txt",
         "resolved_config.yaml",
@@ -104,7 +109,7 @@ def test_a_run_has_its_config_log_versions_and_pictures(finished: Result) -> Non
     assert "- model.hidden_units=[8]" in (folder / "config" / "overrides.yaml").read_text()
     assert "best epoch=" in (folder / "train.log").read_text()
     assert f"mlflow=={mlflow.__version__}" in (folder / "requirements.txt").read_text()
-    for name in ("learning_curves", "confusion_matrix", "confident_errors"):
+    for name in FIGURES:
         pixels = np.asarray(Image.open(folder / "pictures" / f"{name}.png").convert("L"))
         assert pixels.shape[0] > 200 and pixels.std() > 10, name
 
@@ -130,15 +135,66 @@ def test_the_best_model_is_an_mlflow_model(finished: Result) -> None:
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
 
 
-def test_tensorboard_event_files_are_in_the_output(finished: Result) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+def test_a_run_has_the_scores_of_its_classes(finished: Result) -> None:
+    (run,) = finished.runs()
+    table = Path(client(finished).download_artifacts(run.info.run_id, "metrics/per_class.csv"))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["class"] for row in rows] == list("0123456789")
+    assert [run.data.metrics[f"test_f1/{row['class']}"] for row in rows] == pytest.approx(
+        [float(row["f1"]) for row in rows], abs=1e-6
+    )
+    recalls, supports = ([float(row[name]) for row in rows] for name in ("recall", "support"))
+    right = sum(recall * support for recall, support in zip(recalls, supports, strict=True))
+    assert right / sum(supports) == pytest.approx(run.data.metrics["test_accuracy"], abs=1e-6)
+    assert run.data.metrics["test_macro_recall"] == pytest.approx(sum(recalls) / 10, abs=1e-6)
+
+
+def test_tensorboard_shows_training_and_validation_in_one_chart(finished: Result) -> None:
+    (folder,) = (finished.output / "tensorboard").iterdir()
+    train, validation, test = (read_events(folder / name) for name in ("train", "validation", "test"))
+    others = {"learning_rate", "examples_per_second", "seconds", "step_loss", "step_accuracy"}
+    assert set(train.Tags()["tensors"]) == {"loss", "accuracy"} | others
+    assert set(validation.Tags()["tensors"]) == {"loss", "accuracy"}
+    (run,) = finished.runs()
+    for events in (train, validation):
+        assert [event.step for event in events.Tensors("loss")] == [1, 2, 3]
+    (tested,) = test.Tensors("accuracy")
+    assert (tested.step, float(make_ndarray(tested.tensor_proto))) == (
+        run.data.metrics["best_epoch"],
+        pytest.approx(run.data.metrics["test_accuracy"]),
+    )
+    for name in FIGURES:
+        (image,) = test.Images(name)
+        artifact = client(finished).download_artifacts(run.info.run_id, f"pictures/{name}.png")
+        assert (image.step, image.encoded_image_string) == (tested.step, Path(artifact).read_bytes())
+
+
+def test_tensorboard_has_the_runs_hparams(finished: Result) -> None:
+    from tensorboard.plugins.hparams import metadata
 
     (folder,) = (finished.output / "tensorboard").iterdir()
-    events = EventAccumulator(str(folder))
+    events = read_events(folder)
+    content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    start = metadata.parse_session_start_info_plugin_data(content)
+    assert start.group_name == folder.name
+    values = {name: getattr(value, str(value.WhichOneof("kind"))) for name, value in start.hparams.items()}
+    expected = {
+        "model.hidden_units": "[8]",
+        "model.batch_norm": False,
+        "optimizer.learning_rate": 0.001,
+        "training.epochs": 3,
+    }
+    assert expected.items() <= values.items()
+    assert not {"output", "data.directory", "training.patience", "tracking.uri"} & set(values)
+    (run,) = finished.runs()
+    best = events.Tensors("best_val_accuracy")[-1]
+    assert float(make_ndarray(best.tensor_proto)) == pytest.approx(run.data.metrics["best_val_accuracy"])
+
+
+def read_events(directory: Path) -> EventAccumulator:
+    events = EventAccumulator(str(directory), size_guidance={"images": 0})
     events.Reload()
-    names = set(events.Tags()["tensors"])
-    assert KERAS_NAMES | {"learning_rate", "examples_per_second", "seconds"} == names
-    assert [event.step for event in events.Tensors("val_loss")] == [1, 2, 3]
+    return events
 
 
 def test_nothing_of_the_environment_is_recorded(finished: Result) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from trialmaker.config.schema import Config
@@ -22,13 +21,14 @@ from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.run_card import run_card
 from trialmaker.experiment.stop_conditions import StopCondition
 from trialmaker.experiment.store_check import wait_for_store
+from trialmaker.experiment.tensorboard import tensorboard_listener
+from trialmaker.experiment.tracking_messages import best_model, data_used
 from trialmaker.experiment.trial_listener import TrialReporter
 from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
-from trialmaker.platform import paths
 from trialmaker.tracking.client import Tracker
-from trialmaker.tracking.messages import BestModel, DataUsed, Metrics, Predictions, surest_errors
+from trialmaker.tracking.messages import Metrics, Predictions, surest_errors
 from trialmaker.training import loop, program_cache, schedules
 from trialmaker.training.console_listener import console_listener
 from trialmaker.training.events import Listener
@@ -57,7 +57,7 @@ def run(
         Stopped: by a signal; what was best until then is published.
         UserError: the weights do not fit, nor a step into memory; a loss is not finite, or a store cannot be used.
     """
-    tracker.send(_data_used(dataset, dataset.digest))
+    tracker.send(data_used(dataset))
     whole = dataset
     dataset = replace(whole, train=subsample(whole.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
@@ -66,7 +66,8 @@ def run(
     publisher = _publisher(config, context, export_model, whole, tracker)
     reporter = TrialReporter(context.trial, config.objective)
     stop = StopCondition(config.training, context.started, context.signals, reporter)
-    outcome = _train(config, context, program, dataset, stop, publisher, [tracker, publisher, reporter])
+    with tensorboard_listener(config, context) as board:
+        outcome = _train(config, context, program, dataset, stop, publisher, [tracker, publisher, reporter, board])
     best = outcome.best.metrics
     if context.is_trial:  # of a study, whose best model alone is tested, at its end
         if publisher.own_best:
@@ -77,8 +78,7 @@ def run(
         tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": best[config.objective]}))
         values = {**best, "parameters": float(export_model.count_params())}
         return [values[name] for name in config.trial_values or (config.objective,)]
-    _test(config, context, program, dataset, outcome, tracker)
-    publisher.record_test_metrics(context.result.test_metrics)
+    _test(config, context, program, dataset, outcome, tracker, board)
     _hand_over(config, context, publisher, tracker, outcome, dataset)
     context.result.status = "finished"
     return [best[config.objective]]
@@ -151,8 +151,6 @@ def _train(
     """Train to the end, and publish what is best; a signal counts when both are done."""
     output = Path(config.output).absolute()
     listeners = [*listeners, ResultListener(context.result, context.directory, context.page.history)]
-    if not context.is_trial:
-        listeners.append(TensorBoardListener(output / "tensorboard" / paths.run_name(context.directory, output)))
     context.notes.append(lambda: context.result.note_model(publisher.version_directory, output))
     with context.signals.deferred():
         with publisher:
@@ -208,9 +206,15 @@ def _fit(
 
 
 def _test(
-    config: Config, context: RunContext, program: Program, dataset: Dataset, outcome: Outcome, tracker: Tracker
+    config: Config,
+    context: RunContext,
+    program: Program,
+    dataset: Dataset,
+    outcome: Outcome,
+    tracker: Tracker,
+    board: TensorBoardListener,
 ) -> None:
-    """Measure the best weights on the test split; note the metrics, and tell the tracker."""
+    """Measure the best weights on the test split; note the metrics, and tell the tracker and TensorBoard."""
     test, best = dataset.test, outcome.best
     logits = program.logits(test.images)
     context.result.test_metrics = metrics = final_test.measure(logits, test.labels)
@@ -219,30 +223,22 @@ def _test(
     tracker.send(Metrics(best.epoch, {**metrics, "best_epoch": best.epoch, f"best_{config.objective}": value}))
     probabilities = keras.ops.softmax(logits).numpy()
     images = {index: test.images[index] for index in surest_errors(test.labels, probabilities)}
-    tracker.send(Predictions(images, test.labels, probabilities, dataset.class_names))
     context.page.test = report_on(test, probabilities, dataset.class_names)
+    events = board.record_test(best.epoch, metrics)
+    tracker.send(Predictions(best.epoch, images, test.labels, probabilities, dataset.class_names, events))
 
 
 def _hand_over(
     config: Config, context: RunContext, publisher: Publisher, tracker: Tracker, outcome: Outcome, dataset: Dataset
 ) -> None:
     """Make the run's model ready to serve, give it to the tracker, and say where both are."""
+    publisher.record_test_metrics(context.result.test_metrics)
     elsewhere = context.directory / "saved_model"
     directory = publisher.version_directory or publisher.export(elsewhere)
     compile_for_litert(directory)
     context.result.note_model(directory, Path(config.output).absolute())
     log.info(run_messages.closing_message(config.objective, publisher, elsewhere))
     publisher.record_run_id(tracker.run_id)
-    tracker.send(_best_model(directory, outcome, dataset))
+    tracker.send(best_model(directory, outcome, dataset))
     advice = run_messages.comparison_advice("runs", config.tracking.uri, Path(config.output).absolute())
     log.info(f"MLflow run: {tracker.run_id} in {tracker.store}{advice}")
-
-
-def _data_used(dataset: Dataset, digest: str) -> DataUsed:
-    sizes = {name: len(getattr(dataset, name)) for name in ("train", "validation", "test")}
-    return DataUsed(dataset.name, dataset.source, digest, sizes, dataset.input_shape)
-
-
-def _best_model(directory: Path, outcome: Outcome, dataset: Dataset) -> BestModel:
-    example: Any = dataset.validation.images[:1].astype(np.float32) / 255
-    return BestModel(directory, outcome.best.epoch, example, dataset.num_classes)

@@ -89,16 +89,20 @@ class Predictions:
     """The best model's predictions on the test split, for the figures.
 
     Args:
+        epoch: the best one.
         images: uint8 [H, W, C] each, by index: those of ``surest_errors`` at least, since the pipe copies them.
         labels: int32 [N].
         probabilities: float32 [N, K].
         class_names: K names.
+        event_directory: for TensorBoard's event file with the figures; None for none.
     """
 
+    epoch: int
     images: np.ndarray | Mapping[int, np.ndarray]
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: tuple[str, ...]
+    event_directory: Path | None = None
 
 
 def surest_errors(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:

@@ -86,7 +86,7 @@ def _record_run(start: Start, inbox: Inbox, reply: Reply) -> None:
 def _import_plotting(start: Start) -> None:
     """Import, while the training goes on, what draws the figures at its end, or at the end of its study."""
     if start.trial is None:
-        from trialmaker.tracking import figures  # noqa: F401
+        from trialmaker.tracking.figures import artifacts  # noqa: F401
     else:
         from trialmaker.tracking import study
 

@@ -1,6 +1,7 @@
 """One MLflow run, from its start to its status."""
 
 import importlib.metadata
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -14,7 +15,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from trialmaker.platform import git
 from trialmaker.platform.atomic_files import locked
-from trialmaker.tracking import experiment_view, experiments, logged_model, sqlite_store
+from trialmaker.tracking import class_table, experiment_view, experiments, logged_model, sqlite_store
+from trialmaker.tracking.classification import confusion_matrix, per_class
 from trialmaker.tracking.dataset_input import dataset_input
 from trialmaker.tracking.experiments import note_tag
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
@@ -53,7 +55,7 @@ class Run:
             elif isinstance(message, Params):
                 self._log_params(message.values)
             elif isinstance(message, Predictions):
-                self._log_figures(message)
+                self._log_predictions(message)
             elif isinstance(message, BestModel):
                 logged_model.log_model(self.client, self.run_id, message, self.dataset)
             elif isinstance(message, End):
@@ -86,11 +88,17 @@ class Run:
         for batch in _batches(metrics, METRICS_PER_BATCH):
             self.client.log_batch(self.run_id, batch)
 
-    def _log_figures(self, predictions: Predictions) -> None:
-        from trialmaker.tracking import figures  # matplotlib, for which the run's id should not wait
+    def _log_predictions(self, predictions: Predictions) -> None:
+        """Log the figures, and what they show in numbers."""
+        from trialmaker.tracking.figures.artifacts import write_figures  # matplotlib, for which the id should not wait
 
-        for name, figure in figures.run_figures(self.history, predictions):
-            self.client.log_figure(self.run_id, figure, f"pictures/{name}.png")
+        names, answers = predictions.class_names, predictions.probabilities.argmax(axis=1)
+        scores = per_class(confusion_matrix(predictions.labels, answers, len(names)))
+        self._log_metrics([Metrics(predictions.epoch, class_table.score_metrics(names, scores))])
+        self.client.log_text(self.run_id, class_table.score_table(names, scores), class_table.TABLE_FILE)
+        with tempfile.TemporaryDirectory() as folder:
+            write_figures(Path(folder), self.start.run_name, self.history, predictions)
+            self.client.log_artifacts(self.run_id, folder, "pictures")
 
     def _finish(self, end: End) -> None:
         if self.system_metrics:

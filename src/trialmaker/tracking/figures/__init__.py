@@ -1,0 +1,1 @@
+"""The figures of a run, drawn by matplotlib in the tracking process."""
