@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import hydra
@@ -11,7 +11,7 @@ import hydra
 from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.config import resolvers, sweep_files, user_files
 from trialmaker.config.arguments import completion, tokens, translation
-from trialmaker.errors import StudyError
+from trialmaker.errors import StudyError, UserError
 from trialmaker.experiment import run_directory, study, study_identity
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals, Stopped
@@ -28,7 +28,7 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
         0 done; 2 the person's mistake, on standard error, a line each; 1 a bug, with its traceback; 143 stopped by
         SIGTERM, 130 by Ctrl-C.
     """
-    argv = sys.argv[1:]
+    argv = sys.argv[1:] = _as_meant(sys.argv[1:])
     with nullcontext(signals) if signals else Signals() as signals:
         outcome = TrainOutcome(started or time.monotonic(), signals, argv)
         try:
@@ -44,6 +44,18 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
             run_directory.discard_unused()
         outcome.leave_result()
     return outcome.code
+
+
+def _as_meant(argv: list[str]) -> list[str]:
+    """Return the command line without the characters of Chinese input methods; a line says what was read as what."""
+    if all(map(str.isascii, argv)):
+        return argv
+    with suppress(UserError):  # of a person's config files, which is raised again
+        meant, notice = translation.as_meant(argv, [paths.CONF, *user_files.folders()])
+        if notice:
+            print(f"train.py: {notice}", file=sys.stderr, flush=True)
+        return meant
+    return argv
 
 
 def _run(outcome: TrainOutcome) -> None:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from trialmaker.config.arguments import overrides, tokens
+from trialmaker.config.arguments import full_width, overrides, tokens
 from trialmaker.config.arguments.names import FORCED, TAGS, Names
 from trialmaker.config.arguments.values import NULLS
 from trialmaker.config.sweep_files import sweep_files
@@ -36,6 +36,15 @@ def translate(argv: Sequence[str], conf: Sequence[Path]) -> list[str]:
     if translation.mistakes:
         raise UserError(*(printable(tokens.shorten(text, MAX_MISTAKE_CHARACTERS)) for text in translation.mistakes))
     return [*translation.flags, *translation.overrides]
+
+
+def as_meant(argv: Sequence[str], conf: Sequence[Path]) -> tuple[list[str], str]:
+    """Return a command line without the characters of Chinese input methods, and a line that says what was read so.
+
+    Args:
+        argv, conf: as for ``translate``.
+    """
+    return full_width.as_meant(argv, Names(choices([*conf, *config_directories(argv)]), tokens.FLAG_ALIASES))
 
 
 def command_line(overrides: Sequence[str]) -> str:
