@@ -1,7 +1,6 @@
 """The best trial of a study, and its spread over seeds."""
 
 import os
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from optuna_sweep.storage import open_storage
 from trialmaker.analysis.training_command import SINGLE_RUN, run_training
 from trialmaker.errors import UserError, printable
 from trialmaker.platform.redaction import without_password
-from trialmaker.platform.run_result import RunResult
+from trialmaker.platform.run_summary import ComparedRun, summary_lines
 
 
 def overrides(study: str, output: Path, storage: str | None = None, number: int | None = None) -> list[str]:
@@ -46,29 +45,20 @@ def run_with_seeds(words: Sequence[str], seeds: int) -> int:
     Returns:
         0, or the exit code of the first training that failed.
     """
-    values: dict[str, list[float]] = {}
+    runs = []
     for seed in range(seeds):
         line = [*(word for word in words if not word.startswith("seed=")), f"seed={seed}", SINGLE_RUN]
+        print(f"training {seed + 1} of {seeds}: seed={seed}", file=sys.stderr, flush=True)
         code, result = run_training(line)
         if code:
             return code
         if result is None:
             raise RuntimeError(f"train.py {' '.join(line)}: left no result.json")
-        reached = _reached(result)
-        shown = " ".join(f"{name}={value:.4f}" for name, value in reached.items())
-        print(f"seed={seed} best epoch={result.best_epoch} {shown}", flush=True)
-        for name, value in reached.items():
-            values.setdefault(name, []).append(value)
-    for name, of_seeds in values.items():
-        spread = statistics.stdev(of_seeds) if len(of_seeds) > 1 else 0.0
-        low, high = min(of_seeds), max(of_seeds)
-        print(f"{name}: {statistics.mean(of_seeds):.4f} ± {spread:.4f} ({low:.4f} to {high:.4f})")
+        print(f"seed={seed} {result}", flush=True)
+        runs.append(ComparedRun({"seed": str(seed)}, result, f"MLflow's run {result.mlflow_run_id}"))
+    if seeds > 1:
+        print(*summary_lines(runs), sep="\n")
     return 0
-
-
-def _reached(result: RunResult) -> dict[str, float]:
-    """Return the best value of the objective, and the metrics of the test split."""
-    return {result.objective: result.best_metrics[result.objective], **result.test_metrics}
 
 
 def _load(name: str, output: Path, storage: str | None) -> Study:

@@ -16,7 +16,7 @@ from trialmaker.config import validation
 from trialmaker.config.arguments import translation
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
-from trialmaker.experiment import run_header, running_study, study_identity
+from trialmaker.experiment import multirun, run_header, running_study, study_identity
 from trialmaker.experiment.context import reason_to_withhold
 from trialmaker.experiment.run_name import run_differences
 from trialmaker.platform import result_files
@@ -68,7 +68,10 @@ def finish() -> Iterator[tuple[Path, str]]:
     while StudyEnd.ended:
         composed = StudyEnd.ended.pop()
         sweeper = composed.hydra.sweeper
-        if sweeper.get("_target_") == OPTUNA_SWEEPER and not sweeper.dry_run and not is_worker():
+        if sweeper.get("_target_") != OPTUNA_SWEEPER:
+            for line in multirun.end_lines(Path(composed.hydra.sweep.dir)):
+                log.info(line)
+        elif not sweeper.dry_run and not is_worker():
             config = validation.load(_without_hydra(composed))
             withheld = reason_to_withhold(composed.hydra.runtime.choices.get("debug"))
             name, place = name_and_place(composed.hydra)

@@ -12,7 +12,7 @@ from trialmaker.config.arguments.names import Name, Names
 from trialmaker.config.arguments.tokens import FLAGS, SWITCHES, display
 from trialmaker.platform.input_methods import WIDE_BLANKS, dash_count, plain, plain_dashes
 
-NAME = re.compile(r"(\+\+?|~)?([A-Za-z_][A-Za-z0-9_./@-]*)", re.ASCII)
+PARAMETER_NAME = re.compile(r"(\+\+?|~)?([A-Za-z_][A-Za-z0-9_./@-]*)", re.ASCII)
 BLANKS = re.compile(f"[{WIDE_BLANKS}]+")
 FLAG_ARGUMENT = Name("hydra.config_path")  # a path or a name
 TEXT_SETTINGS = re.compile(r"(name|dir|storage|path)$")  # of Hydra's own settings
@@ -72,7 +72,7 @@ class _Reader:
         end = next((at for at, char in enumerate(text) if char == "="), -1)
         is_colon = end < 0 and "：" in typed
         end = typed.find("：") if is_colon else end
-        match = NAME.fullmatch(text[start:] if end < 0 else text[start:end])
+        match = PARAMETER_NAME.fullmatch(text[start:] if end < 0 else text[start:end])
         if not match or (not start and end < 0):
             return None
         dashes = plain_dashes(typed, match[2])

@@ -68,7 +68,8 @@ def run(job: Job) -> int:
         if requests.count:
             print_state("stopped before TRAINING, as requested")
             return discard(scratch, version, 130)
-        processes = _train(job, python, roots, requests)
+        kept = [version, *(version / f"instance-{number}" for number in range(2, job.instances + 1))]
+        processes = _train(job, python, dict(zip(roots, kept, strict=True)), requests)
     try:
         save_outputs([root / "output" for root in roots], version)
     except workspace.EmulationError as error:
@@ -95,12 +96,17 @@ def _prepare(job: Job, roots: Sequence[Path], requests: StopRequests) -> Path:
     return python
 
 
-def _train(job: Job, python: Path, roots: Sequence[Path], requests: StopRequests) -> list[JobProcess]:
+def _train(job: Job, python: Path, roots: Mapping[Path, Path], requests: StopRequests) -> list[JobProcess]:
+    """Run the training of each instance to its end.
+
+    Args:
+        roots: of the instances, each with the folder that its output is copied to.
+    """
     print_state("TRAINING")
     processes: list[JobProcess] = []
     try:
-        for root in roots:
-            processes.append(JobProcess(python, job.arguments, root))
+        for root, kept in roots.items():
+            processes.append(JobProcess(python, job.arguments, root, kept.absolute()))
         _wait(processes, job.max_seconds, requests)
     finally:
         for process in processes:

@@ -21,12 +21,14 @@ class JobProcess:
         python: the interpreter.
         arguments: the command line after ``train.py``.
         root: the instance's ``AI_ROOT``, with the code in ``src/``.
+        kept: where its output lies in the end, which the printed lines name in place of the output in the root.
 
     Attributes:
         log: the lines of standard output and standard error so far; they are also printed.
     """
 
-    def __init__(self, python: Path, arguments: Sequence[str], root: Path) -> None:
+    def __init__(self, python: Path, arguments: Sequence[str], root: Path, kept: Path) -> None:
+        self.output, self.kept = str(root / "output"), str(kept)
         self.log: list[str] = []
         self.process = subprocess.Popen(
             [python, "train.py", *arguments],
@@ -77,7 +79,7 @@ class JobProcess:
         if self.process.stdout:
             with self.process.stdout as lines:
                 for line in lines:
-                    self.log.append(line.rstrip("\n"))
+                    self.log.append(line.rstrip("\n").replace(self.output, self.kept))
                     with suppress(OSError):  # standard output is closed; the training continues
                         print(self.log[-1], flush=True)
 
