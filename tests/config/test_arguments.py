@@ -12,9 +12,11 @@ from hydra.core.global_hydra import GlobalHydra
 
 from trialmaker.config import fields, resolvers, validation
 from trialmaker.config.arguments import tokens, translation
-from trialmaker.config.arguments.names import SYNONYMS, Names
+from trialmaker.config.arguments.foreign_words import HINTS, SYNONYMS
+from trialmaker.config.arguments.names import Names
 from trialmaker.errors import UserError
-from trialmaker.platform.paths import CONF
+from trialmaker.experiment.run_messages import comparison_advice
+from trialmaker.platform.paths import CONF, PROJECT
 
 GROUPS = translation.choices([CONF])
 MODELS = ", ".join(GROUPS["model"])
@@ -368,7 +370,7 @@ def test_flags_come_first_because_hydra_takes_no_override_after_one_that_follows
     assert (parsed.multirun, parsed.overrides) == (True, ["seed=1", "optimizer.learning_rate=0.1,0.2"])
 
 
-@pytest.mark.parametrize("synonym", sorted(SYNONYMS))
+@pytest.mark.parametrize("synonym", sorted(word for word, key in SYNONYMS.items() if Names(GROUPS, {}).find(key)))
 def test_a_synonym_means_something_and_hides_nothing(synonym: str) -> None:
     names = Names(GROUPS, {})
     match = names.find(synonym)
@@ -395,3 +397,39 @@ def test_the_line_to_copy(overrides: list[str], line: str) -> None:
     process = subprocess.run(["bash", "-c", words_of_bash], capture_output=True, check=True)
     words = process.stdout.decode("utf-8", "surrogatepass").split("\0")[:-1]
     assert words == (overrides or [""])
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("--early_stopping true", "--early_stopping true: {}; patience=3 ends when 3 epochs improve nothing"),
+        ("save_steps=9", "save_steps: {}; the best epoch's model is kept in any case; objective says by which metric"),
+        ("trainer.max_epochs=3", "trainer.max_epochs: {}; did you mean training.epochs?"),
+        ("trainer=x", "trainer: {}; its settings are fields of training, such as epochs and batch_size"),
+        ("optimizer.lr=3", "optimizer.lr: {}; did you mean optimizer.learning_rate?"),
+        ("gpus=1", "gpus: {}; TensorFlow takes a GPU where there is one; CUDA_VISIBLE_DEVICES='' keeps to the CPU"),
+        ("trainer.strategy=ddp", "trainer.strategy: {}; each run trains on one machine"),
+        ("n-trials=3", "n-trials: {}; studies have it, as hydra.sweeper.n_trials and so on; sweeps=mlp chooses one"),
+    ],
+)  # fmt: skip
+def test_a_word_of_another_tool_has_an_answer(typed: str, answer: str) -> None:
+    assert mistakes(typed) == [answer.format(NO_NAME)]
+
+
+def test_a_word_of_another_tool_has_one_meaning_which_exists() -> None:
+    names = Names(GROUPS, {})
+    assert not [word for word in HINTS if word in SYNONYMS or names.find(word)]
+    fields_named = {word for hint in HINTS.values() for word in re.findall(r"\b(?:[a-z]+_[a-z_]+|[a-z.]+(?==))", hint)}
+    fields_named -= {"n_trials", "dry_run"}  # hydra.sweeper has them
+    assert not {word for word in fields_named if not names.find(word)}
+
+
+def test_on_the_platform_no_answer_needs_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "src").symlink_to(PROJECT)
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    assert mistakes("--seed 1,2 --zebra 1") == [
+        "--seed 1,2: must be a whole number; for several runs, one after another, add hydra.mode=MULTIRUN",
+        f"--zebra 1: {NO_NAME}; conf/ has them all",
+    ]
+    assert translate("--hydra.mode MULTIRUN --seed 1,2") == ["hydra.mode=MULTIRUN", "seed=1,2"]
+    assert comparison_advice("runs", None, tmp_path / "output") == ""

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from support.parameters import FIELDS, GROUPS, TEXT, names_of, spellings, values_of, writings
 from trialmaker.config import fields, validation
 from trialmaker.config.arguments import tokens, translation, values
-from trialmaker.config.arguments.names import SYNONYMS
+from trialmaker.config.arguments.foreign_words import SYNONYMS
 from trialmaker.errors import UserError
 from trialmaker.platform.paths import CONF
 

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from trialmaker.config import fields
 from trialmaker.config.arguments import translation, values
-from trialmaker.config.arguments.names import SYNONYMS
+from trialmaker.config.arguments.foreign_words import SYNONYMS
 from trialmaker.platform.paths import CONF
 
 FIELDS = [field for field in fields.fields() if field.path != "tags"]  # whose names a person makes up

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
-from trialmaker.config.arguments.names import SYNONYMS
+from trialmaker.config.arguments.foreign_words import SYNONYMS
 from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError
 

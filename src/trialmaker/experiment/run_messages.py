@@ -55,6 +55,8 @@ def comparison_advice(runs: str, uri: str | None, output: Path) -> str:
         uri: ``tracking.uri``.
         output: the output directory, whose store it is without a URI.
     """
+    if uri is None and paths.is_on_platform():
+        return ""
     if uri is None:
         is_own = output == paths.root() / "output"
         command = "make ui" if is_own else f"python -m trialmaker ui {shlex.quote(str(output))}"

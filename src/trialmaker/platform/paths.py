@@ -17,6 +17,14 @@ def root() -> Path:
     return platform if platform.is_dir() else PROJECT / "workspace"
 
 
+def is_on_platform() -> bool:
+    """Return whether this is a job of the platform, or its rehearsal: the code lies in the root.
+
+    What is advised there must be possible in a form, which has names and values, and no shell.
+    """
+    return (root() / "src").resolve() == PROJECT
+
+
 def run_name(run_directory: Path, output: Path) -> str:
     """Return a run's name: its directory relative to ``logs/``, or the last part of a directory elsewhere."""
     logs = output / "logs"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trialmaker.config.arguments import overrides, tokens, values
-from trialmaker.config.arguments.names import SYNONYMS, Name, Names
+from trialmaker.config.arguments.foreign_words import SYNONYMS
+from trialmaker.config.arguments.names import Name, Names
 from trialmaker.config.arguments.translation import choices, config_directories
 from trialmaker.errors import UserError
 

@@ -4,57 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trialmaker.config.arguments import values
+from trialmaker.config.arguments.foreign_words import HINTS, SYNONYMS
 from trialmaker.config.fields import Field, fields
 from trialmaker.config.suggestions import nearest
 from trialmaker.config.validation import TAG_NAME, TAG_NAME_LAW, broken_laws
+from trialmaker.platform import paths
 
-# Names that other libraries and platforms use. One that could mean two fields, such as "gamma", is not among them.
-SYNONYMS = {
-    "arch": "model",
-    "architecture": "model",
-    "network": "model",
-    "dataset": "data",
-    "opt": "optimizer",
-    "scheduler": "schedule",
-    "lr_schedule": "schedule",
-    "lr_scheduler": "schedule",
-    "augmentation": "augment",
-    "data_dir": "data.directory",
-    "data_path": "data.directory",
-    "val_fraction": "data.validation_fraction",
-    "val_split": "data.validation_fraction",
-    "validation_split": "data.validation_fraction",
-    "hidden": "model.hidden_units",
-    "units": "model.hidden_units",
-    "dropout": "model.dropout_rate",
-    "batchnorm": "model.batch_norm",
-    "batch_normalization": "model.batch_norm",
-    "lr": "optimizer.learning_rate",
-    "wd": "optimizer.weight_decay",
-    "clipnorm": "optimizer.global_clipnorm",
-    "clip_norm": "optimizer.global_clipnorm",
-    "max_grad_norm": "optimizer.global_clipnorm",
-    "beta1": "optimizer.beta_1",
-    "beta2": "optimizer.beta_2",
-    "eps": "optimizer.epsilon",
-    "epoch": "training.epochs",
-    "num_epochs": "training.epochs",
-    "n_epochs": "training.epochs",
-    "max_epochs": "training.epochs",
-    "bs": "training.batch_size",
-    "batch": "training.batch_size",
-    "smoothing": "training.label_smoothing",
-    "xla": "training.jit_compile",
-    "mlflow_uri": "tracking.uri",
-    "tracking_uri": "tracking.uri",
-    "experiment_name": "tracking.experiment",
-    "output_dir": "output",
-    "output_path": "output",
-    "out_dir": "output",
-    "random_seed": "seed",
-    "run_name": "name",
-    "description": "note",
-}
 TAGS = "tags."  # what follows is a name that a person makes up
 FORCED = "++"  # before a path, by which Hydra adds a field that the config does not have
 
@@ -112,7 +67,8 @@ class Names:
             owners = self.paths[field.path].fields if field.path in self.paths else ()
             self.paths[field.path] = Name(field.path, (*owners, field))
         self.tags = self.paths.pop("tags")
-        self.aliases = SYNONYMS | {name.key: name.key for name in self.groups.values()} | dict(flags)
+        known = {alias: key for alias, key in SYNONYMS.items() if key in self.paths or key in self.groups}
+        self.aliases = known | {name.key: name.key for name in self.groups.values()} | dict(flags)
 
     def find(self, typed: str) -> Name | None:
         """Return what a name without its dashes means, or None if it means nothing, or several fields.
@@ -145,14 +101,24 @@ class Names:
         matches = [match.key for match in self._find_by_last_part(name)]
         if paths := matches or [path for path in self.paths if path.startswith(f"{name}.")]:
             return f"must be one field, such as {' or '.join(paths[:4])}"
+        last = name.rpartition(".")[2]
+        if hint := HINTS.get(name) or HINTS.get(last):
+            return f"there is no such field or group; {hint}"
+        if last != name and (same := self._find_exactly(SYNONYMS.get(last, ""))):
+            return f"there is no such field or group; did you mean {same.key}?"
         suggestion = nearest(name, {*self.paths, *(group.key for group in self.groups.values())}, self.aliases)
-        return f"there is no such field or group{suggestion or '; python train.py --help lists them'}"
+        return f"there is no such field or group{suggestion or f'; {_manual()}'}"
 
     def _find_exactly(self, name: str) -> Name | None:
         return self.groups.get(name) or self.paths.get(name)
 
     def _find_by_last_part(self, name: str) -> list[Name]:
         return [match for path, match in self.paths.items() if path.rpartition(".")[2] == name]
+
+
+def _manual() -> str:
+    """Return where all names are; a platform's form can pass no flag."""
+    return "conf/ has them all" if paths.is_on_platform() else "python train.py --help lists them"
 
 
 def _normalize(name: str) -> str:

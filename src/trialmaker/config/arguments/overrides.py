@@ -15,8 +15,7 @@ from trialmaker.config.fields import GROUPS
 from trialmaker.config.suggestions import nearest
 from trialmaker.config.validation import broken_laws
 from trialmaker.errors import UserError, one_line
-
-MULTIRUN_HINT = "for several runs, one after another, add -m"
+from trialmaker.platform import paths
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _choice_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Sett
         _check_choices(override, name)
         if multirun:
             return Setting(name.key, text, ("as typed", text))
-        raise UserError(f"must be one of {', '.join(name.choices)}; {MULTIRUN_HINT}")
+        raise UserError(f"must be one of {', '.join(name.choices)}; {_multirun_hint()}")
     if override and not parameter.dashes and (_has_interpolation(override) or isinstance(override.value(), list)):
         _check_choices(override, name)
         return Setting(name.key, text, ("as typed", text))
@@ -150,7 +149,7 @@ def _field_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Setti
     if not name.is_one_or_each() and _is_sweep(text, name):
         if multirun:
             return Setting(name.key, text, ("as typed", text))
-        broken = {f"{law}; {MULTIRUN_HINT}": owners for law, owners in broken.items()}
+        broken = {f"{law}; {_multirun_hint()}": owners for law, owners in broken.items()}
     raise UserError(_law_text(broken))
 
 
@@ -167,6 +166,11 @@ def _setting_by_hydra(parameter: Parameter, name: Name, *, multirun: bool) -> Se
     value = override.value()
     fits = not any(broken_laws(field, value) for field in name.fields)  # 1.0 pixels fit one owner, and 1 fits both
     return Setting(name.key, text, value) if fits else None
+
+
+def _multirun_hint() -> str:
+    flag = "hydra.mode=MULTIRUN" if paths.is_on_platform() else "-m"
+    return f"for several runs, one after another, add {flag}"
 
 
 def _law_text(broken: dict[str, list[str]]) -> str:
