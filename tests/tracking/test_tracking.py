@@ -140,9 +140,6 @@ def test_a_run_has_the_scores_of_its_classes(finished: Result) -> None:
     table = Path(client(finished).download_artifacts(run.info.run_id, "metrics/per_class.csv"))
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["class"] for row in rows] == list("0123456789")
-    assert [run.data.metrics[f"test_f1/{row['class']}"] for row in rows] == pytest.approx(
-        [float(row["f1"]) for row in rows], abs=1e-6
-    )
     recalls, supports = ([float(row[name]) for row in rows] for name in ("recall", "support"))
     right = sum(recall * support for recall, support in zip(recalls, supports, strict=True))
     assert right / sum(supports) == pytest.approx(run.data.metrics["test_accuracy"], abs=1e-6)

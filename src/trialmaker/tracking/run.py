@@ -94,7 +94,7 @@ class Run:
 
         names, answers = predictions.class_names, predictions.probabilities.argmax(axis=1)
         scores = per_class(confusion_matrix(predictions.labels, answers, len(names)))
-        self._log_metrics([Metrics(predictions.epoch, class_table.score_metrics(names, scores))])
+        self._log_metrics([Metrics(predictions.epoch, class_table.score_metrics(scores))])
         self.client.log_text(self.run_id, class_table.score_table(names, scores), class_table.TABLE_FILE)
         with tempfile.TemporaryDirectory() as folder:
             write_figures(Path(folder), self.start.run_name, self.history, predictions)
