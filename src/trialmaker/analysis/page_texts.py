@@ -7,7 +7,7 @@ TEXTS = {
     "title": {"en": "Comparison of runs", "zh": "训练运行对比"},
     "summary": {"en": "Runs: {runs} · tables: {sections}", "zh": "运行 {runs} 个 · 表格 {sections} 张"},
     "best": {"en": "Best on {data}", "zh": "{data} 上的最佳运行"},
-    "differs": {"en": "Differs from most others in", "zh": "与多数运行的不同之处"},
+    "differs": {"en": "Differs from the others in", "zh": "与其他运行的不同之处"},
     "mostly": {"en": "mostly {value}", "zh": "多数为 {value}"},
     "other": {"en": "not {value}", "zh": "另一个为 {value}"},
     "repeat": {"en": "Repeat it", "zh": "重复该运行"},
