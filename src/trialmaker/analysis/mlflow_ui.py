@@ -60,10 +60,13 @@ def home_url(port: int) -> str:
 
 def comparison_url(port: int, runs: Sequence[Run]) -> str:
     """Return the address of the page that compares runs."""
-    ids = json.dumps([run.run_id for run in runs])
-    experiments = json.dumps(sorted({str(run.experiment_id) for run in runs}))
-    page = f"#/compare-runs?runs={quote(ids)}&experiments={quote(experiments)}&workflowType=machine_learning"
-    return f"http://{HOST}:{port}/{page}"
+    ids = _quoted([run.run_id for run in runs])
+    experiments = _quoted(sorted({str(run.experiment_id) for run in runs}))
+    return f"http://{HOST}:{port}/#/compare-runs?runs={ids}&experiments={experiments}&workflowType=machine_learning"
+
+
+def _quoted(values: Sequence[str]) -> str:
+    return quote(json.dumps(values, separators=(",", ":")), safe=",")
 
 
 def list_url(port: int, runs: Sequence[Run]) -> str:

@@ -17,9 +17,10 @@ def add_run(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> No
     """Bring the view up to date with a run that has its params; the run stays whole where the store refuses that."""
     key = (start.store, experiment_id)
     with suppress(MlflowException):
-        view, written = _latest_views.get(key) or (_read(client, experiment_id), None)
-        view.add(start.params)
-        _write(client, key, view, written)
+        view, written = _latest_views.get(key, (None, None))
+        if view:
+            view.add(start.params)
+        _write(client, key, view or _read(client, experiment_id), written)
 
 
 def refresh(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> None:

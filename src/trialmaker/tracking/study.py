@@ -39,7 +39,11 @@ def record(done: StudyDone) -> str:
 
 
 def import_plotting(trial: int) -> None:
-    """Import what draws the plots, which takes a second, before the study's end: during a trial of a number from 0."""
+    """Import what draws the plots, which takes a second, during a trial that may be the last one of its study.
+
+    Args:
+        trial: its number, from 0; a study of fewer trials than ``MIN_TRIALS`` has no plots.
+    """
     if trial >= MIN_TRIALS - 1:
         from trialmaker.tracking import study_page  # noqa: F401
 
