@@ -14,7 +14,7 @@ from optuna_sweep.progress import LineProgress, duration_text, param_text, value
 from optuna_sweep.study import Study
 
 CELL_COLUMNS = 20  # the widest cell
-GAP = "  "
+COLUMN_GAP = "  "
 MAX_BEST = 5  # rows of a Pareto front
 STYLES = {TrialState.PRUNED: "dim", TrialState.FAIL: "red", TrialState.RUNNING: "cyan"}
 BEST_STYLE = "bold green"
@@ -96,10 +96,10 @@ def _cells(study: Study, trial: FrozenTrial, names: Sequence[str], mark: str = "
 
 def _widths(table: Sequence[Sequence[str]], width: int) -> Iterator[int]:
     """Yield the widths of the columns, as many as fit into the terminal's width."""
-    used = -len(GAP)
+    used = -len(COLUMN_GAP)
     for column in zip(*table, strict=True):
         columns = min(max(cell_len(_printable(cell)) for cell in column), CELL_COLUMNS)
-        used += len(GAP) + columns
+        used += len(COLUMN_GAP) + columns
         if used > width:
             return
         yield columns
@@ -108,7 +108,7 @@ def _widths(table: Sequence[Sequence[str]], width: int) -> Iterator[int]:
 def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
     """Return a line of cells, each cut to its column's width."""
     parts = [_fitted(_printable(cell), columns) for cell, columns in zip(cells, widths, strict=False)]
-    return Text(GAP.join(parts).rstrip(), style=style, no_wrap=True, overflow="crop")
+    return Text(COLUMN_GAP.join(parts).rstrip(), style=style, no_wrap=True, overflow="crop")
 
 
 def _fitted(text: str, columns: int) -> str:

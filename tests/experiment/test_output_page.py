@@ -2,7 +2,6 @@
 
 import json
 import re
-import string
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from trialmaker.experiment.output_page.charts import line_chart
 from trialmaker.experiment.output_page.scores import duration, metric_text
 from trialmaker.experiment.output_page.study_page import study_line, study_values
 from trialmaker.experiment.output_page.test_report import report_on
-from trialmaker.platform.bilingual_pages import LANGUAGES, bilingual, read_texts
+from trialmaker.platform.bilingual_pages import read_texts
 from trialmaker.platform.run_result import RunResult, run_results
 from trialmaker.training.objective import Objective
 
@@ -206,13 +205,9 @@ def test_numbers_are_those_of_people() -> None:
     assert (metric_text("val_accuracy", 0.98765), metric_text("val_loss", 0.1)) == ("98.77 %", "0.1000")
 
 
-def test_every_text_is_in_both_languages_and_in_one_place() -> None:
+def test_the_page_has_no_words_but_its_texts() -> None:
     template = Path(pages.__file__).with_name("page.html")
     texts = read_texts(template)
-    for key, text in texts.items():
-        fields = [sorted(name for _, name, _, _ in string.Formatter().parse(one) if name) for one in text.values()]
-        assert text.keys() == LANGUAGES.keys() and all(text.values()) and fields[0] == fields[1], key
-        assert key == "f1" or text["en"] != text["zh"], key
     html = template.read_text(encoding="utf-8")
     body = html[html.index("<body>") : html.index("<script>")]
     outside = re.sub(r"{#.*?#}|{%.*?%}|{{.*?}}|<pre>.*?</pre>|<button.*?</button>|<[^>]+>", " ", body, flags=re.DOTALL)
@@ -220,4 +215,3 @@ def test_every_text_is_in_both_languages_and_in_one_place() -> None:
     source = html + "".join(path.read_text(encoding="utf-8") for path in template.parent.glob("*.py"))
     by_name = {"val_accuracy", "val_loss", "test_accuracy", "test_loss", "stopped", "failed"}
     assert {key for key in texts if not re.search(rf"['\"]{key}['\"]", source)} <= by_name
-    assert str(bilingual(texts["served"], {"version": "<1>", "metric": 2})).count("&lt;1&gt;") == 2

@@ -9,11 +9,9 @@ from urllib.parse import urlsplit
 
 import plotly.colors
 import plotly.offline
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from trialmaker.analysis.headline import Headline
-from trialmaker.analysis.page_texts import TEXTS, bilingual
 from trialmaker.analysis.query import Value, value_of
 from trialmaker.analysis.run_table import cell_text
 from trialmaker.analysis.sections import Section, param_text, short_name
@@ -21,8 +19,9 @@ from trialmaker.analysis.store.relocation import artifacts_exist
 from trialmaker.analysis.store.runs import Run, histories
 from trialmaker.analysis.text_report import display_columns
 from trialmaker.errors import printable
+from trialmaker.platform.bilingual_pages import load_template
 
-TEMPLATE = "html_report.html"
+TEMPLATE = Path(__file__).with_suffix(".html")
 CURVES = ("val_loss", "loss", "val_accuracy", "accuracy")
 COLORS = plotly.colors.qualitative.D3
 MAX_CURVES = len(COLORS)  # in a plot, those of the best runs; more cannot be told apart
@@ -52,16 +51,7 @@ def render_page(
         columns: the full names of the only columns of the tables; none for all that differ.
     """
     plots: list[Plot] = []
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
-        t=bilingual,
-        texts=TEXTS,
+    return load_template(TEMPLATE).render(
         headlines=[_headline(one) for one in headlines],
         sections=[_section(one, store, digests, columns, plots) for one in sections],
         shown_rows=SHOWN_ROWS,

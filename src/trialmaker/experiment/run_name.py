@@ -22,7 +22,7 @@ INCIDENTAL = re.compile(
     r"|training\.(max_seconds|margin_seconds|log_every_steps)"
 )
 CHOICES = (*GLOBAL_GROUPS, *GROUPS)
-SHORT_NAMES = {"optimizer.learning_rate": "lr", "init_model": "from"}
+ABBREVIATIONS = {"optimizer.learning_rate": "lr", "init_model": "from"}
 
 
 def run_differences(config: Config, runtime: Any) -> list[Difference]:
@@ -74,7 +74,7 @@ def _part(difference: Difference) -> str:
     """Return a choice, or ``name=value`` by the last part of a field's path."""
     if difference.key in CHOICES:
         return str(difference.value)[:MAX_PART_CHARACTERS]
-    name = SHORT_NAMES.get(difference.key, difference.key.rpartition(".")[2])
+    name = ABBREVIATIONS.get(difference.key, difference.key.rpartition(".")[2])
     return _shortened(f"{name}={_text(difference)}")
 
 

@@ -2,10 +2,10 @@
 
 DASHES = "‐‑‒–—―−﹘﹣－"
 WIDE_BLANKS = "\u3000\u00a0"  # a shell does not part words at them
-MARKS = dict(zip("“”„‘’‚、﹐。｡﹦【】〔〕", "\"\"\"''',,..=[][]", strict=True))
+FULL_WIDTH_MARKS = dict(zip("“”„‘’‚、﹐。｡﹦【】〔〕", "\"\"\"''',,..=[][]", strict=True))
 PLAIN = {
     **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},  # the full-width forms of ! to ~
-    **str.maketrans(dict.fromkeys(DASHES, "-") | dict.fromkeys(WIDE_BLANKS, " ") | MARKS),
+    **str.maketrans(dict.fromkeys(DASHES, "-") | dict.fromkeys(WIDE_BLANKS, " ") | FULL_WIDTH_MARKS),
 }
 SHORT_FLAGS = frozenset({"m", "h", "c", "r", "p", "i", "cn", "cd", "cp", "sc"})  # Hydra's, of one dash
 

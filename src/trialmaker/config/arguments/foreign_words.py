@@ -69,6 +69,7 @@ SYNONYMS = {
     "tracking_uri": "tracking.uri",
     "experiment_name": "tracking.experiment",
     "run_name": "name",
+    "description": "note",
     "output_dir": "output",
     "output_path": "output",
     "out_dir": "output",

@@ -19,7 +19,7 @@ WITHOUT_OUTLINES = re.compile(r"emoji|lastresort", re.I)  # colours, or boxes in
 IGNORED_CATEGORIES = ("C", "Zl", "Zp")  # control and format characters, surrogates, unassigned; line separators
 VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 PIXELS_PER_INCH = 100
-MEASURED = 5  # of the longest texts, one of which is the widest
+MAX_MEASURED_TEXTS = 5  # of the longest texts, one of which is the widest
 
 
 def plain(text: str) -> str:
@@ -52,7 +52,9 @@ class Fonts:
         """Return the width of the widest text, in inches."""
         renderer = RendererAgg(1, 1, PIXELS_PER_INCH)
         font = FontProperties(family=list(self.families), size=points)
-        longest = sorted(filter(None, texts), key=display_width)[-MEASURED:]  # each takes a quarter of a millisecond
+        longest = sorted(filter(None, texts), key=display_width)[
+            -MAX_MEASURED_TEXTS:
+        ]  # each takes a quarter of a millisecond
         widths = [renderer.get_text_width_height_descent(text, font, False)[0] for text in longest]
         return max(widths, default=0.0) / PIXELS_PER_INCH
 

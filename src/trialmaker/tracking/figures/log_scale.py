@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 TICK_PATTERNS = ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1,))  # in each decade
-MAX_TICKS = 10
+MAX_LOG_TICKS = 10
 NARROW = 3.0  # a ratio, below which ticks a step apart are spread evenly enough
 ACCURACY_DECIMALS = 12  # an accuracy of 1 may come as a sum that is not quite 1
 TICK_SPACE = 0.05  # of the axis
@@ -80,6 +80,6 @@ def _round_numbers(low: float, high: float) -> list[float]:
     for pattern in TICK_PATTERNS:
         numbers = [float(f"{digit}e{decade}") for decade in decades for digit in pattern]
         inside = [number for number in numbers if low <= number <= high]
-        if len(inside) <= MAX_TICKS:
+        if len(inside) <= MAX_LOG_TICKS:
             break
-    return inside[:: -(-len(inside) // MAX_TICKS)]
+    return inside[:: -(-len(inside) // MAX_LOG_TICKS)]
