@@ -344,7 +344,7 @@ def test_the_table_of_the_readme_is_that_of_the_code() -> None:
 def test_what_the_platform_reads_from_a_jobs_output_is_what_mlflow_holds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = "--data digits --epochs 3 --log-every-steps 4 --schedule cosine"
+    words = "--data digits --epochs 3 --schedule cosine"  # epochs of fewer steps than there are between two lines
     assert main(["job", "--args", words, "--output", str(tmp_path)]) == 0
     result = Result(0, capsys.readouterr().out, "", tmp_path / "V0001")
     log = result.out.partition("] TRAINING\n")[2].partition("monitored metrics, last values:")[0].splitlines()
@@ -356,6 +356,9 @@ def test_what_the_platform_reads_from_a_jobs_output_is_what_mlflow_holds(
         assert len(held) >= 3
         assert re.search(rf"^    {monitor.name} +{re.escape(found[monitor.name][-1])} ", result.out, re.MULTILINE)
     assert (result.output / "success").exists()
+    places = re.findall(r"(?:best model: |sqlite:///)(/\S+)", result.out)
+    assert len(places) == 2 and all(Path(place).exists() for place in places)
+    assert "make ui" not in result.out and "python -m" not in result.out
     best = json.loads((result.output / "model" / "best.json").read_text())
     assert (result.output / "model" / str(best["version"]) / "saved_model.pb").exists()
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,11 @@ def test_a_multirun_makes_a_run_for_each_value_and_keeps_the_best_model(train: T
     value = max(run.data.metrics["best_val_accuracy"] for run in runs)
     assert best(result)["metrics"]["val_accuracy"] == pytest.approx(value)
     assert len(list((result.output / "logs").glob("*_multirun_*/[01]/train.log"))) == 2
+    values = [run.data.metrics["best_val_accuracy"] for run in runs]
+    *_, means, best_line = result.out.splitlines()
+    assert means.startswith(f"   2  {statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}  ")
+    number = values.index(value)
+    assert re.fullmatch(rf"best: seed={number + 1} val_accuracy={value:.4f} in .*_multirun_\d+/{number}", best_line)
 
 
 def test_a_second_run_that_is_no_better_is_not_published(train: Train) -> None:
