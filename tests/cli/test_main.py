@@ -82,3 +82,10 @@ def test_bash_completes_commands_and_options_and_leaves_other_scripts_alone() ->
     script = COMPLETE.format(python=sys.executable)
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, cwd=Path.home())
     assert done.stdout.splitlines() == ["push", "--seeds", "of-another-script"], done.stderr
+
+
+def test_options_as_input_methods_type_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["best", "——seeds＝0", "—output", str(tmp_path / "数－据"), "x"]) == 2
+    notice, error = capsys.readouterr().err.splitlines()
+    assert notice == "trialmaker: read ——seeds＝0 as --seeds=0, —output as --output"
+    assert error == f"trialmaker: error: x: there is no study {tmp_path}/数－据/studies/x.log; there are: none"

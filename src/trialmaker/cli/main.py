@@ -13,6 +13,7 @@ from click.shell_completion import shell_complete
 
 from trialmaker.errors import UserError, one_line, printable
 from trialmaker.platform import standard_streams
+from trialmaker.platform.input_methods import plain_options
 from trialmaker.platform.printable_stream import PrintableStream
 
 NAME = "trialmaker"
@@ -63,7 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         return shell_complete(commands, {}, NAME, COMPLETION_VARIABLE, instruction)
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
+        words, notice = plain_options(sys.argv[1:] if argv is None else argv)
+        if notice:
+            print(f"{NAME}: {notice}", file=sys.stderr)
+        code = _run(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # who reads it has seen enough

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from trialmaker.errors import UserError, printable
 from trialmaker.model_store.catalog import served_text
 from trialmaker.model_store.versions import Version, find_version
+from trialmaker.platform.input_methods import plain_options
 from trialmaker.serving import settings as settings_
 from trialmaker.serving.prefork import STOP_SIGNALS, WorkerPool, exit_at_once, report_error, serve
 from trialmaker.serving.settings import Settings
@@ -26,7 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, exit_at_once)
     try:
-        settings = settings_.read(argv)
+        words, notice = plain_options(sys.argv[1:] if argv is None else argv)
+        if notice:
+            print(f"predict.py: {notice}", file=sys.stderr)
+        settings = settings_.read(words)
         version = find_version(settings.model_dir)  # before a port is taken
         listener = _listen(settings)
     except UserError as error:
