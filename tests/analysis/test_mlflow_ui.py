@@ -73,7 +73,8 @@ def page() -> Iterator[Page]:
 
 
 def runs(page: Page) -> Locator:
-    return page.get_by_role("link", name=re.compile(r"^mlp digits .* · \S+ \S+$"))
+    """Return the links to runs in the list; a model bears its run's name, in another column."""
+    return page.locator(".ag-cell[col-id='attributes.`Run Name`']").get_by_role("link", name=re.compile(r"^mlp digits .* · \S+ \S+$"))
 
 
 def headers(page: Page) -> list[str]:
