@@ -74,7 +74,7 @@ def page() -> Iterator[Page]:
 
 def runs(page: Page) -> Locator:
     """Return the links to runs in the list; a model bears its run's name, in another column."""
-    return page.locator(".ag-cell[col-id='attributes.`Run Name`']").get_by_role("link", name=re.compile(r"^mlp digits .* · \S+ \S+$"))
+    return page.locator(".ag-cell[col-id='attributes.`Run Name`']").get_by_role("link", name=re.compile(r"^mlp hidden_units.* · \S+ \S+$"))
 
 
 def headers(page: Page) -> list[str]:
@@ -196,7 +196,7 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
     close_assistant(page)
     save_screenshot(page, "picture")
     page.get_by_role("tab", name="Overview").click()
-    address = page.get_by_role("link", name=re.compile(r"^mlp digits .*_\d\d$")).last.get_attribute("href")
+    address = page.get_by_role("link", name=re.compile(r"^mlp hidden_units.*_\d\d$")).last.get_attribute("href")
     page.goto(f"http://127.0.0.1:{ui.port}/{address}/artifacts")
     page.get_by_text("MLmodel", exact=True).click()
     expect(page.get_by_text("tf2-module")).to_be_visible()

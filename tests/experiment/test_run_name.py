@@ -40,9 +40,14 @@ def composed(*words: str) -> tuple[Any, list[Difference]]:
         (
             "data=digits model=cnn optimizer=adamw lr=0.01",
             "data=digits model=cnn optimizer=adamw optimizer.learning_rate=0.01",
-            "cnn adamw digits lr=0.01",
+            "cnn adamw lr=0.01",
         ),
         ("seed=3", "seed=3", "mlp seed=3"),
+        (
+            "data=digits tracking.experiment=ours",
+            "data=digits tracking.experiment=ours",
+            "mlp digits",  # which the experiment does not tell
+        ),
         ("hidden_units=32,16", "model.hidden_units=[32,16]", "mlp hidden_units=32,16"),
         ("experiment=mnist_cnn", "experiment=mnist_cnn", "mnist_cnn"),
         (

@@ -81,7 +81,7 @@ def test_an_explicit_value_wins(train: Train, monkeypatch: pytest.MonkeyPatch) -
     (line,) = [line for line in result.out.splitlines() if line.startswith("from the environment: ")]
     assert line.startswith("from the environment: tracking.experiment=ours (MLFLOW_EXPERIMENT_NAME); ")
     (run,) = result.runs()
-    assert run.info.run_name.startswith("mlp digits ")
+    assert run.info.run_name.startswith("mlp ")
     shutil.rmtree(result.output)
     result = train(*SMALL, "training.epochs=1", "tracking.experiment=mine")
     assert (result.code, "hunter2" in result.out + result.err) == (2, False)

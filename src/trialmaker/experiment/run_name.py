@@ -52,7 +52,9 @@ def run_name(config: Config, changes: Sequence[Difference], *, study: str | None
     if study is not None:
         name = config.name or study
         return name if trial is None else f"{name}/{trial}"
-    return config.name or _distinguishing_name(config.model.name, changes)
+    is_told_by_experiment = config.tracking.experiment == config.data.name
+    telling = [one for one in changes if not (is_told_by_experiment and one.key == "data")]
+    return config.name or _distinguishing_name(config.model.name, telling)
 
 
 def _distinguishing_name(model: str, changes: Sequence[Difference]) -> str:
