@@ -74,7 +74,8 @@ def page() -> Iterator[Page]:
 
 def runs(page: Page) -> Locator:
     """Return the links to runs in the list; a model bears its run's name, in another column."""
-    return page.locator(".ag-cell[col-id='attributes.`Run Name`']").get_by_role("link", name=re.compile(r"^mlp hidden_units.* · \S+ \S+$"))
+    names = page.locator(".ag-cell[col-id='attributes.`Run Name`']")
+    return names.get_by_role("link", name=re.compile(r"^mlp hidden_units.* · \S+ \S+$"))
 
 
 def headers(page: Page) -> list[str]:
