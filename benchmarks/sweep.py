@@ -48,7 +48,7 @@ def run_ours(root: Path, seed: int, trials: int, overrides: list[str]) -> tuple[
     """Run this project's study; return its seconds and its best val_accuracy."""
     fixed = ["sweeps=mlp", f"seed={seed}", f"data.directory={mnist()}", f"hydra.sweeper.n_trials={trials}"]
     seconds, log = run_timed([sys.executable, "train.py", *fixed, *overrides], PROJECT, {"AI_ROOT": str(root)})
-    value = re.search(r"best trial=\d+ value=([\d.]+)", log)
+    value = re.search(r"best trial=\d+ val_accuracy=([\d.]+)", log)
     return seconds, float(value[1]) if value else 0.0
 
 

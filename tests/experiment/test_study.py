@@ -164,7 +164,7 @@ def test_a_study_does_not_adorn_itself_with_another_runs_model(train: Train) -> 
     result = train(*words, "hydra.sweeper.n_trials=1")
     assert result.code == 0, result.err
     value = json.loads(best)["metrics"]["val_accuracy"]
-    assert f"\nbest trial=0 value={value:.6g}\n" in result.out
+    assert f"\nbest trial=0 val_accuracy={value:.6g}\n" in result.out
     assert "not published: " in result.out and "test_accuracy=" not in result.out
     parents, _ = runs(result)
     assert "test_accuracy" not in next(run for run in parents if run.info.run_name == "mlp_digits").data.metrics
@@ -217,7 +217,7 @@ def test_a_signal_stops_a_study_in_order(tmp_path: Path) -> None:
 def test_several_objectives_come_from_a_trial(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     result = train("sweeps=tradeoff", "data=digits", "training.epochs=1", "hydra.sweeper.n_trials=3")
     assert result.code == 0, result.err
-    assert re.search(r"trial 2 COMPLETE [\d.]+ \d+ ", result.out)
+    assert re.search(r"trial 2 COMPLETE val_accuracy=[\d.]+ parameters=\d+ ", result.out)
     ((parent,), _) = runs(result)
     assert parent.data.tags["trialmaker.trials.COMPLETE"] == "3"
     client = mlflow.MlflowClient(f"sqlite:///{result.output / 'mlflow.db'}")
