@@ -52,7 +52,7 @@ class TableProgress(LineProgress):
         width, height = self.console.size
         counts = f"study {self.name}: {len(self.reported_numbers)} of {self.study.n_trials} trials"
         counts += f" in {duration_text(time.monotonic() - self.start_seconds)}"
-        title = _line([f"{counts}{self.best}{self.time_left_text()}"], [width], "bold")
+        title = _line([f"{counts}{self.time_left_text()}"], [width], "bold")
         return Group(title, *table_lines(self.study, width, height - 2))
 
 

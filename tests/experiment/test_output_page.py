@@ -124,6 +124,7 @@ def test_a_run_that_is_refused_leaves_a_page_with_the_reason(train: Any) -> None
     result = train("data=images", "data.directory=/nowhere", "name=lost")
     assert result.code == 2
     words = seen((result.output / "index.html").read_text())
+    assert "result page" not in result.out
     assert "lost" in words and "/nowhere" in words and "Failed at" in words
 
 

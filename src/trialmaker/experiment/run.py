@@ -16,6 +16,7 @@ from trialmaker.data.subsets import subsample
 from trialmaker.errors import UserError
 from trialmaker.experiment import batch_size, final_test, run_messages
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.output_page.test_report import report_on
 from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.run_card import run_card
@@ -238,6 +239,7 @@ def _hand_over(
     compile_for_litert(directory)
     context.result.note_model(directory, Path(config.output).absolute())
     log.info(run_messages.closing_message(config.objective, publisher, elsewhere))
+    log.info(f"result page: {Path(config.output).absolute() / PAGE_FILE}")
     publisher.record_run_id(tracker.run_id)
     tracker.send(best_model(directory, outcome, dataset))
     advice = run_messages.comparison_advice("runs", config.tracking.uri, Path(config.output).absolute())

@@ -18,6 +18,7 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment import multirun, run_header, running_study, study_identity
 from trialmaker.experiment.context import reason_to_withhold
+from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.run_name import run_differences
 from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
@@ -109,6 +110,7 @@ def _finish(
     start = replace(startup.start_message(config, directory, config.name or study), study=study)
     objective = config.objective if config.trial_values is None else None
     run_id = record_study(StudyDone(start, storage, metrics, objective))
+    log.info(f"result page: {start.output / PAGE_FILE}")
     advice = run_messages.comparison_advice("its trials", config.tracking.uri, start.output)
     log.info(f"MLflow run of the study: {run_id} in {without_password(start.store)}{advice}")
     return metrics, report
