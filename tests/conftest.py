@@ -83,6 +83,12 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return run
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training waits for its store's answer as long as a busy machine takes to give it."""
+    monkeypatch.setattr("trialmaker.tracking.client.START_SECONDS", 120.0)
+
+
 @pytest.fixture(scope="session")
 def real_mnist() -> Path:
     """The folder of the four MNIST files."""

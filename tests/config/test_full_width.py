@@ -11,8 +11,10 @@ from support.parameters import FIELDS, TEXT, names_of, spellings, values_of, wri
 from trialmaker.config import fields
 from trialmaker.config.arguments import translation, values
 from trialmaker.errors import UserError
-from trialmaker.platform.input_methods import DASHES, MARKS, plain
+from trialmaker.platform.input_methods import DASHES, FULL_WIDTH_MARKS, plain
 from trialmaker.platform.paths import CONF
+
+FULL_WIDTH = [*DASHES, *FULL_WIDTH_MARKS, *"＝，。１２ａｂ：（）　\xa0"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_value_that_is_no_text_is_the_same_in_wide_characters(field: fields.Fi
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.text(TEXT | st.sampled_from([*DASHES, *MARKS, *"＝，。１２ａｂ：（）　\xa0"]), min_size=1), st.data())
+@given(st.text(TEXT | st.sampled_from(FULL_WIDTH), min_size=1), st.data())
 def test_a_text_stays_to_the_letter(text: str, data: st.DataObject) -> None:
     field = data.draw(st.sampled_from([field for field in FIELDS if values.is_text(field.type)]))
     name = data.draw(st.sampled_from(names_of(field.path)))

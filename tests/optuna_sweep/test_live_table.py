@@ -109,7 +109,7 @@ def test_a_study_on_a_terminal(tmp_path: Path) -> None:
     drawn = [CONTROL.sub("", line).rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     last_table = drawn[len(drawn) - drawn[::-1].index(next(line for line in drawn[::-1] if "30 of 30" in line)) - 1 :]
     assert last_table[0].startswith("study study: 30 of 30 trials in ")
-    assert last_table[1].split() == ["trial", "state", "value", "x"]
+    assert last_table[1].split() == ["trial", "state", "square", "x"]
     numbers = [(line.split() or [""])[0] for line in last_table[3:]]
     assert last_table[2].startswith("best ") and numbers[: numbers.index("29") + 1] == list(map(str, range(11, 30)))
     assert all(len(line) < COLUMNS for line in last_table[: numbers.index("29")])

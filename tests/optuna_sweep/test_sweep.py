@@ -77,7 +77,7 @@ def test_a_quadratic_finds_its_minimum(tmp_path: Path) -> None:
     assert states(tmp_path) == [TrialState.COMPLETE] * 40
     best = study(tmp_path).best_trial
     assert best.params["x"] == pytest.approx(1, abs=0.3)
-    assert f"best trial={best.number} value={best.value:.6g}\n" in done.stdout
+    assert f"best trial={best.number} square={best.value:.6g}\n" in done.stdout
     assert f"to repeat it: python {APP} x={best.params['x']} hydra.mode=RUN\n" in done.stdout
 
 

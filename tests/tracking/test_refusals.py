@@ -119,6 +119,7 @@ class Refusing(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_server_that_wants_a_name_ends_a_run_before_its_first_step(train: Train) -> None:
     with HTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -130,6 +131,7 @@ def test_a_server_that_wants_a_name_ends_a_run_before_its_first_step(train: Trai
     assert "; the server wants to know who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in line
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_study_ends_before_its_first_trial_and_begins_with_it_the_next_time(train: Train) -> None:
     study = ("sweeps=mlp", "data=digits", "training.max_examples=256", "training.epochs=1", "hydra.sweeper.n_trials=2")
     result = train(*study, "tracking.uri=http://127.0.0.1:9")

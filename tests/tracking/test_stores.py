@@ -31,6 +31,7 @@ def test_any_tracking_uri_by_one_override(train: Train, tmp_path: Path) -> None:
     assert runs[0].info.artifact_uri.startswith((result.output / "mlartifacts" / "ours").as_uri())
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "nonsense://x", "sqlite:////proc/nowhere.db"])
 def test_a_store_that_cannot_be_used_is_one_line(train: Train, uri: str) -> None:
     result = train(*SMALL, f"tracking.uri={uri}")
