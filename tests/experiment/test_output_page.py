@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from support.browser import open_page, save_screenshot
+from support.entry import SMALL, Train
 from trialmaker.data.splits import Split
+from trialmaker.experiment.output_page import folder
 from trialmaker.experiment.output_page import page as pages
 from trialmaker.experiment.output_page.charts import line_chart
-from trialmaker.experiment.output_page.scores import duration, metric_text
+from trialmaker.experiment.output_page.scores import duration, metric_text, shortened
 from trialmaker.experiment.output_page.study_page import study_line, study_values
 from trialmaker.experiment.output_page.test_report import report_on
 from trialmaker.platform.bilingual_pages import read_texts
@@ -35,8 +37,11 @@ def rendered(output: Path, **values: Any) -> str:
 
 def seen(html: str) -> str:
     """The text of a page in English, with its words one blank apart."""
-    without = re.sub(r"<(style|script)>.*?</\1>|<span lang=\"zh-CN\">.*?</span>", "", html, flags=re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", without).split())
+    text = re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.DOTALL)
+    for _ in range(2):  # a text may be within a text
+        text = re.sub(r'<span lang="zh-CN">[^<]*</span>', "", text)
+        text = re.sub(r'<span lang="en">([^<]*)</span>', r"\1", text)
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
 def trial(number: int, value: float, status: str = "finished", **differences: str) -> RunResult:
@@ -52,7 +57,7 @@ def trial(number: int, value: float, status: str = "finished", **differences: st
 def test_who_opens_the_folder_sees_the_result_and_what_to_do_with_it(published: Path) -> None:
     pytest.importorskip("playwright.sync_api", reason="needs playwright")
     ((_, result),) = run_results(published)
-    assert (published / "success").read_text() == f"{result}\n"
+    assert (published / "success").read_text() == f"{result.name}: {result}\n"
     with open_page(1280, 900) as page:
         page.goto((published / "index.html").as_uri())
         save_screenshot(page, "output")
@@ -120,12 +125,41 @@ def test_what_people_typed_is_shown_and_not_executed(tmp_path: Path) -> None:
     assert page.count("<script>") == 1 and "&lt;script&gt;alert" in page
 
 
-def test_a_run_that_is_refused_leaves_a_page_with_the_reason(train: Any) -> None:
+def test_a_run_that_is_refused_leaves_a_page_with_the_reason(train: Train) -> None:
     result = train("data=images", "data.directory=/nowhere", "name=lost")
     assert result.code == 2
     words = seen((result.output / "index.html").read_text())
     assert "result page" not in result.out
     assert "lost" in words and "/nowhere" in words and "Failed at" in words
+
+
+def test_the_page_is_of_what_ran_last(train: Train) -> None:
+    """Not of a better run before it, nor of the last of a multirun alone."""
+    page = train(*SMALL, "training.epochs=3", "name=better").output / "index.html"
+    assert "Finished" in seen(page.read_text())
+    assert train("lr=abc").code == 2
+    words = seen(page.read_text())
+    assert "Failed at" in words and "python train.py lr=abc" in words and "Finished" not in words
+    result = train("-m", *SMALL, "training.epochs=1", "optimizer=sgd", "lr=1e-9,1e30", "name=worse")
+    assert result.code == 2
+    words = seen(page.read_text())
+    assert "Failed at" in words and "loss became" in words
+    assert re.search(r"better digits finished val_accuracy .* worse/0 digits finished val_accuracy .*worse/1", words), (
+        words
+    )
+    assert "The best of these is better. To repeat it: python train.py" in words
+    assert re.search(r"Version \d+ is served: val_accuracy \S+ %\. It is of better\.", words)
+
+
+def test_a_study_and_runs_of_one_output_do_not_hide_each_other(tmp_path: Path) -> None:
+    for number, one in enumerate([trial(0, 0.8), trial(1, 0.9), RunResult("r", name="a run", objective="val_accuracy",
+                                  best_metrics={"val_accuracy": 0.85}, status="finished")]):  # fmt: skip
+        (tmp_path / "logs" / str(number)).mkdir(parents=True)
+        one.write(tmp_path / "logs" / str(number))
+    own = RunResult("o", name="own", objective="val_accuracy")
+    assert [run.name for run in folder.other_runs(tmp_path, own)] == ["s (2)", "a run", "own"]
+    assert [run.name for run in folder.other_runs(tmp_path, None)] == ["s (2)", "a run"]
+    assert folder.best_run(folder.other_runs(tmp_path, own)).command == "train 1"
 
 
 # ---- the test split
@@ -159,9 +193,9 @@ def test_a_studys_page_ranks_its_trials(tmp_path: Path) -> None:
         RunResult("x", study="s", trial=3, status="failed", differences=["sweeps=mlp", "seed=1", "lr=9"]),
     ]
     values = study_values(trials, ACCURACY, 5, {"test_accuracy": 0.92})
-    words = seen(rendered(tmp_path, result=RunResult("go on", status="finished"), **values))
+    words = seen(rendered(tmp_path, result=RunResult("go on", status="finished"), is_study=True, **values))
     assert "93.00 % validation accuracy 92.00 % test accuracy" in words and "2 best trial" in words
-    assert "Trials: 2 finished, 1 pruned, 1 failed." in words
+    assert "2 finished · 1 pruned · 1 failed" in words
     assert "1 95.00 % pruned lr=0.2 2 93.00 % finished lr=0.05 0 90.00 % finished lr=0.001235" in words
     assert "go on" in words and "train 2" in words
     line = study_line("s", trials, ACCURACY, {"test_accuracy": 0.92})
@@ -173,7 +207,7 @@ def test_a_study_leaves_its_page_and_its_line(jobs: Path) -> None:
     line = (output / "success").read_text()
     assert re.fullmatch(r"finished study=\w+ trials=\d+ best trial=\d+ val_accuracy=0\.\d{4} test_loss=.*\n", line)
     words = seen((output / "index.html").read_text())
-    assert "hydra.mode=RUN" in words and "Trials: " in words and "1 wrong" not in words
+    assert "hydra.mode=RUN" in words and "10 classes" in words and "trial best so far" in words
 
 
 # ---- charts, numbers, words
@@ -196,14 +230,16 @@ def test_a_chart_of_one_epoch_is_a_point_and_of_many_stays_small() -> None:
 
 
 def test_numbers_are_those_of_people() -> None:
-    assert [duration(seconds) for seconds in (0.4, 59.4, 65, 3600, 5e4)] == [
-        "0 s",
-        "59 s",
-        "1 min 5 s",
-        "1 h 0 min",
-        "13 h 53 min",
+    texts = [duration(seconds) for seconds in (0.4, 59.4, 59.6, 65, 5e4)]
+    assert texts == [
+        ("seconds", {"seconds": 0}),
+        ("seconds", {"seconds": 59}),
+        ("minutes", {"minutes": 1, "seconds": 0}),
+        ("minutes", {"minutes": 1, "seconds": 5}),
+        ("hours", {"hours": 13, "minutes": 53}),
     ]
     assert (metric_text("val_accuracy", 0.98765), metric_text("val_loss", 0.1)) == ("98.77 %", "0.1000")
+    assert shortened("a" * 24) == "a" * 24 and shortened("b" * 90 + "/final") == "b" * 17 + "…/final"
 
 
 def test_the_page_has_no_words_but_its_texts() -> None:
@@ -215,4 +251,5 @@ def test_the_page_has_no_words_but_its_texts() -> None:
     assert re.findall(r"\w{2,}", outside) == ["TrialMaker"]
     source = html + "".join(path.read_text(encoding="utf-8") for path in template.parent.glob("*.py"))
     by_name = {"val_accuracy", "val_loss", "test_accuracy", "test_loss", "stopped", "failed"}
+    by_name |= {f"status_{status}" for status in ("finished", "pruned", "stopped", "failed")}
     assert {key for key in texts if not re.search(rf"['\"]{key}['\"]", source)} <= by_name

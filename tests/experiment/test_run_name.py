@@ -82,9 +82,25 @@ def test_a_long_name_is_cut_between_its_parts_and_keeps_the_time() -> None:
     assert len(name) <= 60 and name.startswith("mlp from=xxx") and name.isprintable()
 
 
+def test_what_a_multirun_varies_comes_first_and_long_values_keep_their_ends() -> None:
+    words = ("optimizer=adamw", "schedule=exponential", "lr=0.002", "dropout=0.25", "label_smoothing=0.05", "seed=2")
+    config, changes = composed(*words)
+    assert run_name.run_name(config, changes, job=1, swept=["seed"]).startswith("mlp seed=2 adamw exponential")
+    config, changes = composed("hidden_units=128,128,128,128,128,32")
+    assert run_name.run_name(config, changes).startswith("mlp hidden_units=128,128,12…128,32 · ")
+    assert translation.swept_names(["-m", "seed=1,2", "model=mlp,cnn", "training.epochs=3"]) == ["seed", "model"]
+
+
+def test_folders_of_pictures_are_told_apart() -> None:
+    config, changes = composed("data=images", "data.directory=/data/pets")
+    assert run_name.run_name(config, changes).startswith("mlp pets · ")
+    assert run_name.data_name(config) == "images pets"
+
+
 def test_a_given_name_is_taken_and_a_trials_number_follows() -> None:
     config, changes = composed("name=夜间 run", "seed=1")
     assert run_name.run_name(config, changes, study=None, trial=None) == "夜间 run"
+    assert run_name.run_name(config, changes, job=3) == "夜间 run/3"
     assert run_name.run_name(config, [], study="mlp_mnist", trial=12) == "夜间 run/12"
     config, _ = composed()
     assert run_name.run_name(config, [], study="mlp_mnist", trial=12) == "mlp_mnist/12"
@@ -105,6 +121,7 @@ def test_the_differences_stand_in_two_columns_of_80() -> None:
     ("typed", "law"),
     [
         (["name=a\nb"], r'name="a\nb": must be one line of printable characters'),
+        (["name= "], 'name=" ": must not be blank'),
         (["name=" + "x" * 251], "xxx…: must have at most 250 characters"),
         (["tags.负责人=x"], f"tags.负责人: {validation.TAG_NAME_LAW}"),
         (["--tags.a b=x"], f"--'tags.a b'=x: {validation.TAG_NAME_LAW}"),

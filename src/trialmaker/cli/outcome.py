@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,7 +24,8 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError, one_line, printable
 from trialmaker.experiment import run_header, running_study
 from trialmaker.experiment.context import RunContext, reason_to_withhold
-from trialmaker.experiment.run_name import run_differences, run_name
+from trialmaker.experiment.output_page.page import write_refusal_page
+from trialmaker.experiment.run_name import data_name, run_differences, run_name
 from trialmaker.platform import instances, redaction, result_files
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
@@ -49,6 +51,7 @@ class TrainOutcome:
         self.causes: list[str] = []
         self.details = ""
         self.outputs: dict[Path, list[str]] = {}
+        self.run_count = 0  # of plain runs
         self.context: RunContext | None = None  # of the run that goes on
         signals.fail_now = self.fail_now
 
@@ -101,8 +104,10 @@ class TrainOutcome:
         self.outputs.setdefault(output, [])
         instances.check_supported()
         if not context.is_trial:
+            self.run_count += 1
             result_files.prepare_result(output)
             mistakes.check_space(output)
+            context.page.begin()
             run_header.log_lines(asdict(config), context.result.command, changes)
         try:
             return startup.start_run(config, context)
@@ -115,8 +120,11 @@ class TrainOutcome:
         """Note in the result what the run is; return what its config has that its defaults have not."""
         result, trial = context.result, context.trial
         changes = [] if context.is_trial else run_differences(config, HydraConfig.get().runtime)
+        result.data = data_name(config)
         result.objective, result.note, result.tags = config.objective, config.note or "", dict(config.tags)
-        result.name = run_name(config, changes, study=trial.study, trial=trial.number)
+        job = HydraConfig.get().job.num if HydraConfig.get().mode == RunMode.MULTIRUN else None
+        swept = translation.swept_names(sys.argv[1:]) if job is not None and not context.is_trial else ()
+        result.name = run_name(config, changes, study=trial.study, trial=trial.number, job=job, swept=swept)
         words = HydraConfig.get().overrides.task if context.is_trial else map(str, changes)
         result.differences = [without_password(word) for word in words]
         context.page.config = config
@@ -125,8 +133,7 @@ class TrainOutcome:
     def explain(self, error: Exception, argv: list[str]) -> None:
         """Note an exception, and print it: a person's mistake a line each, a bug with its traceback."""
         if self.signals.received is not None:  # what fails after a signal fails because of it
-            stopped = Stopped(self.signals.received, self.signals.where)
-            self.fail(stopped.exit_code, str(stopped))
+            self.stop(Stopped(self.signals.received, self.signals.where))
         elif isinstance(error, HydraException | OmegaConfBaseException):  # some are OSErrors too
             self._refuse(mistakes.no_space(error, self.outputs) or hydra_errors.explain(error, argv))
         elif mistake := mistakes.explain(error, self.outputs):
@@ -134,6 +141,12 @@ class TrainOutcome:
         else:
             cause = one_line(f"{type(error).__name__}: {error}")
             self.fail(1, cause, details="".join(traceback.format_exception(error)))
+
+    def stop(self, stopped: Stopped) -> None:
+        """Note the end by a signal; of a study, how many trials there were."""
+        if (progress := running_study.progress_text()) and self.signals.received is not None:
+            stopped = Stopped(self.signals.received, progress)
+        self.fail(stopped.exit_code, str(stopped))
 
     def fail(self, code: int, *causes: str, details: str = "") -> None:
         """Note why the command failed, and print it on standard error."""
@@ -147,18 +160,22 @@ class TrainOutcome:
         if {word.partition("=")[0] for word in self.argv} & INSPECTION_FLAGS or is_worker():
             return
         is_dry_run = not self.outputs and not self.code
+        causes = [cause.removeprefix("error: ") for cause in self.causes]
+        is_told = self.run_count == 1 or running_study.is_running()  # by the page of the run, or of the study
         if self.code:
-            running_study.end("failed" if self.signals.received is None else "stopped", message="; ".join(self.causes))
+            running_study.end("failed" if self.signals.received is None else "stopped", message="; ".join(causes))
         for output in self.outputs or ({} if is_dry_run else {requested_output(self.argv)}):
-            if self.code:
-                causes = (cause.removeprefix("error: ") for cause in self.causes)
-                result_files.write_failure(output, "\n".join(causes), self.details)
-            else:
+            if not self.code:
                 result_files.write_success(output, "\n".join(self.outputs.get(output, [])))
+                continue
+            result_files.write_failure(output, "\n".join(causes), self.details)
+            if not is_told:
+                write_refusal_page(output, without_password(translation.command_line(self.argv)), "; ".join(causes))
 
     def _note_result(self, context: RunContext) -> None:
         if not context.is_trial and context.page.config:
-            self.outputs[Path(context.page.config.output).absolute()].append(str(context.result))
+            line = f"{context.result.name}: {context.result}"
+            self.outputs[Path(context.page.config.output).absolute()].append(line)
 
     def fail_now(self, cause: str) -> None:
         """Leave ``failure``, and the run's result, when the process ends at once."""

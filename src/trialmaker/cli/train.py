@@ -34,7 +34,7 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
         try:
             _run(outcome)
         except Stopped as stopped:
-            outcome.fail(stopped.exit_code, str(stopped))
+            outcome.stop(stopped)
         except StudyError as refusal:
             outcome.explain(refusal.error, sys.argv[1:])
         except Exception as error:

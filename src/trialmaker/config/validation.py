@@ -129,6 +129,8 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
 
 
 def _mistakes_in_names(config: Config) -> Iterator[str]:
+    if config.name and not config.name.strip():
+        yield f"name={json.dumps(config.name)}: must not be blank; null for a name that TrialMaker makes"
     if config.name and not config.name.isprintable():
         yield f"name={json.dumps(config.name)}: must be one line of printable characters"
     for name, value in config.tags.items():

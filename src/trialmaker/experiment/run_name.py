@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from trialmaker.config.differences import Difference, differences
 from trialmaker.config.fields import GROUPS
 from trialmaker.config.schema import Config
 from trialmaker.errors import printable
+from trialmaker.experiment.output_page.scores import shortened
 from trialmaker.platform.redaction import without_password
 
 MAX_CHARACTERS = 60
 MAX_PART_CHARACTERS = 30
 # Where a run's files are, how long it may take, and what is printed do not tell runs apart.
 INCIDENTAL = re.compile(
-    r"name|note|tags\..*|output|tracking\..*|data\.(directory|download|mirrors)"
+    r"name|note|tags\..*|output|tracking\..*|data\.(download|mirrors)"
     r"|training\.(max_seconds|margin_seconds|log_every_steps)"
 )
 CHOICES = (*GLOBAL_GROUPS, *GROUPS)
@@ -36,7 +37,21 @@ def run_differences(config: Config, runtime: Any) -> list[Difference]:
     return differences(asdict(config), runtime.choices, directories)
 
 
-def run_name(config: Config, changes: Sequence[Difference], *, study: str | None, trial: int | None) -> str:
+def data_name(config: Config) -> str:
+    """Return the data set's name; of pictures in folders, with the folder's."""
+    data = config.data
+    return f"{data.name} {Path(data.directory).name}" if data.name == "images" else data.name
+
+
+def run_name(
+    config: Config,
+    changes: Sequence[Difference],
+    *,
+    study: str | None = None,
+    trial: int | None = None,
+    job: int | None = None,
+    swept: Collection[str] = (),
+) -> str:
     """Return the name of a run, or of a study where there is no trial.
 
     Args:
@@ -44,6 +59,8 @@ def run_name(config: Config, changes: Sequence[Difference], *, study: str | None
         changes: what its config has that its defaults have not.
         study: the name of the study that the run is a trial of; None for a plain run.
         trial: the trial's number; None for a plain run, and for the study itself.
+        job: the number of a multirun's job; None outside of one.
+        swept: the fields in which the jobs of a multirun differ, which come first.
 
     Returns:
         ``config.name``, or ``cnn adamw lr=0.01 · 11-25 03:35`` of at most 60 characters, with the local time; of a
@@ -52,16 +69,20 @@ def run_name(config: Config, changes: Sequence[Difference], *, study: str | None
     if study is not None:
         name = config.name or study
         return name if trial is None else f"{name}/{trial}"
+    if config.name:
+        return config.name if job is None else f"{config.name}/{job}"
     is_told_by_experiment = config.tracking.experiment == config.data.name
-    telling = [one for one in changes if not (is_told_by_experiment and one.key == "data")]
-    return config.name or _distinguishing_name(config.model.name, telling)
+    left_out = {"data"} if is_told_by_experiment else set()
+    left_out |= set() if config.data.name == "images" else {"data.directory"}
+    telling = [one for one in changes if one.key not in left_out and not INCIDENTAL.fullmatch(one.key)]
+    return _distinguishing_name(config.model.name, telling, swept)
 
 
-def _distinguishing_name(model: str, changes: Sequence[Difference]) -> str:
+def _distinguishing_name(model: str, changes: Sequence[Difference], swept: Collection[str]) -> str:
     """Return the recipe or the model, then what differs, as much as fits, then the time."""
     moment = f" · {time.strftime('%m-%d %H:%M')}"
-    ordered = sorted(changes, key=lambda one: (one.key not in CHOICES, one.key == "data"))
-    parts = [_part(one) for one in ordered if not INCIDENTAL.fullmatch(one.key)]
+    ordered = sorted(changes, key=lambda one: (one.key not in swept, one.key not in CHOICES, one.key == "data"))
+    parts = [_part(one) for one in ordered]
     if not {"experiment", "model"} & {one.key for one in changes}:
         parts.insert(0, model)
     room = MAX_CHARACTERS - len(moment)
@@ -73,9 +94,11 @@ def _distinguishing_name(model: str, changes: Sequence[Difference]) -> str:
 
 
 def _part(difference: Difference) -> str:
-    """Return a choice, or ``name=value`` by the last part of a field's path."""
+    """Return a choice, a folder's name, or ``name=value`` by the last part of a field's path."""
     if difference.key in CHOICES:
         return str(difference.value)[:MAX_PART_CHARACTERS]
+    if difference.key == "data.directory":
+        return _shortened(Path(difference.value).name)
     name = ABBREVIATIONS.get(difference.key, difference.key.rpartition(".")[2])
     return _shortened(f"{name}={_text(difference)}")
 
@@ -90,5 +113,4 @@ def _text(difference: Difference) -> str:
 
 
 def _shortened(text: str) -> str:
-    text = printable(text)
-    return text if len(text) <= MAX_PART_CHARACTERS else text[: MAX_PART_CHARACTERS - 1] + "…"
+    return shortened(printable(text), MAX_PART_CHARACTERS)

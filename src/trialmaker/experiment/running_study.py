@@ -3,15 +3,18 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialmaker.config.differences import Difference
 from trialmaker.config.schema import Config
-from trialmaker.experiment.output_page.page import write_study_page
+from trialmaker.experiment.output_page.folder import trials_of
+from trialmaker.experiment.output_page.page import data_sizes, write_study_page
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
 
 if TYPE_CHECKING:  # NumPy's import, which --help need not wait for
+    from trialmaker.data.splits import Dataset
     from trialmaker.experiment.output_page.test_report import TestReport
 
 
@@ -48,6 +51,18 @@ def begin(config: Config, name: str, command: str, changes: Sequence[Difference]
     note, tags = config.note or "", dict(config.tags)
     summary = RunResult(without_password(command), note=note, tags=tags, differences=differences)
     _running[:] = [_Running(config, name, summary)]
+    write_study_page(config, name)
+
+
+def is_running() -> bool:
+    """Return whether a study goes on."""
+    return bool(_running)
+
+
+def progress_text() -> str:
+    """Return how far the study that goes on has come, such as ``after 12 trials``; "" where none does."""
+    counts = [len(trials_of(Path(one.config.output).absolute(), one.name)) for one in _running]
+    return "".join(f"after {count} trial{'' if count == 1 else 's'}" for count in counts)
 
 
 def end(
@@ -56,6 +71,7 @@ def end(
     message: str = "",
     test_metrics: Mapping[str, float] | None = None,
     report: "TestReport | None" = None,
+    dataset: "Dataset | None" = None,
 ) -> str:
     """Write the page of the study that goes on, which ends by that; return a line on its result.
 
@@ -64,6 +80,7 @@ def end(
         message: why it is not finished.
         test_metrics: of its best model; None where that was not tested.
         report: the best model's answers on the test split.
+        dataset: the trials'; None where it is not known.
 
     Returns:
         the line; "" where no study goes on.
@@ -71,7 +88,8 @@ def end(
     line = ""
     while _running:
         study = _running.pop()
+        sizes = data_sizes(dataset) if dataset else None
         metrics, seconds = dict(test_metrics or {}), time.monotonic() - study.started
         summary = replace(study.summary, status=status, message=message, seconds=seconds, test_metrics=metrics)
-        line = write_study_page(study.config, study.name, summary=summary, test=report)
+        line = write_study_page(study.config, study.name, summary=summary, test=report, sizes=sizes)
     return line

@@ -66,6 +66,8 @@ def finish() -> Iterator[tuple[Path, str]]:
     Yields:
         the output of each study, and a line on its result.
     """
+    from trialmaker.experiment import startup
+
     while StudyEnd.ended:
         composed = StudyEnd.ended.pop()
         sweeper = composed.hydra.sweeper
@@ -77,7 +79,9 @@ def finish() -> Iterator[tuple[Path, str]]:
             withheld = reason_to_withhold(composed.hydra.runtime.choices.get("debug"))
             name, place = name_and_place(composed.hydra)
             metrics, report = _finish(config, name, place, Path(composed.hydra.sweep.dir), withheld)
-            yield Path(config.output).absolute(), running_study.end("finished", test_metrics=metrics, report=report)
+            dataset = startup.load_dataset(config.data) if report else None
+            line = running_study.end("finished", test_metrics=metrics, report=report, dataset=dataset)
+            yield Path(config.output).absolute(), line
 
 
 def study_command(hydra: DictConfig) -> str:

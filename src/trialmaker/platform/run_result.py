@@ -28,6 +28,7 @@ class RunResult:
         tags: theirs, by name.
         differences: the overrides of what its config has that the defaults have not; for a trial, all overrides.
         study: the name of the study that the run is a trial of; None for a plain run.
+        data: the data set's name; of pictures in folders, with the folder's.
         trial: the number of the study's trial that the run is; None for a plain run.
         status: ``finished``, ``pruned`` (a study's trial), ``stopped`` (by a signal) or ``failed``.
         message: why the run is not finished, in a line; else "".
@@ -50,6 +51,7 @@ class RunResult:
     tags: dict[str, str] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     study: str | None = None
+    data: str = ""
     trial: int | None = None
     status: str = "failed"
     message: str = ""

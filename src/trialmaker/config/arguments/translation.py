@@ -57,6 +57,16 @@ def command_line(overrides: Sequence[str]) -> str:
     return " ".join(["python train.py", *map(_quote_for_bash, words)])
 
 
+def swept_names(words: Iterable[str]) -> list[str]:
+    """Return the groups and fields in which the jobs of a multirun differ.
+
+    Args:
+        words: flags and overrides, translated.
+    """
+    parsed = [overrides.parse(word) for word in words if "=" in word and not word.startswith("-")]
+    return [one.key_or_group for one in parsed if one.is_sweep_override()]
+
+
 def choices(conf: Iterable[Path]) -> dict[str, list[str]]:
     """Return the names of the choices of each config group.
 

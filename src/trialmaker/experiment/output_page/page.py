@@ -1,5 +1,6 @@
 """The page's content, gathered while a run goes on, and its file."""
 
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment.output_page import folder
-from trialmaker.experiment.output_page.scores import duration, metric_text, score_texts
+from trialmaker.experiment.output_page.scores import duration, metric_text, score_texts, shortened
 from trialmaker.experiment.output_page.study_page import study_line, study_values
+from trialmaker.model_store.card import Card
 from trialmaker.model_store.catalog import read_best
 from trialmaker.platform.atomic_files import write_text
 from trialmaker.platform.run_result import RunResult
@@ -26,9 +28,9 @@ SHOWN_APART = ("name=", "note=", "tags.")  # differences that have a place of th
 PAGE_FILE = "index.html"
 # What the template needs of a run or a study, where it has nothing to say.
 NOTHING: Mapping[str, Any] = {
-    **dict.fromkeys(("test", "sizes", "own_model"), None),
-    **dict.fromkeys(("best_command", "objective", "trial_counts"), ""),
-    **dict.fromkeys(("charts", "trials", "runs", "scores"), ()),
+    **dict.fromkeys(("test", "sizes", "own_model", "model", "is_study"), None),
+    **dict.fromkeys(("best_command", "objective", "data_name"), ""),
+    **dict.fromkeys(("charts", "trials", "runs", "scores", "trial_counts"), ()),
 }
 
 
@@ -49,16 +51,24 @@ class RunPage:
     dataset: "Dataset | None" = None
     test: "TestReport | None" = None
     history: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    has_ended: bool = False
+
+    def begin(self) -> None:
+        """Replace the page of whatever was before, while other things begin."""
+        threading.Thread(target=self.write, daemon=True).start()
 
     def write(self, *, is_running: bool = True) -> None:
         """Replace the page by that of the run, of a trial by that of its study; see ``write_page``."""
-        if self.config is None:
-            return
-        if self.result.study:
-            write_study_page(self.config, self.result.study, replace(self.result, status="finished"))
-        else:
-            values = self._values(self.config) | {"is_running": is_running, "result": self.result}
-            write_page(Path(self.config.output).absolute(), values)
+        with self.lock:
+            self.has_ended |= not is_running
+            if self.config is None or (is_running and self.has_ended):
+                return
+            if self.result.study:
+                write_study_page(self.config, self.result.study, replace(self.result, status="finished"))
+            else:
+                values = self._values(self.config) | {"is_running": is_running, "result": self.result}
+                write_page(Path(self.config.output).absolute(), values)
 
     def _values(self, config: Config) -> dict[str, Any]:
         result, output = self.result, Path(config.output).absolute()
@@ -68,8 +78,8 @@ class RunPage:
             "title": result.name,
             "objective": config.objective,
             "model": config.model.name,
-            "data_name": config.data.name,
-            "sizes": _sizes(self.dataset) if self.dataset else None,
+            "data_name": result.data,
+            "sizes": data_sizes(self.dataset) if self.dataset else None,
             "progress": ("epochs_done", {"epoch": epoch, "epochs": config.training.epochs}),
             "scores": score_texts(result, config.training.epochs),
             "charts": self._charts(),
@@ -115,6 +125,8 @@ def write_study_page(
     objective, test_metrics = Objective(config.objective, config.direction), summary.test_metrics if summary else {}
     of_study = {
         "title": config.name or study,
+        "is_study": True,
+        "runs": folder.other_runs(output, None),
         "model": config.model.name,
         "data_name": config.data.name,
         "result": summary or RunResult("", note=config.note or "", tags=dict(config.tags)),
@@ -122,7 +134,20 @@ def write_study_page(
         **study_values(trials, objective, config.training.epochs, test_metrics),
     }
     write_page(output, of_study | values)
-    return study_line(study, trials, objective, test_metrics)
+    return study_line(config.name or study, trials, objective, test_metrics)
+
+
+def write_refusal_page(output: Path, command: str, message: str) -> None:
+    """Replace an output's page by that of a command that failed, or of whose runs one did; see ``write_page``.
+
+    Args:
+        output: the folder.
+        command: what was typed.
+        message: why it failed.
+    """
+    result = RunResult(command, status="failed", message=message)
+    values = {"title": command, "result": result, "is_running": False, "runs": folder.other_runs(output, None)}
+    write_page(output, values)
 
 
 def write_page(output: Path, values: Mapping[str, Any]) -> None:
@@ -146,12 +171,20 @@ def render(output: Path, values: Mapping[str, Any]) -> str:
         "served_metric": f"{best.objective} {metric_text(best.objective, best.metrics[best.objective])}"
         if best
         else "",
+        "served_run": folder.run_of(output, best.run_id) if best else "",
+        "best_run": folder.best_run(values.get("runs", ())),
+        "metric_text": metric_text,
+        "shortened": shortened,
         "files": folder.entries(output),
         "differences": [one for one in values["result"].differences if not one.startswith(SHOWN_APART)],
         "duration": duration,
         "time": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
     }
     return str(_template().render({**NOTHING, **of_folder, **values}))
+
+
+def _served_metric(best: Card) -> str:
+    return f"{best.objective} {metric_text(best.objective, best.metrics[best.objective])}"
 
 
 @lru_cache
@@ -161,7 +194,8 @@ def _template() -> Any:
     return load_template(Path(__file__).with_name("page.html"))
 
 
-def _sizes(dataset: "Dataset") -> dict[str, Any]:
+def data_sizes(dataset: "Dataset") -> dict[str, Any]:
+    """Return the numbers of a data set, for the text of that key."""
     return {
         "name": dataset.name,
         **{name: f"{len(getattr(dataset, name)):,}" for name in ("train", "validation", "test")},

@@ -29,9 +29,16 @@ def _score_texts(result: RunResult, epochs: int) -> Iterator[tuple[str, str]]:
         yield "best_epoch", f"{result.best_epoch} / {epochs}"
 
 
-def duration(seconds: float) -> str:
-    """Return a duration such as ``35 s``, ``12 min 5 s`` or ``3 h 20 min``."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
+def duration(seconds: float) -> tuple[str, dict[str, int]]:
+    """Return (key of the text, its values) of a duration such as ``35 s``, ``12 min 5 s`` or ``3 h 20 min``."""
+    if seconds < 59.5:
+        return "seconds", {"seconds": round(seconds)}
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return "minutes", {"minutes": minutes, "seconds": rest}
+    return "hours", {"hours": minutes // 60, "minutes": minutes % 60}
+
+
+def shortened(name: str, limit: int = 24) -> str:
+    """Return a name, of a long one its beginning and its end."""
+    return name if len(name) <= limit else f"{name[: limit - 7]}…{name[-6:]}"

@@ -34,7 +34,7 @@ def study_values(
         "scores": [*scores, ("best_trial", str(best.trial))] if best else [],
         "charts": _charts([trial for trial in trials if trial in ranked], objective),
         "trials": list(_rows(ranked[:MAX_TRIALS], trials, objective)),
-        "trial_counts": _counts(trials),
+        "trial_counts": list(Counter(trial.status for trial in trials).items()),
         "best_command": best.command if best else "",
     }
 
@@ -56,10 +56,6 @@ def _ranked(trials: Sequence[RunResult], objective: Objective) -> list[RunResult
 
 def _best(ranked: Sequence[RunResult]) -> RunResult | None:
     return next((trial for trial in ranked if trial.status == "finished"), None)
-
-
-def _counts(trials: Sequence[RunResult]) -> str:
-    return ", ".join(f"{count} {status}" for status, count in Counter(trial.status for trial in trials).items())
 
 
 def _rank(trial: RunResult, objective: Objective) -> float:
