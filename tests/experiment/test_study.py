@@ -208,7 +208,11 @@ def test_a_signal_stops_a_study_in_order(tmp_path: Path) -> None:
                 began = time.monotonic()
         assert process.wait(timeout=60) == 143
     assert time.monotonic() - began < 20
-    assert (tmp_path / "output" / "failure").read_text().startswith("stopped by SIGTERM at epoch ")
+    assert (
+        (tmp_path / "output" / "failure")
+        .read_text()
+        .startswith("stopped by SIGTERM after 0 trials; the next at epoch ")
+    )
     _, (child,) = runs(Result(143, "", "", tmp_path / "output"))
     assert (child.info.status, child.data.tags["trialmaker.trial_state"]) == ("KILLED", "WAITING")
     assert (tmp_path / "output" / "model" / "best.json").exists()

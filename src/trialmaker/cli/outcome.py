@@ -29,7 +29,7 @@ from trialmaker.experiment.run_name import data_name, run_differences, run_name
 from trialmaker.platform import instances, redaction, result_files
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
-from trialmaker.platform.signals import Signals, Stopped
+from trialmaker.platform.signals import BEFORE_TRAINING, Signals, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,9 @@ class TrainOutcome:
     def stop(self, stopped: Stopped) -> None:
         """Note the end by a signal; of a study, how many trials there were."""
         if (progress := running_study.progress_text()) and self.signals.received is not None:
-            stopped = Stopped(self.signals.received, progress)
+            is_within = self.signals.where != BEFORE_TRAINING
+            where = f"{progress}; the next {self.signals.where}" if is_within else progress
+            stopped = Stopped(self.signals.received, where)
         self.fail(stopped.exit_code, str(stopped))
 
     def fail(self, code: int, *causes: str, details: str = "") -> None:

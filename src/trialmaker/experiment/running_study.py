@@ -61,7 +61,8 @@ def is_running() -> bool:
 
 def progress_text() -> str:
     """Return how far the study that goes on has come, such as ``after 12 trials``; "" where none does."""
-    counts = [len(trials_of(Path(one.config.output).absolute(), one.name)) for one in _running]
+    ended = [trials_of(Path(one.config.output).absolute(), one.name) for one in _running]
+    counts = [sum(trial.status != "stopped" for trial in trials) for trials in ended]
     return "".join(f"after {count} trial{'' if count == 1 else 's'}" for count in counts)
 
 

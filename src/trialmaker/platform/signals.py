@@ -10,6 +10,7 @@ from typing import Any
 
 # They end a process without a word: the terminal's hang-up, the limit on processor time, a scheduler's notice.
 OTHER_SIGNALS = (signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2)
+BEFORE_TRAINING = "before the first step"  # where a run is until it trains
 SHUTDOWN_SECONDS = 17.0  # from a signal to the end of the process, whatever hangs
 
 
@@ -49,7 +50,7 @@ class Signals:
 
     def reset(self) -> None:
         """Prepare for the next run; raise ``Stopped`` if a signal has been received."""
-        self.where = "before the first step"
+        self.where = BEFORE_TRAINING
         self.are_deferred = False
         self.raise_if_received()
 
