@@ -91,7 +91,7 @@ def compare(
 
 def test_the_best_come_first_and_studies_are_one_row(compare: CompareCommand) -> None:
     names = compare.names()
-    assert names[:4] == ["study", "killed", "u[64] s1", "u[64] s2"]
+    assert names[:4] == ["study: best of 1 trial", "killed", "u[64] s1", "u[64] s2"]
     assert names[-4] == "goes on" and set(names[-3:]) == {"failed", "foreign", "1e5"}  # without a best value
     assert "trial" not in names and "trial" in compare.names("--trials")
 
@@ -139,7 +139,8 @@ def test_only_parameters_that_differ(compare: CompareCommand) -> None:
         (["model=mlp", "test>0.93"], ["u[64] s1"]),  # as the table's headings name them
         (["lr>0.1"], ["foreign"]),  # a parameter's own name comes before a synonym
         (["run=1e5"], ["1e5"]),
-        (["best>0.94", "status=FINISHED", "seed>-1"], ["u[64] s1"]),
+        (["best>0.94", "status=FINISHED", "seed>-1"], ["study: best of 1 trial", "u[64] s1"]),
+        (["note~why"], ["1e5"]),
     ],
 )
 def test_where(compare: CompareCommand, conditions: list[str], names: list[str]) -> None:

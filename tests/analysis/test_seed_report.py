@@ -46,3 +46,21 @@ def test_programs_get_one_table() -> None:
     ]
     assert rows[0]["configuration"] == "optimizer.learning_rate=0.001 model.hidden_units=[64]"
     assert "data" not in json.loads(render(RUNS[:7], "json"))[0]
+
+
+def test_groups_of_another_objective_are_another_section() -> None:
+    loss = {"objective": "val_loss", "direction": "minimize"}
+    runs = [make_run("a", 0.9), make_run("b", 0.2, **loss), make_run("c", 0.1, training__epochs="9", **loss)]
+    lines = [
+        line for part in render(runs, "text").split("\n\n") for line in part.splitlines() if "A " in line or ":" in line
+    ]
+    assert [line.split()[:4] for line in lines[:2]] == [
+        ["digits", "·", "val_accuracy", "(maximize):"],
+        ["A", "0.9000", "1", "0.9000"],
+    ]
+    assert lines[2] == "digits · val_loss (minimize): 2 configurations, best"
+    assert lines[3].split()[:2] == ["A", "0.1000"]
+    assert [row["data"] for row in json.loads(render(runs, "json"))] == [
+        "digits · val_accuracy (maximize)",
+        *["digits · val_loss (minimize)"] * 2,
+    ]

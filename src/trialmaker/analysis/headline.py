@@ -1,10 +1,13 @@
 """The best run of each section: its numbers, how it differs, the command that repeats it, and how to deploy it."""
 
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trialmaker.analysis.query import NOTE_TAG
+from trialmaker.analysis.run_table import cell_text
 from trialmaker.analysis.sections import Difference, Section, unlike_most
 from trialmaker.analysis.store.outputs import Output
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
@@ -12,6 +15,7 @@ from trialmaker.analysis.training_command import SINGLE_RUN
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult, run_results
 
+MAX_NOTE = 160  # characters
 RERUN = ("python", "-m", "trialmaker", "rerun")  # for a run that left no result.json here
 
 
@@ -26,6 +30,7 @@ class Headline:
         differences: the parameters in which it differs from most others.
         command: repeats it.
         deployment: serves its model; "" where its model is not published.
+        note: what its person wrote about it, on one line, shortened.
     """
 
     section: Section
@@ -34,6 +39,7 @@ class Headline:
     differences: Sequence[Difference]
     command: str
     deployment: str
+    note: str = ""
 
     @property
     def is_rerun(self) -> bool:
@@ -62,6 +68,7 @@ def headlines(
             unlike_most(run, section),
             commands.get(run.run_id) or shlex.join([*RERUN, run.run_id[:8], *map(str, places)]),
             _deployment(models.get(run.run_id)),
+            textwrap.shorten(cell_text(run.tags.get(NOTE_TAG)), MAX_NOTE, placeholder=" …"),
         )
         for section, run in best_runs
     ]

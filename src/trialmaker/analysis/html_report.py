@@ -87,8 +87,15 @@ def curve_plots(runs: Sequence[Run], points: Mapping[str, Mapping[str, Sequence[
         if curves:
             ticks = log_ticks(min(values), max(values)) if is_log else []
             plot = {"metric": metric, "curves": curves, "is_log": is_log, "ticks": ticks}
-            plots.append(plot | {"dtick": math.ceil(last_epoch / 8)})
+            plots.append(plot | {"epochs": epoch_ticks(last_epoch)})
     return plots
+
+
+def epoch_ticks(last: int) -> list[int]:
+    """Return the first epoch and at most 10 round numbers up to the last one."""
+    steps = (digit * 10**power for power in range(len(str(last))) for digit in (1, 2, 5))
+    step = next(step for step in steps if last <= 10 * step)
+    return sorted({1, *range(step, last + 1, step)})
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -126,15 +133,16 @@ def _axis(name: str, values: Sequence[Value]) -> dict[str, object]:
     ordered = sorted(set(texts), key=lambda text: (text not in order, order.get(text, 0.0), text))
     positions = {text: at for at, text in enumerate(ordered)}
     shown = ordered[:: math.ceil(len(ordered) / MAX_TICKS)]
-    labels = [html.escape(text[:MAX_TICK_LENGTH] or "–") for text in shown]
+    labels = [text[:MAX_TICK_LENGTH] or "–" for text in shown]  # plotly takes an axis' label for HTML, but no tick's
     ticks = {"tickvals": [positions[text] for text in shown], "ticktext": labels}
     return {"label": label, "values": [positions[text] for text in texts], **ticks}
 
 
 def _headline(headline: Headline) -> dict[str, object]:
     return {
-        "data": cell_text(headline.section.data),
+        "data": headline.section.heading,
         "name": cell_text(headline.run.name),
+        "note": headline.note,
         "id": headline.run.run_id[:8],
         "metrics": [(name, f"{value:.4f}") for name, value in headline.metrics.items()],
         "differences": headline.differences,
@@ -156,7 +164,7 @@ def _section(
     position = len(plots) if parallel else None
     plots += [parallel] if parallel else []
     return {
-        "data": cell_text(section.data),
+        "data": section.heading,
         "objective": section.objective.name,
         "direction": section.objective.direction,
         "count": len(section.runs),

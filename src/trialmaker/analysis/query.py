@@ -12,8 +12,9 @@ from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError
 
 Value = str | float | None
+NOTE_TAG = "mlflow.note.content"
 DIGEST = "data.digest"  # the column of the data's digest
-COLUMNS = ("run", "id", "best", "seconds", "output", "experiment", "status", DIGEST)
+COLUMNS = ("run", "id", "best", "seconds", "output", "experiment", "status", "note", DIGEST)
 SHORT_NAMES = {"test": TEST_METRIC}  # headings of tables that are no names
 CONDITION_PATTERN = re.compile(r"\s*([^=!<>~]+?)\s*(!=|<=|>=|==|=|<|>|~)\s*(?![=<>~])(.*?)\s*")
 NUMBER_PATTERN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -37,7 +38,7 @@ def value_of(run: Run, name: str, digests: Mapping[str, str]) -> Value:
     """
     columns: dict[str, Value] = {"run": run.name, "id": run.run_id, "best": run.best, "seconds": run.seconds}
     columns |= {"output": run.output, "experiment": run.experiment, "status": run.status}
-    columns |= {DIGEST: digests.get(run.run_id)}
+    columns |= {"note": run.tags.get(NOTE_TAG), DIGEST: digests.get(run.run_id)}
     if name in columns:
         return columns[name]
     values = (group[name] for group in (run.metrics, run.params, run.tags) if name in group)

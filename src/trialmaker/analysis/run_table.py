@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trialmaker.analysis.query import DIGEST, Value, value_of
+from trialmaker.analysis.query import DIGEST, NOTE_TAG, Value, value_of
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.errors import printable
 
@@ -14,9 +14,10 @@ from trialmaker.errors import printable
 PLACE_PARAMS = {"output", "data.directory", "data.download", "tracking.uri", "tracking.experiment"}
 # Parameters that describe a run for people; they are its name, its note and its tags in MLflow.
 DESCRIPTIVE_PARAMS = {"name", "note", "tags", "tracking.run_name"}
-NOTE_TAG = "mlflow.note.content"
 OWN_TAG_PREFIXES = ("mlflow.", "trialmaker.", "best.")  # of the tags that MLflow and TrialMaker set
+RUN_PROPERTIES = ("output", "experiment", "status")  # that tables show where they differ
 COMPLETE_FORMATS = ("csv", "json", "markdown")
+MARKDOWN_ESCAPES = str.maketrans({"\\": r"\\", "|": r"\|", "&": "&amp;", "<": "&lt;", ">": "&gt;"})
 FORMATS = ("text", *COMPLETE_FORMATS, "latex")
 
 
@@ -54,7 +55,7 @@ class Table:
         rows = [[cell_text(value) for value in row] for row in self.rows]
         cells = [list(self.columns), ["---"] * len(self.columns), *rows]
         return "\n".join(
-            "| " + " | ".join(printable(cell).replace("|", "\\|") for cell in line) + " |" for line in cells
+            "| " + " | ".join(printable(cell).translate(MARKDOWN_ESCAPES) for cell in line) + " |" for line in cells
         )
 
 
@@ -63,6 +64,11 @@ def format_value(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.6g}" if not value.is_integer() and abs(value) < 0.01 else f"{value:.4f}"
     return "" if value is None else str(value)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, such as ``1 run`` or ``2 runs``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def cell_text(value: Value) -> str:
@@ -103,8 +109,9 @@ def select_columns(runs: Sequence[Run], digests: Mapping[str, str], columns: Seq
 
 
 def differing_properties(runs: Sequence[Run]) -> list[str]:
-    """Return which of output, experiment and status differ between runs."""
-    return [name for name in ("output", "experiment", "status") if len({getattr(run, name) for run in runs}) > 1]
+    """Return which of output, experiment and status differ between runs; the status, too, where no run finished."""
+    values = {name: {getattr(run, name) for run in runs} for name in RUN_PROPERTIES}
+    return [name for name in RUN_PROPERTIES if len(values[name] | ({"FINISHED"} if name == "status" else set())) > 1]
 
 
 def differing_params(runs: Sequence[Run], digests: Mapping[str, str]) -> list[str]:

@@ -2,23 +2,25 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trialmaker.analysis.query import parse_number
 from trialmaker.analysis.run_table import (
+    RUN_PROPERTIES,
     Table,
     cell_text,
+    counted,
     differing_properties,
     differing_tags,
     is_place_or_description,
     select_columns,
 )
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
+from trialmaker.analysis.studies import without_repeats
 from trialmaker.training.objective import Objective
 
-BEST_TRIAL_TAG = "trialmaker.best_run_id"
-TRIAL_COUNT_PREFIX = "trialmaker.trials."
-DATA_NAME = "data.name"
+MAX_VALUES = 3  # of the others, that a difference names
+DATA_NAME, MODEL_NAME = "data.name", "model.name"
 LAST_PARAMS = ("data.", "tracking.", "seed")  # that a reader looks at last
 YAML_WORDS = {"None": "null", "True": "true", "False": "false"}
 
@@ -30,14 +32,15 @@ class Difference:
     Args:
         name: the parameter's.
         value: the run's.
-        usual: the most common value of the others.
-        others: how many others have the parameter.
+        kind: ``mostly`` for the value of more than half of the others, ``other`` for that of the only other run,
+            ``others`` for several values.
+        usual: the value, or the values, of the others.
     """
 
     name: str
     value: str
+    kind: str
     usual: str
-    others: int
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,24 @@ class Section:
         objective: the metric that decides which run is best.
         runs: in the table's order.
         columns: the parameters and tags that differ, in the order of their interest.
+        is_alone: whether the data set has no section of another objective.
     """
 
     data: str
     objective: Objective
     runs: Sequence[Run]
     columns: Sequence[str]
+    is_alone: bool = True
+
+    @property
+    def heading(self) -> str:
+        """Return the data set's name, with the objective where it has several."""
+        return cell_text(self.data if self.is_alone else f"{self.data} · {self.objective.name}")
+
+    @property
+    def count(self) -> str:
+        """Return how many runs there are, such as ``1 run``."""
+        return counted(len(self.runs), "run")
 
     @property
     def best(self) -> Run | None:
@@ -74,27 +89,36 @@ class Section:
     def default_columns(self) -> list[str]:
         """Return the names of the columns of the section's table."""
         test = [TEST_METRIC] if self.has_test else []
-        names = ["id", "run", "best", *test, "seconds", *differing_properties(self.runs), *self.columns]
-        return list(dict.fromkeys(names))
+        *places, status = [[name] if name in differing_properties(self.runs) else [] for name in RUN_PROPERTIES]
+        first = self.columns.index(MODEL_NAME) + 1 if MODEL_NAME in self.columns else 1
+        columns = [*self.columns[:first], *(name for place in places for name in place), *self.columns[first:]]
+        return list(dict.fromkeys(["id", "run", "best", *test, "seconds", *status, *columns]))
 
 
 def split(runs: Sequence[Run], digests: Mapping[str, str], *, extra: str | None = None) -> list[Section]:
     """Return the sections of runs, in the order of the runs.
 
     Args:
-        runs: the runs to show; see ``as_best_trials``. A study whose best trial is among them is left out.
+        runs: the runs to show; see ``studies.as_best_trials``. A study whose best trial is among them is left out.
         digests: the digests of the data by the run's id.
         extra: the full name of a metric, parameter or tag that gets a column in any case.
     """
-    present = {run.run_id for run in runs if not run.is_study}
-    runs = [run for run in runs if not (run.is_study and run.run_id in present)]
     sections = []
-    for name, members in by_data(runs, digests).items():
-        for objective in dict.fromkeys(run.objective for run in members):
-            rows = [run for run in members if run.objective == objective]
+    for name, members in by_data(without_repeats(runs), digests).items():
+        objectives = by_objective(members)
+        for objective, rows in objectives.items():
             columns = [*differing_tags(rows), *differing_within_models(rows)]
-            sections.append(Section(name, objective, rows, [extra, *columns] if extra else columns))
+            columns = [extra, *columns] if extra else columns
+            sections.append(Section(name, objective, rows, columns, is_alone=len(objectives) == 1))
     return sections
+
+
+def by_objective(runs: Sequence[Run]) -> dict[Objective, list[Run]]:
+    """Return runs by their objective."""
+    members: dict[Objective, list[Run]] = {}
+    for run in runs:
+        members.setdefault(run.objective, []).append(run)
+    return members
 
 
 def by_data(runs: Sequence[Run], digests: Mapping[str, str]) -> dict[str, list[Run]]:
@@ -129,7 +153,7 @@ def differing_within_models(runs: Sequence[Run]) -> list[str]:
 
 def _by_distinction(names: Sequence[str], partial: Sequence[str], runs: Sequence[Run]) -> list[str]:
     """Sort parameters so that each tells most runs apart that those before it do not; of ``partial`` only such ones."""
-    ordered = [name for name in names if name == "model.name"]
+    ordered = [name for name in names if name == MODEL_NAME]
     keys = [tuple(run.params.get(name) for name in ordered) for run in runs]
     for candidates in ([name for name in names if not _lateness(name)], partial):
         while True:
@@ -148,16 +172,30 @@ def _lateness(param: str) -> int:
 
 
 def unlike_most(run: Run, section: Section) -> list[Difference]:
-    """Return the parameters in which a run differs from most other runs of its section."""
+    """Return the parameters in which a run differs from most other runs of its section; the seed is no reason."""
     differences = []
     for name in section.columns:
         others = [other.params[name] for other in section.runs if other is not run and name in other.params]
-        if name in run.params and others:
-            usual, _ = Counter(others).most_common(1)[0]
-            if usual != run.params[name]:
-                texts = param_text(run.params[name]), param_text(usual)
-                differences.append(Difference(short_name(name), *texts, others=len(others)))
+        if name in run.params and name != "seed" and (usual := _usual(run.params[name], others)):
+            differences.append(Difference(short_name(name), param_text(run.params[name]), *usual))
     return differences
+
+
+def _usual(value: str, others: Sequence[str]) -> tuple[str, str] | None:
+    """Return the kind of difference and the others' values; None where most have this one."""
+    counts = Counter(others)
+    if 2 * counts[value] > len(others):
+        return None
+    usual, count = next(iter(counts.most_common(1)), ("", 0))
+    if 2 * count > len(others):
+        return "mostly" if len(others) > 1 else "other", param_text(usual)
+    rest = sorted(counts.keys() - {value}, key=_by_number)
+    return ("others", ", ".join(map(param_text, rest))) if 0 < len(rest) <= MAX_VALUES else None
+
+
+def _by_number(text: str) -> tuple[float, str]:
+    number = parse_number(text)
+    return (float(number), "") if isinstance(number, float | int) else (float("inf"), text)
 
 
 def short_name(param: str) -> str:
@@ -175,22 +213,3 @@ def param_text(value: object) -> str:
 
 def _data_name(run: Run) -> str:
     return run.params.get(DATA_NAME, run.experiment)
-
-
-def as_best_trials(runs: Sequence[Run], everything: Sequence[Run]) -> list[Run]:
-    """Return the runs, each study with the id, the parameters and the metrics of its best trial.
-
-    Args:
-        runs: the runs.
-        everything: all runs, trials included.
-    """
-    trials = {run.run_id: run for run in everything if run.is_trial}
-    rows = []
-    for run in runs:
-        if trial := trials.get(run.tags.get(BEST_TRIAL_TAG, "")):
-            counts = [value for name, value in run.tags.items() if name.startswith(TRIAL_COUNT_PREFIX)]
-            name = f"{run.name}: best of {sum(int(count) for count in counts if count.isdecimal())} trials"
-            metrics = {**trial.metrics, **run.metrics}
-            run = replace(run, run_id=trial.run_id, name=name, params=trial.params, metrics=metrics)
-        rows.append(run)
-    return rows

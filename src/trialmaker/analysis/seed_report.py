@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from trialmaker.analysis import latex_table, seed_statistics, text_report
 from trialmaker.analysis.query import value_of
-from trialmaker.analysis.run_table import Table, cell_text, differing_properties
-from trialmaker.analysis.sections import by_data, differing_within_models
+from trialmaker.analysis.run_table import Table, cell_text, counted, differing_properties
+from trialmaker.analysis.sections import by_data, by_objective, differing_within_models
 from trialmaker.analysis.seed_statistics import Comparison, Group
 from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
@@ -24,19 +24,19 @@ def render(runs: Sequence[Run], metric: str, form: str, digests: Mapping[str, st
         width: that no line of text may exceed; None for all columns.
 
     Raises:
-        UserError: no run has the metric, it is not a number, or the runs' objectives differ.
+        UserError: no run has the metric, or it is not a number.
     """
-    maximize = seed_statistics.is_maximized(metric, runs)
     measured = [run for run in runs if value_of(run, metric, digests) is not None]
     if not measured:
         raise UserError(f"{metric}: no finished run with a seed has it")
     tables, texts = [], []
-    for data, members in by_data(measured, digests).items():
+    for data, members in _sections(measured, digests).items():
+        maximize = seed_statistics.is_maximized(metric, members)
         groups = seed_statistics.group_runs(members, metric, maximize=maximize, digests=digests)
         comparisons = seed_statistics.compare_with_best(groups, maximize=maximize)
         table = seed_statistics.build_table(groups, metric, comparisons if form in ("csv", "json") else None)
         tables.append((data, table))
-        title = cell_text(f"{data}: {len(groups)} configuration{'s' * (len(groups) != 1)}, {metric}")
+        title = cell_text(f"{data}: {counted(len(groups), 'configuration')}, {metric}")
         texts.append((title, _display_table(groups, digests), comparisons))
     if form == "text":
         return "\n\n".join(_text(*one, width) for one in texts)
@@ -44,6 +44,17 @@ def render(runs: Sequence[Run], metric: str, form: str, digests: Mapping[str, st
         return "\n\n".join(latex_table.render(title, text_report.display_columns(table)) for title, table, _ in texts)
     lines = [f"\n\n{comparison}" for *_, comparisons in texts for comparison in comparisons if form == "markdown"]
     return _joined(tables).as_format(form) + "".join(lines)
+
+
+def _sections(runs: Sequence[Run], digests: Mapping[str, str]) -> dict[str, list[Run]]:
+    """Return runs by the name of their data set, which is followed by the objective where runs of it have several."""
+    sections = {}
+    for data, members in by_data(runs, digests).items():
+        objectives = by_objective(members)
+        for objective, rows in objectives.items():
+            name = f"{data} · {objective.name} ({objective.direction})" if len(objectives) > 1 else data
+            sections[name] = rows
+    return sections
 
 
 def _display_table(groups: Sequence[Group], digests: Mapping[str, str]) -> Table:

@@ -91,20 +91,10 @@ def default_metric(runs: Sequence[Run]) -> str:
 
 
 def is_maximized(metric: str, runs: Sequence[Run]) -> bool:
-    """Return whether higher values of a metric are better.
-
-    Raises:
-        UserError: the metric is the best value, and the runs have different objectives.
-    """
+    """Return whether higher values of a metric are better, for runs of one objective."""
     if metric != "best":
         return not ("loss" in metric or "seconds" in metric)
-    objectives = {(run.objective.name, run.objective.direction) for run in runs}
-    if len(objectives) > 1:
-        names = ", ".join(sorted(name for name, _ in objectives))
-        raise UserError(
-            f"--seeds: the runs have different objectives, {names}: choose with --where objective=… or --metric"
-        )
-    return all(direction == "maximize" for _, direction in objectives)
+    return all(run.objective.direction == "maximize" for run in runs)
 
 
 def group_runs(runs: Sequence[Run], metric: str, *, maximize: bool, digests: Mapping[str, str]) -> list[Group]:

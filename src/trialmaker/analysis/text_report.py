@@ -17,7 +17,9 @@ REQUIRED_COLUMNS = ("id", "run", "best", TEST_METRIC, "seconds")
 PROPERTIES = ("id", "run", "status", "output", "experiment", "group")  # texts that are shown as they are
 MEASURED = ("best", TEST_METRIC, "mean", "spread", "lowest", "highest")
 HEADS = {name: head for head, name in SHORT_NAMES.items()}
+WORDS = {"mostly": "mostly", "other": "not", "others": "others:"}  # by the kind of a difference
 INDENT = "  "
+ALL, WIDER = "--columns all", "in a wider terminal"  # what shows the columns that do not fit
 MAX_DIFFERENCES = 6  # that are named
 
 
@@ -28,29 +30,39 @@ def render_section(section: Section, digests: Mapping[str, str], width: int | No
         section: the section.
         digests: the digests of the data by the run's id.
         width: that no line may exceed; None for all columns in full.
-        columns: the only columns to show; none for those that the width allows.
+        columns: the only columns to show; none for all that differ.
     """
     head = "\n".join(wrap([title(section)], width))
-    return f"{head}\n{render_table(section.table(digests, columns), width)}"
+    table = section.table(digests, columns) if columns else _with_short_status(section.table(digests))
+    return f"{head}\n{render_table(table, width, way_on=WIDER if columns else ALL)}"
 
 
 def title(section: Section) -> str:
     """Return a line that names a section."""
     lowest = " (the lowest)" if section.objective.direction == "minimize" else ""
-    count = f"{len(section.runs)} run{'s' * (len(section.runs) != 1)}"
-    return cell_text(f"{section.data}: {count}, best by {section.objective.name}{lowest}")
+    return cell_text(f"{section.data}: {section.count}, best by {section.objective.name}{lowest}")
 
 
-def render_table(table: Table, width: int | None, required: Sequence[str] = REQUIRED_COLUMNS) -> str:
+def _with_short_status(table: Table) -> Table:
+    """Return a table whose status is a word in small letters for the runs that are not finished."""
+    at = table.columns.index("status") if "status" in table.columns else None
+    marks = {"FINISHED": None}
+    rows = [[marks.get(str(cell), str(cell).lower()) if here == at else cell for here, cell in enumerate(row)]
+            for row in table.rows]  # fmt: skip
+    return Table(table.columns, rows)
+
+
+def render_table(table: Table, width: int | None, required: Sequence[str] = REQUIRED_COLUMNS, way_on: str = ALL) -> str:
     """Return a table that fits a width; the last line says how many columns do not.
 
     Args:
         table: the table.
         width: that no line may exceed; None for all columns in full.
         required: the columns that are shown in any case.
+        way_on: how to see the columns that do not fit.
     """
     text, hidden = fit(display_columns(table, required), width)
-    return text + (f"\n{hidden} more: --columns all" if hidden else "")
+    return text + (f"\n{hidden} more: {way_on}" if hidden else "")
 
 
 def display_columns(table: Table, required: Sequence[str] = REQUIRED_COLUMNS) -> list[Column]:
@@ -70,14 +82,13 @@ def display_columns(table: Table, required: Sequence[str] = REQUIRED_COLUMNS) ->
 def render_headline(headline: Headline, width: int) -> str:
     """Return the lines about the best run of a section; a command goes on over lines as a shell reads it."""
     run = headline.run
-    differences = [
-        f"{one.name}={one.value} ({'mostly' if one.others > 1 else 'not'} {one.usual})" for one in headline.differences
-    ]
+    differences = [f"{one.name}={one.value} ({WORDS[one.kind]} {one.usual})" for one in headline.differences]
     hidden = len(differences) - MAX_DIFFERENCES
     differences[MAX_DIFFERENCES:] = [f"and {hidden} more"] * (hidden > 0)
     lines = [
-        *wrap([f"best of {headline.section.data}:", run.run_id[:8], cell_text(run.name)], width),
+        *wrap([f"best of {headline.section.heading}:", run.run_id[:8], cell_text(run.name)], width),
         *wrap([", ".join(f"{name} {value:.4f}" for name, value in headline.metrics.items())], width, INDENT),
+        *(wrap(["note:", *headline.note.split()], width, INDENT) if headline.note else ()),
         *(wrap(["differs in:", *_separated(differences)], width, INDENT) if differences else ()),
         *_command_lines("repeat:", headline.command, width),
     ]

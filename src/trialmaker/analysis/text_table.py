@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,7 @@ MIN_WIDTH = 40  # narrower terminals wrap the lines
 GAP = 2  # blanks between columns
 MAX_CELL_WIDTH = 24  # of a column that is not required
 MAX_HEAD_WIDTH = 9  # of a heading on one line
+END_LENGTH = 6  # characters of a name that is cut
 SHARE_OF_NAME = 0.2  # of the width, which the shrinkable column keeps
 
 
@@ -92,6 +93,15 @@ def fit(columns: Sequence[Column], width: int | None) -> tuple[str, int]:
     return text, len(columns) - len(shown)
 
 
+def shorten(text: str, width: int) -> str:
+    """Return a text that fits a width, cut in its middle: names of trials differ at their end."""
+    if cell_len(text) <= width:
+        return text
+    end = text[-END_LENGTH:]
+    room = width - cell_len(f"…{end}")
+    return f"{set_cell_size(text, room)}…{end}" if room > 0 else text
+
+
 def _least_width(column: Column, width: int) -> int:
     return min(column.width, int(width * SHARE_OF_NAME)) if column.is_shrinkable else column.width
 
@@ -108,7 +118,11 @@ def _render(columns: Sequence[Column], widths: Sequence[int] | None = None, widt
             overflow="ellipsis",
             vertical="bottom",
         )
-    for row in zip(*(one.cells for one in columns), strict=True):
+    cut = [
+        [shorten(cell, size) for cell in one.cells] if one.is_shrinkable else one.cells
+        for one, size in zip(columns, widths, strict=True)
+    ]
+    for row in zip(*cut, strict=True):
         table.add_row(*map(Text, row))
     text = io.StringIO()
     total = width or sum(widths) + GAP * len(widths)

@@ -9,11 +9,12 @@ import click
 
 from trialmaker.analysis import latex_table, query, run_table, text_report
 from trialmaker.analysis.headline import Headline, headlines
-from trialmaker.analysis.run_table import Table
-from trialmaker.analysis.sections import Section, as_best_trials, split
+from trialmaker.analysis.run_table import Table, counted
+from trialmaker.analysis.sections import Section, split
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.merging import MergeResult
 from trialmaker.analysis.store.runs import Run
+from trialmaker.analysis.studies import as_best_trials, without_repeats
 from trialmaker.analysis.text_table import output_width
 from trialmaker.cli.command_class import PATH, Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
@@ -101,7 +102,7 @@ def command(
     elif form == "latex":
         print(comparison.latex(names))
     else:
-        print(comparison.text(names, None if columns else output_width()))
+        print(comparison.text(names, None if columns == ALL_COLUMNS else output_width()))
     return 0
 
 
@@ -141,7 +142,7 @@ class _Comparison:
     def complete_table(self, names: Sequence[str]) -> Table:
         """Return one table of all runs, with all that differs or with named columns."""
         extra = [self.sort_column] if self.sort_column else []
-        return run_table.build_table(self.recorded(), self.digests, extra=extra, columns=names)
+        return run_table.build_table(without_repeats(self.selected), self.digests, extra=extra, columns=names)
 
     def sections(self) -> list[Section]:
         """Return the runs in sections that can be compared."""
@@ -201,7 +202,8 @@ def _print_seeds(comparison: _Comparison, metric: str | None, form: str, width: 
     selected = comparison.recorded()
     comparable = seed_statistics.comparable_runs(selected)
     if left_out := len(selected) - len(comparable):
-        print(f"left out: {left_out} runs that are not finished, or have no seed, such as studies", file=sys.stderr)
+        text = f"left out: {counted(left_out, 'run')}, not finished or without a seed, such as studies"
+        print(text, file=sys.stderr)
     given = query.resolve_name(metric, selected) if metric else None
     name = given or seed_statistics.default_metric(comparable)
     text = seed_report.render(comparable, name, form, comparison.digests, width)
@@ -219,4 +221,4 @@ def _write_page(path: Path, comparison: _Comparison, names: Sequence[str]) -> No
         write_text(path, html_report.render_page(sections, best, store, comparison.digests, names))
     except OSError as error:
         raise UserError(f"--html {path}: cannot be written: {error.strerror}") from error
-    print(f"wrote {path}: {len(comparison.selected)} runs", file=sys.stderr)
+    print(f"wrote {path}: {counted(len(comparison.selected), 'run')}", file=sys.stderr)
