@@ -219,6 +219,40 @@ def test_columns_are_chosen(compare: CompareCommand) -> None:
     assert in_latex[1] == r"\begin{tabular}{llrr}" and in_latex[5].endswith(r" & u[64] s1 & 1 & 0.9350 \\")
 
 
+def test_a_study_is_the_same_row_in_all_formats(compare: CompareCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (trial,) = [row for row in json.loads(compare("--trials", "--format", "json")) if row["run"] == "trial"]
+    for form in ("json", "csv"):
+        text = compare("--format", form)
+        row = (json.loads(text) if form == "json" else list(csv.DictReader(io.StringIO(text))))[0]
+        assert (row["run"], row["id"], row["model.name"]) == ("study: best of 1 trial", trial["id"], "mlp")
+    assert f"| {trial['id']} |" in compare("--format", "markdown").splitlines()[2]
+    assert compare().splitlines()[3].startswith(f"{trial['id']}  study: best of 1 trial ")
+
+
+def test_named_columns_keep_to_the_width_and_all_columns_do_not(
+    compare: CompareCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    table = compare("--where", "run=1e5", "--columns", "note,remark,hidden_units,model.name,direction").splitlines()[:5]
+    assert table[1:] == [
+        "                                                  hidden_",
+        "id        run  note     remark                      units",
+        f"{table[3][:8]}  1e5  why not  a|b cdddddddddddddddddd…",
+        "2 more: in a wider terminal",
+    ]
+    assert max(map(len, compare("--columns", "all").splitlines())) > 120
+
+
+def test_markdown_is_no_html_and_a_backslash_leaves_the_cells_as_they_are() -> None:
+    table = run_table.Table(["<b>"], [[r"<img src=x> a\|b & c"]])
+    assert table.as_format("markdown").splitlines() == [
+        "| &lt;b&gt; |",
+        "| --- |",
+        r"| &lt;img src=x&gt; a\\\|b &amp; c |",
+    ]
+
+
 SEEDS_AT_80 = """Default: 2 configurations, test_accuracy
                                                hidden_
 group    mean  spread  seeds  lowest  highest  units

@@ -104,7 +104,7 @@ def test_a_page_of_two_thousand_runs_is_small_and_escapes_their_names(tmp_path: 
     create_store(tmp_path)
     name = "</script><script>document.title = 'x'</script><b>\x1b[31m"
     runs = [
-        make_run(f"{at:04d}", at / 2000, name=name, seed=str(at), model__hidden_units=f"[{at % 50}]")
+        make_run(f"{at:04d}", at / 2000, name=name, seed=str(at), model__hidden_units=f"<{at % 50}>")
         for at in range(2000)
     ]
     sections = split(runs, {})
@@ -117,7 +117,24 @@ def test_a_page_of_two_thousand_runs_is_small_and_escapes_their_names(tmp_path: 
         expect(page.locator("tbody tr").filter(visible=True)).to_have_count(html_report.SHOWN_ROWS)
         assert page.title() == "Comparison of runs" and page.locator("tbody td b").count() == 0
         assert page.locator(".name").inner_text().startswith(name.replace("\x1b", r"\x1b"))
+        assert "<0>" in page.locator(".parcoords .axis .tick text").all_text_contents()
         assert not is_wider_than_the_window(page)
+
+
+def test_two_objectives_of_a_data_set_have_headings_of_their_own_and_a_note_is_shown(tmp_path: Path) -> None:
+    create_store(tmp_path)
+    noted = make_run("1", 0.9, tags={"mlflow.note.content": "why <b>"})
+    sections = split([noted, make_run("2", 0.1, objective="val_loss", direction="minimize")], {})
+    text = html_report.render_page(sections, headlines(sections, {}, {}, []), tmp_path, {})
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    assert [re.sub(r"<span lang=.zh.*?</span>|<.*?>", "", heading) for heading in headings] == [
+        "Best on digits · val_accuracy",
+        "Best on digits · val_loss",
+        "digits · val_accuracy",
+        "digits · val_loss",
+    ]
+    assert ">1 run, best by val_accuracy<" in text and ">1 run, best by val_loss (the lowest)<" in text
+    assert '<p class="name">why &lt;b&gt;</p>' in text
 
 
 def test_the_page_has_no_words_but_its_texts() -> None:
@@ -130,6 +147,14 @@ def test_the_page_has_no_words_but_its_texts() -> None:
         re.findall(r'"(no_model\w*)"', Path(html_report.__file__).read_text())
     )
     assert expected <= read_texts(html_report.TEMPLATE).keys()
+
+
+def test_ticks_of_epochs_are_the_first_and_round_numbers() -> None:
+    assert html_report.epoch_ticks(1) == [1]
+    assert html_report.epoch_ticks(8) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert html_report.epoch_ticks(20) == [1, *range(2, 21, 2)]
+    assert html_report.epoch_ticks(500) == [1, *range(50, 501, 50)]
+    assert html_report.epoch_ticks(567) == [1, 100, 200, 300, 400, 500]
 
 
 def test_ticks_of_a_logarithmic_axis() -> None:
