@@ -133,7 +133,7 @@ def test_two_objectives_of_a_data_set_have_headings_of_their_own_and_a_note_is_s
         "digits · val_accuracy",
         "digits · val_loss",
     ]
-    assert ">1 run, best by val_accuracy<" in text and ">1 run, best by val_loss (the lowest)<" in text
+    assert ">Runs: 1 · best by val_accuracy<" in text and ">Runs: 1 · best by val_loss (the lowest)<" in text
     assert '<p class="name">why &lt;b&gt;</p>' in text
 
 
