@@ -43,15 +43,15 @@ async function call(address, options) {
   throw new ServiceError(response.status, text(MESSAGES[response.status] ?? "error_other", { error }));
 }
 
-// Calls `ready` with the description of the model as soon as there is one; tells `notice` why there is none yet.
-async function describeModel(ready, notice) {
+// Calls `ready` with the answer of an address as soon as there is one; tells `notice` why there is none yet.
+async function load(address, ready, notice) {
   try {
-    ready(await call("ModelMaker/model"));
+    ready(await call(address));
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
     if (error.status === 401) return askForKey(notice, sessionStorage.getItem("key") ? "key_wrong" : "key_needed");
     notice(error.status === 503 ? text("loading") : error.message);
-    setTimeout(() => describeModel(ready, notice), error.status === 503 ? 500 : 2000);
+    setTimeout(() => load(address, ready, notice), error.status === 503 ? 500 : 2000);
   }
 }
 

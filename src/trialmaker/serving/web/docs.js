@@ -77,7 +77,7 @@ async function postFile(event) {
 const notice = message => { byId("notice").textContent = message; };
 
 function start() {
-  describeModel(description => { model = description; notice(""); showExamples(); }, notice);
+  load("ModelMaker/model", description => { model = description; notice(""); showExamples(); }, notice);
 }
 
 translatePage();
@@ -86,5 +86,4 @@ byId("choose").textContent = text(matchMedia("(pointer: coarse)").matches ? "tak
 listenForKey(start);
 byId("file").addEventListener("change", postFile);
 showExamples();
-call("openapi.json").then(showDocument, error => notice(error.message));
-start();
+load("openapi.json", document => { showDocument(document); start(); }, notice); // without it, the examples would lack the key

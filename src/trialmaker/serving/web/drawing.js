@@ -76,7 +76,7 @@ function showClasses(predictions, best) {
 const notice = message => { byId("main").hidden = true; byId("model").textContent = message; };
 
 function start() {
-  describeModel(prepare, notice);
+  load("ModelMaker/model", prepare, notice);
 }
 
 function prepare(description) {
