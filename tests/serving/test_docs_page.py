@@ -60,7 +60,7 @@ def test_what_is_shown(
     with open_page(width, 844, browser, color_scheme=scheme, **options) as page:
         open_docs(page, service)
         expect(page.locator("#keys")).to_have_text(TEXTS["docs_keys_none"][language])
-        expect(page.locator("#answer")).to_contain_text(TEXTS["docs_more"][language].format(count=10))
+        expect(page.locator("#answer")).to_contain_text(TEXTS["docs_more"][language].format(count=7))
         expect(page.locator("#numbers_text")).to_have_text(TEXTS["docs_numbers"][language].format(count=784))
         expect(page.locator("#inverted")).to_be_visible()
         before = boxes(page)

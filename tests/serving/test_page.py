@@ -343,3 +343,11 @@ def test_a_model_of_photos_is_shown_pictures(colours: Colours, browser: Browser,
             assert faults(page) == []
             save_screenshot(page, f"photo-{grey}-{width}")
         expect(page.locator(".row")).to_have_count(5)
+        page.goto(f"http://127.0.0.1:{colours.port}/docs")
+        expect(page.locator("#answer")).to_contain_text("… 97 more")
+        Image.new("RGB", (64, 64), (106, 106, 106)).save(tmp_path / "grey.png")
+        page.locator("#file").set_input_files(tmp_path / "grey.png")
+        likeliest = [f'{{"label": "class {number}", "probability": ' for number in (40, 41, 42, 43)]
+        lines = page.locator("#result", has_text="HTTP 200").inner_text().splitlines()
+        assert lines[4] == "    … 40 more," and lines[9] == "    … 56 more" and len(lines) == 12
+        assert [line.strip().startswith(start) for line, start in zip(lines[5:9], likeliest, strict=True)] == [True] * 4

@@ -1,6 +1,6 @@
 // The page that says how programs call the service. Its examples are of this service: its address, its model, its keys.
 const ADDRESS = "ModelMaker/predict";
-const SHOWN_IN_EXAMPLE = 3, SHOWN_OF_ANSWER = 9; // entries of a list of predictions; the rest is counted
+const SHOWN_IN_EXAMPLE = 3, SHOWN_OF_ANSWER = 4, WHOLE_ANSWER = 10; // entries of a list of predictions
 const templates = new Map([...document.querySelectorAll("code:not([data-text])")].map(code => [code, code.textContent]));
 let needsKey = false, model = null;
 
@@ -9,7 +9,7 @@ function showExamples() {
   const [height, width, channels] = model?.input_shape ?? [];
   const count = model ? height * width * channels : "H * W * C", size = model ? `${width}×${height}` : "W×H";
   for (const [code, template] of templates) code.textContent = filled(template, { url, host: url.host, count });
-  byId("answer").textContent = prettyAnswer({ success: true, predictions: examplePredictions() }, SHOWN_IN_EXAMPLE);
+  byId("answer").textContent = prettyAnswer({ success: true, predictions: examplePredictions() }, SHOWN_IN_EXAMPLE, SHOWN_IN_EXAMPLE + 1);
   byId("file_text").textContent = text("docs_file", { size });
   byId("numbers_text").textContent = text("docs_numbers", { count });
   byId("answer_text").textContent = text("docs_answer_form", { count: model?.class_names.length ?? "K" });
@@ -28,13 +28,20 @@ function examplePredictions() {
   return names.map((label, at) => ({ label, probability: at ? 0.0004 : 0.9962 }));
 }
 
-function prettyAnswer(answer, shown) {
+// Of more predictions than `whole`, the likeliest `shown` stand in their places in class order, the others are counted.
+function prettyAnswer(answer, shown, whole) {
   const { predictions, ...rest } = answer;
   if (!predictions) return JSON.stringify(rest, null, 2);
-  const lines = predictions.map(one => `    {"label": ${JSON.stringify(one.label)}, "probability": ${one.probability}}`);
-  const isCut = lines.length > shown + 1;
-  const list = isCut ? [...lines.slice(0, shown), `    ${text("docs_more", { count: lines.length })}`] : lines;
-  return `{\n  "success": true,\n  "predictions": [\n${list.join(",\n")}\n  ]\n}`;
+  const likeliest = [...predictions].sort((one, other) => other.probability - one.probability);
+  const kept = new Set(likeliest.slice(0, predictions.length > whole ? shown : whole)), lines = [];
+  let omitted = 0;
+  for (const one of [...predictions, null]) { // the null ends the last gap
+    if (one && !kept.has(one)) { omitted++; continue; }
+    if (omitted) lines.push(`    ${text("docs_more", { count: omitted })}`);
+    omitted = 0;
+    if (one) lines.push(`    {"label": ${JSON.stringify(one.label)}, "probability": ${one.probability}}`);
+  }
+  return `{\n  "success": true,\n  "predictions": [\n${lines.join(",\n")}\n  ]\n}`;
 }
 
 function definition(term, meaning) {
@@ -66,7 +73,7 @@ async function postFile(event) {
     const response = await send(ADDRESS, { method: "POST", body });
     const answer = await response.text();
     const isJson = response.headers.get("content-type")?.startsWith("application/json");
-    byId("result").textContent = `HTTP ${response.status}\n${isJson ? prettyAnswer(JSON.parse(answer), SHOWN_OF_ANSWER) : answer}`;
+    byId("result").textContent = `HTTP ${response.status}\n${isJson ? prettyAnswer(JSON.parse(answer), SHOWN_OF_ANSWER, WHOLE_ANSWER) : answer}`;
     if (response.status === 401) start();
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
