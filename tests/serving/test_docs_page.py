@@ -110,6 +110,7 @@ def test_the_examples_run_with_keys(published: Path, browser: Browser, tmp_path:
         page.locator("#access").press("Enter")
         expect(page.locator("#numbers")).to_contain_text("[0.0] * 784")
         expect(page.locator("#inverted")).to_be_hidden()
+        expect(page.locator("main pre").first).to_be_focused()
         page.locator("#file").set_input_files(tmp_path / "picture.png")
         expect(page.locator("#result")).to_contain_text("HTTP 200")
         python, signature, curl = (page.locator(name).inner_text() for name in ("#python", "#signature", "#curl"))

@@ -43,10 +43,18 @@ async function call(address, options) {
   throw new ServiceError(response.status, text(MESSAGES[response.status] ?? "error_other", { error }));
 }
 
+let isKeyNew = false; // given by the form that has just vanished, and the focus with it
+
+function moveFocusFromKey() {
+  if (isKeyNew && document.activeElement === document.body) document.querySelector("main :is([tabindex], input)").focus();
+  isKeyNew = false;
+}
+
 // Calls `ready` with the answer of an address as soon as there is one; tells `notice` why there is none yet.
 async function load(address, ready, notice) {
   try {
     ready(await call(address));
+    moveFocusFromKey();
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
     if (error.status === 401) return askForKey(notice, sessionStorage.getItem("key") ? "key_wrong" : "key_needed");
@@ -65,7 +73,8 @@ function listenForKey(onKey) {
   byId("key").addEventListener("submit", event => {
     event.preventDefault();
     sessionStorage.setItem("key", byId("access").value.trim().replace(/[^\x20-\x7e]/g, "?")); // all that a header can hold
-    byId("key").hidden = true;
+    byId("access").blur();
+    byId("key").hidden = isKeyNew = true;
     onKey();
   });
 }
