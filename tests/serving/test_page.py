@@ -276,6 +276,7 @@ def test_the_page_asks_for_the_key_and_says_when_the_service_is_gone(published: 
         page.keyboard.type("me")
         page.keyboard.press("Enter")
         expect(page.locator("#main")).to_be_visible()
+        expect(page.locator("#paper")).to_be_focused()
         draw(page, SEVEN)
         expect_answer(page, "7")
         page.reload()  # the key is kept as long as the tab
@@ -293,6 +294,7 @@ class Colours:
 
     port: int
     load: Callable[[], None]
+    load_digits: Callable[[], None]
 
 
 @pytest.fixture
@@ -310,14 +312,50 @@ def colours() -> Iterator[Colours]:
         return np.exp(-distances) / np.exp(-distances).sum(axis=1, keepdims=True)
 
     model = Model(Version(Path("1"), 1, names), (32, 48, 3), "NumPy", predict)
+    digits = Model(
+        Version(Path("2"), 2, tuple("0123456789")), (28, 28, 1), "NumPy", lambda images: predict(images)[:, :10]
+    )
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(Middleware(application), port=port, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)
-    yield Colours(port, lambda: application.serve(model))
+    yield Colours(port, lambda: application.serve(model), lambda: application.serve(digits))
     server.should_exit = True
     thread.join(timeout=20)
+
+
+def test_the_page_notices_that_the_service_is_back_and_serves_another_model(
+    colours: Colours, browser: Browser, tmp_path: Path
+) -> None:
+    colours.load_digits()
+    Image.new("RGB", (64, 64), (5, 5, 5)).save(tmp_path / "dark.png")
+    with open_page(1280, 800, browser, locale="en-GB") as page:
+        page.goto(f"http://127.0.0.1:{colours.port}/")
+        draw(page, SEVEN)
+        expect(page.locator("#headline")).to_have_text(re.compile(r"^\d ·\s"))
+        page.route("**/ModelMaker/**", lambda route: route.abort())
+        draw(page, ZERO)
+        expect(page.get_by_role("alert")).to_have_text(TEXTS["error_gone"]["en"])
+        page.unroute("**/ModelMaker/**")
+        expect(page.locator("#headline")).to_have_text(re.compile(r"^\d ·\s"))  # by itself
+        expect(page.get_by_role("alert")).to_have_text("")
+        colours.load()
+        draw(page, SEVEN)  # of a size that the model of photos refuses
+        expect(page.locator("h1")).to_have_text("Show a picture")
+        expect(page.locator("#model")).to_have_text("Model model, version 1")
+        expect(page.get_by_role("alert")).to_have_text("")
+        page.locator("#file").set_input_files(tmp_path / "dark.png")
+        expect_answer(page, "<b>")
+        colours.load_digits()
+        page.locator("#undo").click()
+        page.locator("#file").set_input_files(tmp_path / "dark.png")
+        expect(page.locator("#model")).to_have_text("Model model, version 2")
+        expect_answer(page, "2")
+        assert page.locator(".row").count() == 10
+        draw(page, SEVEN)
+        expect(page.locator("#prompt")).to_be_hidden()
+        assert page.evaluate("state.strokes.length") == 1
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,11 +1,12 @@
 // The model's answer to what is on the paper, and the page around it.
 const LISTED_CLASSES = 10, LIKELIEST_CLASSES = 5; // with more classes than the first, only the likeliest are listed
+const PASSING_ERRORS = [0, 429, 502, 503], CHECK_MS = 2000; // 0: no answer at all
 const BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
 let model = null;
 
 // ---- the answer
 
-let isBusy = false, isStale = false;
+let isBusy = false, isStale = false, checkTimer = null;
 
 // One request at a time: while drawing, only the latest state of the paper is sent.
 async function refresh() {
@@ -16,14 +17,40 @@ async function refresh() {
     isStale = false;
     try {
       const answer = isEmpty() ? null : await call("ModelMaker/preview", requestOptions());
+      if (answer && answer.predictions.map(one => one.label).join() !== model.class_names.join()) {
+        prepare(await call("ModelMaker/model")); // another model of the same size: the paper is sent to it again
+        continue;
+      }
       showAnswer(isEmpty() ? null : answer);
     } catch (error) {
-      showError(error.message);
-      if (error.status === 401) askForKey(notice, "key_wrong");
       if (!(error instanceof ServiceError)) { isBusy = false; throw error; }
+      showServiceError(error);
     }
   }
   isBusy = false;
+}
+
+function showServiceError(error) {
+  showError(error.message);
+  if (error.status === 401) askForKey(notice, "key_wrong");
+  else if (error.status === 400) checkService(0, false);
+  else if (PASSING_ERRORS.includes(error.status)) checkService(CHECK_MS, true);
+}
+
+// While an error stands: the service may be back, or serve another model than the page describes.
+function checkService(delay, mayPass) {
+  const timer = checkTimer = setTimeout(async () => {
+    try {
+      const description = await call("ModelMaker/model");
+      if (timer !== checkTimer) return; // the error is gone
+      if (JSON.stringify(description) !== JSON.stringify(model)) prepare(description);
+      else if (mayPass) refresh();
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      if (timer !== checkTimer) return;
+      if (error.status === 401) showServiceError(error); else checkService(CHECK_MS, true);
+    }
+  }, delay);
 }
 
 function requestOptions() {
@@ -39,6 +66,8 @@ function requestOptions() {
 const percent = share => `${(100 * share).toFixed(1)}\u00a0%`;
 
 function showAnswer(answer) {
+  clearTimeout(checkTimer);
+  checkTimer = null;
   const best = answer?.predictions.reduce((one, other) => (other.probability > one.probability ? other : one));
   byId("headline").classList.toggle("waiting", !best);
   byId("best").textContent = byId("best").title = best ? best.label : text("waiting");
@@ -90,6 +119,7 @@ function prepare(description) {
   byId("list_title").textContent = text(isLong ? "classes_top" : "classes", { count: LIKELIEST_CLASSES, total: names.length });
   for (const id of ["headline", "rows"]) byId(id).classList.toggle("named", isNamed);
   byId("rows").replaceChildren(...Array.from({ length: isLong ? LIKELIEST_CLASSES : names.length }, emptyRow));
+  if (!handwriting) [state, past] = [state.strokes.length ? EMPTY : state, past.filter(one => !one.strokes.length)];
   prepareInput(handwriting);
   byId("main").hidden = false;
   changeTo(state);
@@ -117,14 +147,13 @@ function prepareInput(handwriting) {
   paper.setAttribute("aria-label", text(handwriting ? "paper" : "picture_shown"));
   byId("file").parentElement.classList.toggle("primary", !handwriting);
   paper.onclick = handwriting ? null : () => byId("file").click();
-  if (!handwriting || document.body.classList.contains("drawable")) return;
-  document.body.classList.add("drawable");
-  paper.tabIndex = 0;
-  listenForPointers();
-  listenForKeys();
+  document.body.classList.toggle("drawable", handwriting);
+  if (handwriting) paper.tabIndex = 0; else paper.removeAttribute("tabindex");
 }
 
 translatePage();
+listenForPointers();
+listenForKeys();
 listenForFiles();
 listenForKey(start);
 byId("undo").addEventListener("click", undo);

@@ -76,7 +76,7 @@ function pointOf(event) {
 
 function listenForPointers() {
   paper.addEventListener("pointerdown", event => {
-    if (pointer !== null || event.button) return;
+    if (pointer !== null || event.button || !document.body.classList.contains("drawable")) return;
     pointer = event.pointerId;
     paper.setPointerCapture(pointer);
     beginStroke(pointOf(event));
