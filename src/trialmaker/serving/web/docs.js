@@ -2,12 +2,12 @@
 const ADDRESS = "ModelMaker/predict";
 const SHOWN_IN_EXAMPLE = 3, SHOWN_OF_ANSWER = 4, WHOLE_ANSWER = 10; // entries of a list of predictions
 const templates = new Map([...document.querySelectorAll("code:not([data-text])")].map(code => [code, code.textContent]));
-let needsKey = false, model = null;
+let needsKey = false, model = null, documentedCount = 784; // numbers of an image, as the platform's contract has it
 
 function showExamples() {
   const url = new URL(ADDRESS, location.href);
   const [height, width, channels] = model?.input_shape ?? [];
-  const count = model ? height * width * channels : "H * W * C", size = model ? `${width}×${height}` : "W×H";
+  const count = model ? height * width * channels : documentedCount, size = model ? `${width}×${height}` : "W×H";
   for (const [code, template] of templates) code.textContent = filled(template, { url, host: url.host, count });
   byId("answer").textContent = prettyAnswer({ success: true, predictions: examplePredictions() }, SHOWN_IN_EXAMPLE, SHOWN_IN_EXAMPLE + 1);
   byId("file_text").textContent = text("docs_file", { size });
@@ -60,6 +60,8 @@ function showDocument({ paths, security }) {
   const statuses = Object.keys(texts).filter(key => key.startsWith("status_"));
   byId("statuses").replaceChildren(...statuses.flatMap(key => definition(key.replace("status_", ""), text(key))));
   needsKey = Boolean(security);
+  const { image } = paths[`/${ADDRESS}`].post.requestBody.content["application/json"].schema.properties;
+  documentedCount = image.example.length; // so that the examples run before the key is given, and with it the model
   byId("keys").textContent = text(needsKey ? "docs_keys_needed" : "docs_keys_none");
   showExamples();
 }
