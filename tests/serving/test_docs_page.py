@@ -18,7 +18,7 @@ from trialmaker.serving.authorization import Keys
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Browser, Page, expect
 
-from support.accessibility import boxes, faults, focus_outline
+from support.accessibility import boxes, delay_answers, faults, focus_outline, layout_shift
 from support.browser import open_browser, open_page, save_screenshot
 
 TEXTS = pages.texts()
@@ -58,11 +58,14 @@ def test_what_is_shown(
     options = {"has_touch": is_phone, "is_mobile": is_phone, "locale": {"en": "en-US", "zh": "zh-CN"}[language]}
     Image.new("L", (40, 40)).save(tmp_path / "picture.png")
     with open_page(width, 844, browser, color_scheme=scheme, **options) as page:
+        delay_answers(page, "openapi.json")
+        delay_answers(page, "ModelMaker/model")
         open_docs(page, service)
         expect(page.locator("#keys")).to_have_text(TEXTS["docs_keys_none"][language])
         expect(page.locator("#answer")).to_contain_text(TEXTS["docs_more"][language].format(count=7))
         expect(page.locator("#numbers_text")).to_have_text(TEXTS["docs_numbers"][language].format(count=784))
         expect(page.locator("#inverted")).to_be_visible()
+        assert layout_shift(page) < 0.01
         before = boxes(page)
         page.locator("#file").set_input_files(tmp_path / "picture.png")
         expect(page.locator("#result")).to_contain_text('HTTP 200\n{\n  "success": true,\n  "predictions": [\n')

@@ -27,7 +27,7 @@ from trialmaker.serving.predictor import Model
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Browser, Page, expect
 
-from support.accessibility import boxes, faults, focus_outline
+from support.accessibility import boxes, delay_answers, faults, focus_outline, layout_shift
 from support.browser import open_browser, open_page, save_screenshot
 
 SEVEN = [(0.25, 0.2), (0.75, 0.2), (0.45, 0.85)]
@@ -107,6 +107,7 @@ def test_a_person_draws_and_reads_the_answer(
     is_phone = width < 600
     options = {"has_touch": is_phone, "is_mobile": is_phone, "locale": {"en": "en-US", "zh": "zh-CN"}[language]}
     with open_page(width, 844, browser, color_scheme=scheme, **options) as page:
+        delay_answers(page, "ModelMaker/model")
         page.goto(f"http://127.0.0.1:{service.port}/")
         accuracy = {"en": r"^Model mlp, version \d+, test accuracy", "zh": r"^模型 mlp，版本 \d+，测试准确率"}[language]
         expect(page.locator("#model")).to_have_text(re.compile(accuracy + r" \d\d\.\d\d\s%$"))
@@ -115,6 +116,7 @@ def test_a_person_draws_and_reads_the_answer(
         expect(page.locator("#headline")).to_have_text(TEXTS["waiting"][language])
         choose = "take_or_choose" if is_phone else "choose"
         expect(page.locator("#choose")).to_have_text(TEXTS[choose][language])
+        assert layout_shift(page) < 0.01
         before = boxes(page)
         (draw_with_finger if is_phone else draw)(page, SEVEN)
         expect_answer(page, "7")
@@ -266,7 +268,7 @@ def test_the_page_asks_for_the_key_and_says_when_the_service_is_gone(published: 
         expect(page.locator("#model")).to_have_text(TEXTS["key_needed"]["zh"])
         expect(page.locator("#access")).to_be_focused()
         expect(page.locator("#main")).to_be_hidden()
-        assert faults(page) == []
+        assert layout_shift(page) < 0.01 and faults(page) == []
         save_screenshot(page, "drawing-key")
         for key in ("you", "密钥"):
             page.keyboard.type(key)

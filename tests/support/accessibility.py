@@ -1,6 +1,8 @@
 """What a page must be for everyone: contrast, sizes of targets, and nothing that jumps."""
 
-from playwright.sync_api import Page
+import time
+
+from playwright.sync_api import Page, Route
 
 # WCAG 2.2, 1.4.3 and 1.4.11: text 4.5 (large text 3), edges of controls 3, against what lies behind them.
 CONTRAST = """() => {
@@ -42,6 +44,13 @@ BOXES = """() => Object.fromEntries([...document.body.querySelectorAll("*")]
   .map((element, at) => [`${at} ${element.tagName} ${element.id}`, element])
   .filter(([, element]) => element.checkVisibility() && !element.matches("#line *, .bar, #prompt"))
   .map(([name, element]) => [name, element.getBoundingClientRect().toJSON()]))"""
+# Core Web Vitals' cumulative layout shift, of what moved by itself.
+LAYOUT_SHIFT = """() => new Promise(resolve => {
+  let sum = 0;
+  const add = entry => { if (!entry.hadRecentInput) sum += entry.value; };
+  new PerformanceObserver(list => list.getEntries().forEach(add)).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve(sum), 50);
+})"""
 OUTLINE = """() => {
   const element = document.activeElement.closest(".button") ?? document.activeElement;
   const style = getComputedStyle(element);
@@ -59,6 +68,21 @@ def faults(page: Page) -> list[str]:
 def boxes(page: Page) -> dict[str, dict[str, float]]:
     """Return where everything of a page is."""
     return dict(page.evaluate(BOXES))
+
+
+def delay_answers(page: Page, address: str) -> None:
+    """Have the service answer this address only after the page was painted."""
+
+    def answer(route: Route) -> None:
+        time.sleep(0.1)
+        route.continue_()
+
+    page.route(f"**/{address}", answer)
+
+
+def layout_shift(page: Page) -> float:
+    """Return how much has jumped since the page was opened, without what a person moved; 0 is nothing."""
+    return float(page.evaluate(LAYOUT_SHIFT))
 
 
 def focus_outline(page: Page) -> float:

@@ -85,8 +85,15 @@ async function postFile(event) {
 
 const notice = message => { byId("notice").textContent = message; };
 
+function showModel(description) {
+  model = description;
+  notice("");
+  showExamples();
+  byId("main").classList.remove("pending");
+}
+
 function start() {
-  load("ModelMaker/model", description => { model = description; notice(""); showExamples(); }, notice);
+  load("ModelMaker/model", showModel, notice);
 }
 
 translatePage();
@@ -95,4 +102,5 @@ byId("choose").textContent = text(matchMedia("(pointer: coarse)").matches ? "tak
 listenForKey(start);
 byId("file").addEventListener("change", postFile);
 showExamples();
+notice(text("connecting"));
 load("openapi.json", document => { showDocument(document); start(); }, notice); // without it, the examples would lack the key

@@ -102,9 +102,10 @@ function showClasses(predictions, best) {
 
 // ---- the page
 
-const notice = message => { byId("main").hidden = true; byId("model").textContent = message; };
+const notice = message => { byId("main").classList.add("pending"); byId("model").textContent = message; };
 
 function start() {
+  notice(text("connecting"));
   load("ModelMaker/model", prepare, notice);
 }
 
@@ -118,10 +119,10 @@ function prepare(description) {
   byId("caption").textContent = byId("seen").alt = text("seen", { size: `${width}×${height}` });
   byId("list_title").textContent = text(isLong ? "classes_top" : "classes", { count: LIKELIEST_CLASSES, total: names.length });
   for (const id of ["headline", "rows"]) byId(id).classList.toggle("named", isNamed);
-  byId("rows").replaceChildren(...Array.from({ length: isLong ? LIKELIEST_CLASSES : names.length }, emptyRow));
+  showRows(isLong ? LIKELIEST_CLASSES : names.length);
   if (!handwriting) [state, past] = [state.strokes.length ? EMPTY : state, past.filter(one => !one.strokes.length)];
   prepareInput(handwriting);
-  byId("main").hidden = false;
+  byId("main").classList.remove("pending");
   changeTo(state);
 }
 
@@ -129,6 +130,10 @@ function describeVersion() {
   const metric = ["test_accuracy", "val_accuracy"].find(name => model.metrics[name] !== undefined);
   const accuracy = metric && (100 * model.metrics[metric]).toFixed(2);
   byId("model").textContent = text(metric ? `model_${metric}` : "model", { ...model, accuracy });
+}
+
+function showRows(length) {
+  byId("rows").replaceChildren(...Array.from({ length }, emptyRow));
 }
 
 function emptyRow() {
@@ -152,6 +157,7 @@ function prepareInput(handwriting) {
 }
 
 translatePage();
+showRows(LISTED_CLASSES); // their place
 listenForPointers();
 listenForKeys();
 listenForFiles();

@@ -130,7 +130,7 @@ function showPen() {
 // ---- pictures
 
 async function showPicture(file) {
-  if (!file || byId("main").hidden) return;
+  if (!file || byId("main").classList.contains("pending")) return;
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) return showError(text("error_unreadable"));
   const sendable = await sendableFile(file, bitmap);
