@@ -73,6 +73,13 @@ def test_a_run_has_metrics_of_each_epoch_and_of_the_machine(finished: Result) ->
         f"val_loss={run.data.metrics['val_loss']:.4f} val_accuracy={run.data.metrics['val_accuracy']:.4f}" in lines[0]
     )
     assert {"test_loss", "test_accuracy", "best_epoch", "best_val_accuracy"} <= set(run.data.metrics)
+    points = {
+        name: [(one.step, one.value) for one in client(finished).get_metric_history(run.info.run_id, name)]
+        for name in ("val_accuracy", "best_val_accuracy", "best_epoch")
+    }
+    values = [value for _, value in points["val_accuracy"]]
+    bests = [(at + 1, value) for at, value in enumerate(values) if value > max(values[:at], default=-1.0)]
+    assert points["best_val_accuracy"] == bests and points["best_epoch"] == [(step, step) for step, _ in bests]
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= set(run.data.metrics)
 
 
@@ -225,6 +232,8 @@ def test_a_run_whose_process_is_killed_is_killed_in_mlflow_too(tmp_path: Path) -
     assert "State at" in (result.output / "index.html").read_text()  # of the last publication
     assert (result.output / "model" / "best.json").exists()
     assert client(result).get_metric_history(run.info.run_id, "val_loss")[0].step == 1
+    values = [one.value for one in client(result).get_metric_history(run.info.run_id, "val_accuracy")]
+    assert run.data.metrics["best_val_accuracy"] == max(values)
 
 
 def test_modules_in_the_current_directory_are_not_taken_for_pythons_own(

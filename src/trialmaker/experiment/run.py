@@ -219,9 +219,8 @@ def _test(
     test, best = dataset.test, outcome.best
     logits = program.logits(test.images)
     context.result.test_metrics = metrics = final_test.measure(logits, test.labels)
-    value = best.metrics[config.objective]
-    final_test.log_best(best.epoch, config.objective, value, metrics)
-    tracker.send(Metrics(best.epoch, {**metrics, "best_epoch": best.epoch, f"best_{config.objective}": value}))
+    final_test.log_best(best.epoch, config.objective, best.metrics[config.objective], metrics)
+    tracker.send(Metrics(best.epoch, metrics))
     probabilities = keras.ops.softmax(logits).numpy()
     images = {index: test.images[index] for index in surest_errors(test.labels, probabilities)}
     context.page.test = report_on(test, probabilities, dataset.class_names)

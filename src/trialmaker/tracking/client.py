@@ -33,6 +33,7 @@ class Tracker:
         start = first if isinstance(first, Start) else first.start
         self.store = without_password(start.store)
         self.is_trial = start.trial is not None
+        self.objective = start.params.get("objective", "")
         self.connection = connect(start)
         self.replies = self.connection.replies.begin_run(self.store, start.run_directory / "tracking.log")
         self.end = End("FINISHED")
@@ -49,11 +50,19 @@ class Tracker:
         self.connection.send(message)
 
     def __call__(self, event: Event) -> None:
-        """Send the metrics of an epoch or of some steps; other events have none to record."""
+        """Send the metrics of an epoch or of some steps; other events have none to record.
+
+        An epoch that is the best so far has the run's best value too, by which MLflow's list sorts runs that go on. A
+        trial, of which there may be thousands, has it at its end alone.
+        """
         if isinstance(event, EpochDone):
-            self.send(Metrics(event.epoch, event.metrics))
+            is_best = event.best_weights is not None and not self.is_trial and self.objective
+            self.send(Metrics(event.epoch, event.metrics | (self._best(event) if is_best else {})))
         elif isinstance(event, StepsMean):
             self.send(Metrics(event.step, {"step_loss": event.loss, "step_accuracy": event.accuracy}))
+
+    def _best(self, event: EpochDone) -> dict[str, float]:
+        return {f"best_{self.objective}": event.metrics[self.objective], "best_epoch": float(event.epoch)}
 
     @property
     def run_id(self) -> str:
