@@ -23,7 +23,7 @@ import psutil
 
 from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
-from trialmaker.tracking.run_list import curves_address, list_address
+from trialmaker.tracking.run_list import RunListView, curves_address, list_address
 from trialmaker.tracking.settings import STORE_FILE
 
 HOST = "127.0.0.1"
@@ -69,15 +69,20 @@ def _quoted(values: Sequence[str]) -> str:
     return quote(json.dumps(values, separators=(",", ":")), safe=",")
 
 
-def list_url(port: int, runs: Sequence[Run]) -> str:
-    """Return the address of the list of an experiment's runs, the best first where they have an objective."""
-    has_view = any("objective" in run.params for run in runs)
-    return f"http://{HOST}:{port}/{list_address(runs[0].experiment_id, has_view=has_view)}"
+def view_keys(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the key of the view of each objective of an experiment's runs, that of most runs first."""
+    return RunListView(run.params for run in runs).keys()
 
 
-def curves_url(port: int, runs: Sequence[Run]) -> str:
-    """Return the address of the curves of the best ten runs of an experiment."""
-    return f"http://{HOST}:{port}/{curves_address(runs[0].experiment_id)}"
+def list_url(port: int, runs: Sequence[Run], view: str | None = None) -> str:
+    """Return the address of the list of an experiment's runs, in a view or in that of most runs' objective."""
+    view = view or next(iter(view_keys(runs).values()), None)
+    return f"http://{HOST}:{port}/{list_address(runs[0].experiment_id, view)}"
+
+
+def curves_url(port: int, runs: Sequence[Run], view: str) -> str:
+    """Return the address of the curves of the best ten runs of an experiment, in a view."""
+    return f"http://{HOST}:{port}/{curves_address(runs[0].experiment_id, view)}"
 
 
 def open_in_browser(url: str) -> None:

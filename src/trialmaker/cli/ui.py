@@ -72,13 +72,16 @@ def _show_addresses(everything: Sequence[Run], port: int, *, in_browser: bool) -
     for name in dict.fromkeys(run.experiment for run in everything):
         members = [run for run in everything if run.experiment == name]
         objectives = dict.fromkeys(run.peers for run in members if run.best is not None and not run.is_study)
+        views = mlflow_ui.view_keys(members)
         title = printable(name)
-        print(f"{title}, {len(members)} runs{', best first' * bool(objectives)}: {mlflow_ui.list_url(port, members)}")
-        if objectives:
-            print(f"{title}, curves of the best: {mlflow_ui.curves_url(port, members)}")
+        if not objectives:
+            print(f"{title}, {len(members)} runs: {mlflow_ui.list_url(port, members)}")
         for peers in objectives:
+            by, view = f" by {peers[1]}" * (len(objectives) > 1), views.get(peers[1])
+            print(f"{title}, {len(members)} runs, best first{by}: {mlflow_ui.list_url(port, members, view)}")
+            if view:
+                print(f"{title}, curves of the best{by}: {mlflow_ui.curves_url(port, members, view)}")
             best = mlflow_ui.select_for_comparison([run for run in members if run.peers == peers])
-            by = f" by {peers[1]}" if len(objectives) > 1 else ""
             if len(best) > 1:
                 print(f"{title}, the best {len(best)}{by} compared: {mlflow_ui.comparison_url(port, best)}")
     print("Ctrl-C ends it", flush=True)

@@ -11,12 +11,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
 from trialmaker.platform.redaction import without_password
+from trialmaker.tracking import experiment_view
 from trialmaker.tracking.messages import Start
-from trialmaker.tracking.run_list import NOTE_TAG, VIEW_TAG, RunListView, note
+from trialmaker.tracking.run_list import NOTE_TAG, VIEW_TAG, RunListView
 from trialmaker.tracking.settings import STUDY_TAG
 
 LOCK = ".mlflow.lock"  # in the output directory: one process at a time makes a store, an experiment, a study's run
-DEFAULT_ID = "0"  # of the experiment "Default", which MLflow makes in each new store
+DEFAULT_ID, DEFAULT_NAME = "0", "Default"  # the experiment that MLflow makes in each new store
 # (experiment id, parent run id) by (store, experiment, study); of the last run alone, which mostly is the next one's
 _latest_ids: dict[tuple[str, str, str | None], tuple[str, str]] = {}
 
@@ -61,18 +62,22 @@ def _experiment_id(client: mlflow.MlflowClient, start: Start) -> str:
             if start.uri or experiment.experiment_id != DEFAULT_ID:
                 raise _deleted_experiment(experiment, start)
             client.restore_experiment(DEFAULT_ID)
-        return experiment.experiment_id if experiment else _create(client, start)
+        experiment_id: str = (
+            experiment.experiment_id if experiment else client.create_experiment(**_new_experiment(start))
+        )
+        if not start.uri and not {NOTE_TAG, VIEW_TAG} <= (experiment.tags if experiment else {}).keys():
+            experiment_view.begin(client, experiment_id, start)
+            if experiment_id != DEFAULT_ID:
+                _hide_empty_default(client)
+        return experiment_id
 
 
-def _create(client: mlflow.MlflowClient, start: Start) -> str:
-    """Create the run's experiment; in a store of our own, with a description, and without MLflow's empty "Default"."""
-    experiment_id: str = client.create_experiment(**_new_experiment(start))
-    if not start.uri:
-        client.set_experiment_tag(experiment_id, NOTE_TAG, note(experiment_id))
-        is_active = client.get_experiment(DEFAULT_ID).lifecycle_stage == "active"
-        if is_active and not client.search_runs([DEFAULT_ID], run_view_type=ViewType.ALL, max_results=1):
-            client.delete_experiment(DEFAULT_ID)
-    return experiment_id
+def _hide_empty_default(client: mlflow.MlflowClient) -> None:
+    """Delete MLflow's experiment "Default" from a store of our own, unless it has runs."""
+    default = client.get_experiment_by_name(DEFAULT_NAME)
+    is_shown = default and default.experiment_id == DEFAULT_ID and default.lifecycle_stage == "active"
+    if is_shown and not client.search_runs([DEFAULT_ID], run_view_type=ViewType.ALL, max_results=1):
+        client.delete_experiment(DEFAULT_ID)
 
 
 def _deleted_experiment(experiment: Experiment, start: Start) -> UserError:
@@ -87,8 +92,7 @@ def _new_experiment(start: Start) -> dict[str, Any]:
     A server knows where its artifacts go; a bare database would have them in the current directory.
     """
     tags = {"mlflow.experimentKind": "custom_model_development"}  # decides which pages MLflow's UI shows
-    if view := RunListView([start.params]).tag():
-        tags[VIEW_TAG] = view
+    tags |= RunListView([start.params]).tags()
     new: dict[str, Any] = {"name": start.experiment, "tags": tags}
     if start.uri and "sql" not in start.uri.partition(":")[0]:
         return new

@@ -1,4 +1,6 @@
-"""The run list of MLflow's UI as a saved view: the best first, with the columns that tell runs apart. Without MLflow.
+"""The run list of MLflow's UI as saved views: the best first, with the columns that tell runs apart. Without MLflow.
+
+An experiment has a view for each objective of its runs.
 
 The UI offers an experiment's views under "Views", and opens one whose key the address names. The forms of the tag, of
 the columns and of the addresses are those of MLflow 3.17.
@@ -8,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-VIEW_KEY, VIEW_NAME = "best_first", "best first"
+VIEW_KEY, VIEW_NAME = "best_first", "best first"  # of the objective that most runs have
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 NOTE_TAG, NOTE_START = "mlflow.note.content", "Runs, the best first: "  # an experiment's description, in Markdown
 # Parameters, and groups of them, that say where a run's files lay, what it is called, how long it may take, how much it
@@ -44,11 +46,17 @@ class RunListView:
             self.objectives[params["objective"], params.get("direction", "maximize")] += 1
         self.differing |= {name for name in params if self.first_values.setdefault(name, params[name]) != params[name]}
 
-    def tag(self) -> str | None:
-        """Return the value of the experiment's tag ``VIEW_TAG``; None where no run names an objective."""
-        if not self.objectives:
-            return None
-        ((objective, direction), _), *_ = self.objectives.most_common(1)
+    def keys(self) -> dict[str, str]:
+        """Return the key of each objective's view, that of the objective of most runs first."""
+        names = list(dict.fromkeys(objective for (objective, _), _ in self.objectives.most_common()))
+        return {name: f"{VIEW_KEY}_{name}" if name != names[0] else VIEW_KEY for name in names}
+
+    def tags(self) -> dict[str, str]:
+        """Return the experiment's tags with the views, by their names; empty where no run names an objective."""
+        directions = dict(reversed([pair for pair, _ in self.objectives.most_common()]))
+        return {view_tag(key): self._tag(name, directions[name]) for name, key in self.keys().items()}
+
+    def _tag(self, objective: str, direction: str) -> str:
         best, params = f"metrics.`best_{objective}`", [f"params.`{name}`" for name in self._param_columns()]
         test = [f"metrics.`{name}`" for name in TEST_METRICS]
         widths = {column: 24 + round(6.6 * (len(column) - len("params.``"))) for column in (best, *test, *params)}
@@ -65,7 +73,8 @@ class RunListView:
             },
             "chartsSearchFilter": CHARTED_METRICS,
         }
-        return json.dumps({"name": VIEW_NAME, "createdAt": 0, "state": json.dumps(state)})
+        name = VIEW_NAME if len(self.keys()) == 1 else f"{VIEW_NAME} by {objective}"
+        return json.dumps({"name": name, "createdAt": 0, "state": json.dumps(state)})
 
     def _param_columns(self) -> list[str]:
         """Return the model's name, then the params that differ, in the config's order, the seed last."""
@@ -80,18 +89,33 @@ def _is_hidden(param: str) -> bool:
     return any(f"{param}.".startswith(f"{hidden}.") for hidden in HIDDEN_PARAMS)
 
 
-def list_address(experiment_id: str | int, *, has_view: bool = True) -> str:
-    """Return the part after the host of the address of an experiment's run list, in its view if it has one."""
-    view = f"&viewStateShareKey={VIEW_KEY}" if has_view else ""
-    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning{view}"
+def view_tag(key: str) -> str:
+    """Return the name of the experiment's tag that holds a view."""
+    return f"{VIEW_TAG}{key.removeprefix(VIEW_KEY)}"
 
 
-def curves_address(experiment_id: str | int) -> str:
+def list_address(experiment_id: str | int, view: str | None = VIEW_KEY) -> str:
+    """Return the part after the host of the address of an experiment's run list, in the view of a key if it has one."""
+    key = f"&viewStateShareKey={view}" if view else ""
+    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning{key}"
+
+
+def curves_address(experiment_id: str | int, view: str = VIEW_KEY) -> str:
     """Return the part after the host of the address of the curves of an experiment's best ten runs."""
-    return f"{list_address(experiment_id)}&compareRunsMode=CHART"
+    return f"{list_address(experiment_id, view)}&compareRunsMode=CHART"
 
 
-def note(experiment_id: str | int) -> str:
-    """Return an experiment's description, which leads whoever opens MLflow's UI by himself to the view."""
-    links = f"[list]({list_address(experiment_id)}) · [curves]({curves_address(experiment_id)})"
-    return f"{NOTE_START}{links}"
+def note(experiment_id: str | int, views: Mapping[str, str]) -> str:
+    """Return an experiment's description, which leads whoever opens MLflow's UI by himself to the views.
+
+    Args:
+        experiment_id: the experiment's.
+        views: the key of each objective's view, as ``RunListView.keys`` returns them.
+    """
+    links = [_links(experiment_id, key) for key in views.values()]
+    named = [f"by {name}: {link}" for name, link in zip(views, links, strict=True)]
+    return NOTE_START + "; ".join(named if len(views) > 1 else links)
+
+
+def _links(experiment_id: str | int, view: str) -> str:
+    return f"[list]({list_address(experiment_id, view)}) · [curves]({curves_address(experiment_id, view)})"

@@ -14,6 +14,8 @@ SET_TAG = (
     "INSERT INTO experiment_tags (experiment_id, key, value) VALUES (?, ?, ?) "
     "ON CONFLICT DO UPDATE SET value = excluded.value WHERE key <> ? OR value LIKE ?"
 )
+# The view of an objective gets another key when another one is that of most runs.
+DELETE_VIEWS = "DELETE FROM experiment_tags WHERE experiment_id = ?1 AND substr(key, 1, ?3) = ?2"
 # MLflow makes an experiment "Default", of number 0, in each store.
 HIDE_EMPTY_DEFAULT = (
     "UPDATE experiments SET lifecycle_stage = CASE WHEN EXISTS (SELECT 1 FROM runs WHERE experiment_id = 0 "
@@ -27,7 +29,7 @@ def exist(connection: sqlite3.Connection) -> bool:
 
 
 def update(connection: sqlite3.Connection) -> None:
-    """Write the view and the description of each experiment; a description that people wrote stays.
+    """Write the views and the description of each experiment; a description that people wrote stays.
 
     Args:
         connection: to the merged store.
@@ -37,6 +39,7 @@ def update(connection: sqlite3.Connection) -> None:
     for (experiment_id, _), rows in groupby(connection.execute(PARAMS), key=lambda row: row[:2]):
         views[experiment_id].add({key: value for *_, key, value in rows})
     for experiment_id, view in views.items():
-        if tag := view.tag():
-            for name, value in ((VIEW_TAG, tag), (NOTE_TAG, note(experiment_id))):
+        if tags := view.tags():
+            connection.execute(DELETE_VIEWS, (experiment_id, VIEW_TAG, len(VIEW_TAG)))
+            for name, value in {**tags, NOTE_TAG: note(experiment_id, view.keys())}.items():
                 connection.execute(SET_TAG, (experiment_id, name, value, NOTE_TAG, f"{NOTE_START}%"))
