@@ -15,6 +15,7 @@ from optuna_sweep.study import Study
 
 CELL_COLUMNS = 20  # the widest cell
 COLUMN_GAP = "  "
+MIN_NAME_COLUMNS = 8  # to which a study's name may be shortened
 MAX_BEST = 5  # rows of a Pareto front
 STYLES = {TrialState.PRUNED: "dim", TrialState.FAIL: "red", TrialState.RUNNING: "cyan"}
 BEST_STYLE = "bold green"
@@ -50,10 +51,27 @@ class TableProgress(LineProgress):
     def _render(self) -> Any:
         self.new_trials()
         width, height = self.console.size
-        counts = f"study {self.name}: {len(self.reported_numbers)} of {self.study.n_trials} trials"
-        counts += f" in {duration_text(time.monotonic() - self.start_seconds)}"
-        title = _line([f"{counts}{self.time_left_text()}"], [width], "bold")
+        counts = f"{len(self.reported_numbers)} of {self.study.n_trials} trials"
+        duration = f" in {duration_text(time.monotonic() - self.start_seconds)}"
+        title = _line([title_text(self.name, counts, f"{duration}{self.time_left_text()}", width)], [width], "bold")
         return Group(title, *table_lines(self.study, width, height - 2))
+
+
+def title_text(name: str, counts: str, times: str, width: int) -> str:
+    """Return the title of a study's table: where it is too wide, the name is shortened; the counts stay.
+
+    Args:
+        name: the study's.
+        counts: how many trials have ended, of how many.
+        times: what follows.
+        width: of the terminal, columns.
+    """
+    name = _printable(name)
+    room = width - cell_len(f"study : {counts}{times}")
+    if room >= min(cell_len(name), MIN_NAME_COLUMNS):
+        return f"study {_shortened(name, room)}: {counts}{times}"
+    room = width - cell_len(f": {counts}")
+    return f"{_shortened(name, room)}: {counts}" if room >= MIN_NAME_COLUMNS else f"{counts}{times}"
 
 
 def table_lines(study: Study, width: int, height: int) -> Iterator[Text]:
@@ -109,6 +127,10 @@ def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
     """Return a line of cells, each cut to its column's width."""
     parts = [_fitted(_printable(cell), columns) for cell, columns in zip(cells, widths, strict=False)]
     return Text(COLUMN_GAP.join(parts).rstrip(), style=style, no_wrap=True, overflow="crop")
+
+
+def _shortened(text: str, columns: int) -> str:
+    return text if cell_len(text) <= columns else f"{set_cell_size(text, columns - 1).rstrip()}…"
 
 
 def _fitted(text: str, columns: int) -> str:

@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.cells import cell_len
 
-from optuna_sweep.live_table import table_lines
+from optuna_sweep.live_table import table_lines, title_text
 from optuna_sweep.progress import trial_text
 from optuna_sweep.study import Study
 from support.sweeping import APP, environment
@@ -91,6 +91,21 @@ def test_no_line_is_wider_than_the_terminal_nor_holds_control_characters(width: 
     assert len(lines) <= 22 and all(cell_len(line) <= width for line in lines)
     assert all(line.isprintable() for line in lines)
     assert lines[-1].startswith("not shown: ") and lines[-2].startswith("49 ")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "title"),
+    [
+        ("mlp_digits", 60, "study mlp_digits: 7 of 30 trials in 12 s; 40 s left"),
+        ("a_study_of_a_long_name", 60, "study a_study_of_a_long_…: 7 of 30 trials in 12 s; 40 s left"),
+        ("a_study_of_a_long_name", 40, "a_study_of_a_long_name: 7 of 30 trials"),
+        ("a_study_of_a_long_name", 30, "a_study_of_a_…: 7 of 30 trials"),
+        ("很长的研究的名字", 30, "很长的研究的…: 7 of 30 trials"),
+        ("a_study_of_a_long_name", 20, "7 of 30 trials in 12 s; 40 s left"),
+    ],
+)
+def test_the_title_of_a_narrow_terminal_keeps_the_counts(name: str, width: int, title: str) -> None:
+    assert title_text(name, "7 of 30 trials", " in 12 s; 40 s left", width) == title
 
 
 def test_a_study_on_a_terminal(tmp_path: Path) -> None:
