@@ -97,6 +97,7 @@ def test_tensorboard_compares_its_trials(done: Result) -> None:
     files = list((done.output / "tensorboard").rglob("events.*"))
     assert len({file.parent for file in files}) == len(files) == 14
     assert all(b"_hparams_/session_start_info" in file.read_bytes() for file in files)
+    assert any(b"mlp_digits/3" in file.read_bytes() for file in files)  # its row's name
     assert all(b"best_val_accuracy" in file.read_bytes() for file in files)
     assert all(file.stat().st_size < 8000 for file in files)
 

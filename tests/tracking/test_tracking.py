@@ -26,9 +26,9 @@ KERAS_NAMES = {"loss", "accuracy", "val_loss", "val_accuracy"}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """One short run, as a process of its own: the tests below look at what it left."""
-    root = tmp_path_factory.mktemp("finished")
+    root, described = tmp_path_factory.mktemp("finished"), ("note=why", "tags.team=a")
     done = subprocess.run(
-        [sys.executable, "train.py", *SMALL, "training.epochs=3", "tracking.system_metrics_seconds=0.2"],
+        [sys.executable, "train.py", *SMALL, "training.epochs=3", "tracking.system_metrics_seconds=0.2", *described],
         cwd=PROJECT,
         env=os.environ | {"AI_ROOT": str(root), "TRIALMAKER_SECRET": "hunter2"},
         capture_output=True,
@@ -180,7 +180,8 @@ def test_tensorboard_has_the_runs_hparams(finished: Result) -> None:
     events = read_events(folder)
     content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
-    assert start.group_name == folder.name
+    (run,) = finished.runs()
+    assert start.group_name == f"{run.info.run_name} ({folder.name})"
     values = {name: getattr(value, str(value.WhichOneof("kind"))) for name, value in start.hparams.items()}
     expected = {
         "model.hidden_units": "[8]",
@@ -190,7 +191,7 @@ def test_tensorboard_has_the_runs_hparams(finished: Result) -> None:
     }
     assert expected.items() <= values.items()
     assert not {"output", "data.directory", "training.patience", "tracking.uri"} & set(values)
-    (run,) = finished.runs()
+    assert not {"name", "note", "tags.team"} & set(values)
     best = events.Tensors("best_val_accuracy")[-1]
     assert float(make_ndarray(best.tensor_proto)) == pytest.approx(run.data.metrics["best_val_accuracy"])
 

@@ -1,5 +1,6 @@
 """What a run writes for TensorBoard."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,19 +11,22 @@ from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.training.tensorboard_listener import TensorBoardListener
 
-# Where things lie and what is recorded, which makes no run different from another.
-NO_HPARAMS = ("output", "tracking.", "data.directory", "data.download", "init_model")
+# Where things lie, what is recorded and what a run is called, which makes no run different from another.
+NO_HPARAMS = re.compile(r"(output|tracking|name|note|tags|data\.directory|data\.download|init_model)(\..*)?")
 
 Hparam = bool | int | float | str
 
 
 def tensorboard_listener(config: Config, context: RunContext) -> TensorBoardListener:
-    """Return the listener; of a study's trial, of which there may be thousands, it writes no curves."""
+    """Return the listener; of a study's trial, of which there may be thousands, it writes no curves.
+
+    TensorBoard makes one row of runs of one name, so that plain runs have their directory's name behind their own.
+    """
     output = Path(config.output).absolute()
     name = paths.run_name(context.directory, output)
     return TensorBoardListener(
         output / "tensorboard" / name,
-        run_name=name,
+        run_name=context.result.name if context.is_trial else f"{context.result.name} ({name})",
         hparams=hparams(config),
         objective=config.objective,
         has_curves=not context.is_trial,
@@ -35,7 +39,7 @@ def hparams(config: Config) -> dict[str, Hparam]:
     return {
         path: value if isinstance(value, bool | int | float) else without_password(_text(value))
         for path, value in values.items()
-        if not path.startswith(NO_HPARAMS)
+        if not NO_HPARAMS.fullmatch(path)
     }
 
 

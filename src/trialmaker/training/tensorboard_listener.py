@@ -19,7 +19,7 @@ class TensorBoardListener:
 
     Args:
         directory: of the event files. Where there is one, they get another like it, since a directory is one curve.
-        run_name: that the table of hparams shows.
+        run_name: that the table of hparams shows; no other run's.
         hparams: names and values: bool, int, float or str.
         objective: the name of the metric that decides what is best.
         has_curves: whether to write each epoch's metrics; without, a run leaves a single small file.
