@@ -73,6 +73,9 @@ def test_the_plots_count_pruned_trials_and_name_the_objective(study: optuna.Stud
         assert len(importances[0]["y"]) == 5
         assert [trace["marker"]["symbol"].count("x") for trace in slices] == [states.count("PRUNED")] * 5
         assert sum(trace["mode"] == "lines" and len(trace["x"]) == 6 for trace in parallel) == 30
+        assert set(slices[0]["x"]) | set(slices[1]["x"]) >= set(HIDDEN_UNITS)  # without quotes
+        formats = {axis["exponentformat"] for name, axis in layouts[2].items() if name.startswith("xaxis")}
+        assert formats == {"power", "e"} and layouts[4]["xaxis"]["tickvals"] == list(range(1, 31, 3))
         assert len(epochs) == 30
         assert [layouts[at]["yaxis"]["title"]["text"] for at in (0, 2, 4)] == ["val_accuracy"] * 3
         assert layouts[1]["xaxis"]["title"]["text"] == "share of the importance for val_accuracy"
@@ -98,3 +101,16 @@ def test_several_objectives_have_their_front(tmp_path: Path) -> None:
         assert page.locator("p").inner_text() == "12 trials."
         titles = page.locator(".js-plotly-plot .xtitle, .js-plotly-plot .ytitle").all_text_contents()
         assert titles == ["val_accuracy", "parameters"]
+
+
+def test_trials_that_an_early_validation_prunes() -> None:
+    study = optuna.create_study(direction="maximize")
+    for _ in range(12):
+        trial = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+        trial.report(trial.params["x"], 0)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    page = StudyPage("mlp", study.trials, study.directions, ["val_accuracy"], {})
+    history, *_, epochs = page._plots("val_accuracy")
+    assert [trace.name for trace in history.data if trace.showlegend] == ["Infeasible Trial"]  # no best
+    axis = epochs.layout.xaxis
+    assert (axis.title.text, axis.tickvals) == ("epoch (0: part of epoch 1)", (0,))

@@ -1,15 +1,17 @@
 """The plots of a study on one page, which needs no network: Optuna's own; the page holds plotly, which draws them."""
 
 import html
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from string import Template
+from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io
 from optuna import visualization
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from optuna_sweep.importance import PRUNED_MARK, counted_study, counts_text
 
@@ -83,6 +85,8 @@ class StudyPage:
 
     def _history(self, objective: str) -> go.Figure:
         figure = visualization.plot_optimization_history(self.study, target_name=objective)
+        if not any(trial.state == TrialState.COMPLETE for trial in self.trials):  # none is best
+            figure.data = [trace for trace in figure.data if trace.mode != "lines"]
         figure.for_each_trace(lambda trace: trace.update(showlegend=bool(trace.x)))
         return figure
 
@@ -104,7 +108,12 @@ class StudyPage:
             trace.marker.symbol = ["x" if number in pruned else "circle" for number in trace.marker.color]
         axes = list(figure.select_xaxes())
         for axis in axes:
-            axis.update(exponentformat="e", title={"text": _broken(axis.title.text)})
+            exponents = "power" if axis.type == "log" else "e"  # "e" leaves 0.01 beside 1e−3 on a log axis
+            axis.update(exponentformat=exponents, title={"text": _broken(axis.title.text)})
+            if axis.categoryarray:
+                axis.update(categoryarray=_unquoted(axis.categoryarray))
+        for trace in figure.data:
+            trace.x = _unquoted(trace.x)
         return figure.update_layout(width=SUBPLOT_WIDTH * len(axes) + 120)
 
     def _parallel_coordinates(self, objective: str) -> go.Figure:
@@ -116,9 +125,12 @@ class StudyPage:
 
     def _epochs(self, objective: str) -> go.Figure:
         figure = visualization.plot_intermediate_values(self.study)
-        last = max((trial.last_step or 0 for trial in self.study.trials), default=0)
-        ticks = {"title": "epoch", "dtick": max(1, -(-last // MAX_EPOCH_TICKS))}
-        return figure.update_layout(xaxis=ticks, yaxis={"title": objective})
+        steps = {step for trial in self.study.trials for step in trial.intermediate_values}
+        last = max(steps, default=0)
+        interval = max(1, -(-last // MAX_EPOCH_TICKS))
+        ticks = [0, *range(interval, last + 1, interval)] if 0 in steps else list(range(1, last + 1, interval))
+        title = "epoch (0: part of epoch 1)" if 0 in steps else "epoch"
+        return figure.update_layout(xaxis={"title": title, "tickvals": ticks}, yaxis={"title": objective})
 
 
 def _html(figure: go.Figure, *, is_first: bool) -> str:
@@ -131,6 +143,12 @@ def _html(figure: go.Figure, *, is_first: bool) -> str:
     figure.update_layout(height=HEIGHT, margin={"t": 70, "b": 60, "l": 70, "r": 30})
     config = {"displaylogo": False, "responsive": True}
     return str(plotly.io.to_html(figure, full_html=False, include_plotlyjs=is_first, config=config))
+
+
+def _unquoted(categories: Sequence[Any]) -> list[Any]:
+    """Return an axis' values without the quotes that Optuna puts around texts."""
+    is_quoted = re.compile(r"'.*'", re.DOTALL).fullmatch
+    return [value[1:-1] if isinstance(value, str) and is_quoted(value) else value for value in categories]
 
 
 def _broken(name: str) -> str:
