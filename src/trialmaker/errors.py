@@ -1,5 +1,7 @@
 """The exceptions that mean "the person's mistake", as opposed to a bug, and the text of messages."""
 
+MAX_SHOWN_CHARACTERS = 200  # of a value in a message
+
 
 class UserError(Exception):
     """Input that cannot be used: a parameter, a file, a directory.
@@ -56,3 +58,8 @@ def first_line(error: Exception, limit: int) -> str:
 def printable(text: str) -> str:
     r"""Return a text with each unprintable character as a Python escape, such as ``\n`` or ``\x1b``."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def shorten(text: str, limit: int = MAX_SHOWN_CHARACTERS) -> str:
+    """Return the first ``limit`` characters of a text, with ``…`` where it is longer."""
+    return text if len(text) <= limit else text[:limit] + "…"

@@ -11,10 +11,10 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 
 from trialmaker.config import fields, resolvers, validation
-from trialmaker.config.arguments import tokens, translation
+from trialmaker.config.arguments import translation
 from trialmaker.config.arguments.foreign_words import HINTS, SYNONYMS
 from trialmaker.config.arguments.names import Names
-from trialmaker.errors import UserError
+from trialmaker.errors import MAX_SHOWN_CHARACTERS, UserError
 from trialmaker.experiment.run_messages import comparison_advice
 from trialmaker.platform.paths import CONF, PROJECT
 
@@ -152,6 +152,10 @@ def mistakes(line: str, *conf: Path) -> list[str]:
         ("optimizer@other=adam", ["optimizer@other=adam"]),
         ("--hydra.run.dir '${output}/x'", ["hydra.run.dir=${output}/x"]),
         ("--hydra.run.dir=a,b", ['hydra.run.dir="a,b"']),
+        # text that Hydra's grammar would refuse
+        ("hydra.sweeper.study_name=很长的名字", ['hydra.sweeper.study_name="很长的名字"']),
+        ("++hydra.sweeper.storage='sqlite:////数据/a b.db'", ['++hydra.sweeper.storage="sqlite:////数据/a b.db"']),
+        ("hydra.sweeper.study_name=mlp_${data.name}", ["hydra.sweeper.study_name=mlp_${data.name}"]),
         ("seed=1 -m model=cnn,mlp", ["-m", "seed=1", "model=cnn,mlp"]),
         ("--multirun seed=range(1,3) lr=0.1,0.2", ["--multirun", "seed=range(1,3)", "optimizer.learning_rate=0.1,0.2"]),
         ("-m --seed 1,2 --model cnn,mlp", ["-m", "seed=1,2", "model=cnn,mlp"]),
@@ -306,7 +310,7 @@ def test_the_answer_to_what_cannot_be(typed: str, lines: list[str]) -> None:
 @pytest.mark.parametrize("word", ["+x=(", "++x", "~[", "hydra.x=[", "a@b=(", "+x=" + "[" * 5000, "training={"])
 def test_what_hydra_cannot_read_is_one_line(word: str) -> None:
     (line,) = mistakes(shlex.quote(word))
-    assert line.startswith(word[: tokens.MAX_DISPLAY_CHARACTERS])
+    assert line.startswith(word[:MAX_SHOWN_CHARACTERS])
     assert line.endswith("; quote values with blanks or special characters: \"key='a b'\"")
 
 
@@ -316,7 +320,7 @@ def test_control_characters_and_length_do_not_break_the_line() -> None:
     first, second, third = caught.value.mistakes
     assert first == "--epochs 'a\\nb\\x1b[31m': must be a whole number"
     assert second.startswith("--'zebra\\r'='\\ud800': there is no such field or group")
-    assert third == f"--lr {'9' * tokens.MAX_DISPLAY_CHARACTERS}…: must be a number"
+    assert third == f"--lr {'9' * MAX_SHOWN_CHARACTERS}…: must be a number"
 
 
 @pytest.mark.parametrize(
@@ -409,6 +413,7 @@ def test_the_line_to_copy(overrides: list[str], line: str) -> None:
         ("optimizer.lr=3", "optimizer.lr: {}; did you mean optimizer.learning_rate?"),
         ("gpus=1", "gpus: {}; TensorFlow takes a GPU where there is one; CUDA_VISIBLE_DEVICES='' keeps to the CPU"),
         ("trainer.strategy=ddp", "trainer.strategy: {}; each run trains on one machine"),
+        ("--tag foo", "--tag foo: {}; tags.<key>=VALUE is one tag, such as tags.owner=anna"),
         ("n-trials=3", "n-trials: {}; studies have it, as hydra.sweeper.n_trials and so on; sweeps=mlp chooses one"),
     ],
 )  # fmt: skip

@@ -41,7 +41,7 @@ FULL_WIDTH = [*DASHES, *FULL_WIDTH_MARKS, *"＝，。１２ａｂ：（）　\xa
         ("hydra.sweeper.n_trials＝６０", "hydra.sweeper.n_trials=60", None),
         # a blank at which no shell parts words
         ("——epochs　10　——lr　０．１", "--epochs 10 --lr 0.1", None),
-        ("epochs=2　lr=0.1", "epochs=2 lr=0.1", "read '\\u3000' as ' '"),
+        ("epochs=2　lr=0.1", "epochs=2 lr=0.1", "read a wide blank as a blank"),
         ("--hidden_units 128　64", "--hidden_units '128 64'", None),
         # a name that there is not: the answer is about what was meant
         ("——modle cnn", "--modle cnn", "read ——modle as --modle"),

@@ -206,3 +206,21 @@ def test_configs_of_recipes_open_with_their_command() -> None:
     for path in sorted(Path(CONF, "experiment").glob("*.yaml")):
         head = path.read_text().splitlines()[1]
         assert head.startswith("# python train.py ") and f"experiment={path.stem}" in head
+
+
+def test_a_message_shows_the_beginning_of_a_long_text() -> None:
+    note, tag = "长" * 6000, "k" * 251
+    with pytest.raises(UserError) as caught:
+        validation.load(composed(f'note="{note}"'))
+    assert caught.value.mistakes == (f'note="{"长" * 199}…: must have at most 5000 characters',)
+    with pytest.raises(UserError) as caught:
+        validation.load(composed(f"++tags={{{tag}: 1}}"))
+    assert caught.value.mistakes == (f'tags.{"k" * 200}…="1": {validation.TAG_NAME_LAW}',)
+
+
+def test_a_message_names_the_environment_variable_of_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_NAME", "bad\nname")
+    with pytest.raises(UserError) as caught:
+        validation.load(composed())
+    law = "must be one line of printable characters"
+    assert caught.value.mistakes == (f'name="bad\\nname" (MLFLOW_RUN_NAME): {law}',)

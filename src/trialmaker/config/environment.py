@@ -26,7 +26,12 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
         config: nested, by group.
     """
     values = dict(leaves(config))
-    for field, name in VARIABLES.items():
-        value = variable(name)
-        if value is not None and values[field] == value:
-            yield f"{field}={value} ({name})"
+    for field in VARIABLES:
+        if origin_text := origin(field, values[field]):
+            yield f"{field}={values[field]}{origin_text}"
+
+
+def origin(field: str, value: Any) -> str:
+    """Return `` (VARIABLE)`` for a field that has the value of its environment variable, else ""."""
+    name = VARIABLES.get(field, "")
+    return f" ({name})" if name and value is not None and variable(name) == value else ""

@@ -11,12 +11,12 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from trialmaker.config import list_lengths
+from trialmaker.config import environment, list_lengths
 from trialmaker.config.config_dataclass import LIST, ONE, STRICT
 from trialmaker.config.fields import GROUPS, Field, fields, leaves, leaves_as_text
 from trialmaker.config.schema import Config, Data
 from trialmaker.config.suggestions import nearest
-from trialmaker.errors import UserError, one_line
+from trialmaker.errors import UserError, one_line, printable, shorten
 
 # By pydantic's error type; the braces get the bound.
 LAW_BY_ERROR_TYPE = {
@@ -98,7 +98,7 @@ def broken_laws(field: Field, value: Any) -> list[str]:
 
 def _entry(detail: ErrorDetails) -> str:
     """Return the entry of a list that an error is about, with a blank; "" for an error about the whole value."""
-    return f"{json.dumps(detail['input'], ensure_ascii=False)} " if set(detail["loc"]) - {ONE, LIST} else ""
+    return f"{_shown(detail['input'])} " if set(detail["loc"]) - {ONE, LIST} else ""
 
 
 def _mistakes_between_fields(config: Config) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _mistakes_between_fields(config: Config) -> Iterator[str]:
         yield f"direction={config.direction}: objective={config.objective} asks for direction={direction}"
     for path, value in leaves_as_text(asdict(config)):
         if "\0" in value:
-            yield f"{path}={json.dumps(value)}: must not contain a NUL character"
+            yield f"{path}={_shown(value)}: must not contain a NUL character"
     yield from _mistakes_in_names(config)
     limit, margin = config.training.max_seconds, config.training.margin_seconds
     if limit and limit <= margin:
@@ -132,15 +132,15 @@ def _mistakes_in_names(config: Config) -> Iterator[str]:
     if config.name and not config.name.strip():
         yield f"name={json.dumps(config.name)}: must not be blank; null for a name that TrialMaker makes"
     if config.name and not config.name.isprintable():
-        yield f"name={json.dumps(config.name)}: must be one line of printable characters"
+        yield f"{_setting('name', config.name)}: must be one line of printable characters"
     for name, value in config.tags.items():
-        tag = f"tags.{name}={json.dumps(value, ensure_ascii=False)}"
+        tag = f"tags.{shorten(name)}={_shown(value)}"
         if not TAG_NAME.fullmatch(name):
             yield f"{tag}: {TAG_NAME_LAW}"
         elif name.startswith(OWN_TAGS):
             yield f"{tag}: names that begin with {' or '.join(OWN_TAGS)} are taken; take another"
         if len(value) > MAX_TAG_CHARACTERS:
-            yield f"tags.{name}: must have at most {MAX_TAG_CHARACTERS} characters, but has {len(value)}"
+            yield f"tags.{shorten(name)}: must have at most {MAX_TAG_CHARACTERS} characters, but has {len(value)}"
 
 
 def _mistakes_with_ftrl(config: Config) -> Iterator[str]:
@@ -174,8 +174,17 @@ def _position(path: str, order: list[str]) -> int:
 def _mistake(path: str, detail: ErrorDetails) -> str:
     if detail["type"] == "unexpected_keyword_argument":
         return f"{path}: {_no_such_field(path, detail)}"
-    setting = f"{path}={json.dumps(detail['input'])}" if detail["type"] != "missing" else path
+    setting = _setting(path, detail["input"]) if detail["type"] != "missing" else path
     return f"{setting}: {_law(detail)}"
+
+
+def _setting(path: str, value: Any) -> str:
+    """Return a field's setting as a message shows it, with the environment variable that it comes from, if any."""
+    return f"{path}={_shown(value)}{environment.origin(path, value)}"
+
+
+def _shown(value: Any) -> str:
+    return shorten(printable(json.dumps(value, ensure_ascii=False)))
 
 
 def _no_such_field(path: str, detail: ErrorDetails) -> str:

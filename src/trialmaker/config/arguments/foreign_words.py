@@ -121,6 +121,8 @@ HINTS = {
     "betas": "beta_1 and beta_2, a number each",
     "gamma": "schedule=exponential has a field for the decay",
     "amsgrad": "optimizer=adam is without it",
+    "tag": "tags.<key>=VALUE is one tag, such as tags.owner=anna",
+    "labels": "tags.<key>=VALUE is one tag, such as tags.owner=anna",
     "project": "tracking.experiment=NAME",
     "solver": "optimizer chooses it",
     "tol": "patience ends a training that does not improve",

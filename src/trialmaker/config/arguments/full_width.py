@@ -29,8 +29,12 @@ def as_meant(argv: Sequence[str], names: Names) -> tuple[list[str], str]:
     words = deque(argv)
     while words:
         reader.read(words)
-    changes = (f"{display(typed)} as {display(meant)}" for typed, meant in dict.fromkeys(reader.changes))
-    return reader.words, "read " + ", ".join(changes) if reader.changes else ""
+    changes = dict.fromkeys(_change(typed, meant) for typed, meant in reader.changes)
+    return reader.words, "read " + ", ".join(changes) if changes else ""
+
+
+def _change(typed: str, meant: str) -> str:
+    return "a wide blank as a blank" if meant == " " else f"{display(typed)} as {display(meant)}"
 
 
 class _Reader:

@@ -1,6 +1,7 @@
 """The override that Hydra is given for a runtime parameter, and the check of Hydra's own overrides."""
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from trialmaker.config.arguments import deletions, values
 from trialmaker.config.arguments.names import Name, Names
-from trialmaker.config.arguments.tokens import Parameter, display, shorten
+from trialmaker.config.arguments.tokens import Parameter, display
 from trialmaker.config.fields import GROUPS
 from trialmaker.config.suggestions import nearest
 from trialmaker.config.validation import broken_laws
-from trialmaker.errors import UserError, one_line
+from trialmaker.errors import UserError, one_line, shorten
 from trialmaker.platform import paths
+
+TEXT_SETTING = re.compile(r"\+{0,2}hydra\..*(name|dir|storage|path)")  # of Hydra's own
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,14 @@ def check(text: str, names: Names) -> types.Override:
     if changes and (mistakes := _choice_mistakes(override, group)):
         raise UserError(*(f"{display(text)}: {mistake}" for mistake in mistakes))
     return override
+
+
+def readable(text: str) -> str:
+    """Return an override of Hydra's own settings, quoted where its value is text that Hydra's grammar refuses bare."""
+    key, equals, value = text.partition("=")
+    if not equals or not TEXT_SETTING.fullmatch(key) or _try_parse(text):
+        return text
+    return f"{key}={values.quoted(value)}"
 
 
 def parse(text: str) -> types.Override:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trialmaker.config.arguments import values
 from trialmaker.config.arguments.names import Name, Names
+from trialmaker.errors import shorten
 
 CFG_VALUES = ("job", "hydra", "all")
 INFO_VALUES = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -25,7 +26,6 @@ FLAG_ALIASES = {flag.strip("-"): flag for flag in (*FLAGS, *SWITCHES) if flag.st
 FLAG_ALIASES |= {alias.replace("-", "_"): flag for alias, flag in FLAG_ALIASES.items()}
 FLAG_ALIASES |= {"info": "-i", "package": "-p", "run": "-r"}
 DASHED_NAME = re.compile(r"--?[A-Za-z_]")
-MAX_DISPLAY_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,6 @@ def display(text: str) -> str:
     """Return a text as a message shows it: shortened, and in quotes where it is empty or has blanks or controls."""
     text = shorten(text)
     return text if text and text.isprintable() and " " not in text else repr(text)
-
-
-def shorten(text: str, limit: int = MAX_DISPLAY_CHARACTERS) -> str:
-    """Return the first ``limit`` characters of a text, with ``…`` where it is longer."""
-    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def _token(word: str, words: deque[str], names: Names) -> Token:

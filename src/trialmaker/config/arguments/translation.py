@@ -9,7 +9,7 @@ from trialmaker.config.arguments import full_width, overrides, tokens
 from trialmaker.config.arguments.names import FORCED, TAGS, Names
 from trialmaker.config.arguments.values import NULLS
 from trialmaker.config.sweep_files import sweep_files
-from trialmaker.errors import UserError, printable
+from trialmaker.errors import UserError, printable, shorten
 
 MAX_MISTAKE_CHARACTERS = 1000
 
@@ -34,7 +34,7 @@ def translate(argv: Sequence[str], conf: Sequence[Path]) -> list[str]:
     names = Names(choices([*conf, *config_directories(argv)]), tokens.FLAG_ALIASES)
     translation = _Translation(names, list(tokens.tokenize(argv, names)))
     if translation.mistakes:
-        raise UserError(*(printable(tokens.shorten(text, MAX_MISTAKE_CHARACTERS)) for text in translation.mistakes))
+        raise UserError(*(printable(shorten(text, MAX_MISTAKE_CHARACTERS)) for text in translation.mistakes))
     return [*translation.flags, *translation.overrides]
 
 
@@ -104,6 +104,7 @@ class _Translation:
                 self.mistakes.append(token.text)
 
     def _add_override(self, text: str) -> None:
+        text = overrides.readable(text)
         try:
             overrides.check(text, self._names)
             self.overrides.append(text)
