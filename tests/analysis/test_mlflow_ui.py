@@ -19,7 +19,9 @@ pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Locator, Page, expect
 
 from support.browser import open_page, save_screenshot
+from trialmaker.analysis.store.runs import Run
 from trialmaker.cli.main import main
+from trialmaker.cli.ui import _show_addresses
 
 
 class Ui:
@@ -112,6 +114,23 @@ def test_the_addresses_that_are_printed(ui: Ui) -> None:
     assert comparison.startswith(f"{page}/compare-runs?runs=%5B%22")
     assert comparison.endswith("&experiments=%5B%221%22%5D&workflowType=machine_learning")
     assert ui.lines[-1] == "Ctrl-C ends it"
+
+
+def test_each_objective_has_its_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    objectives = [("val_accuracy", "maximize"), ("val_loss", "minimize"), ("val_loss", "minimize")]
+    params = [{"objective": name, "direction": direction} for name, direction in objectives]
+    runs = [Run("id", "run", "digits", 1, "FINISHED", 0.0, 1.0, "", one, {}, {}, 0.5) for one in params]
+    _show_addresses(runs, 5000, in_browser=False)
+    page, views = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=", {}
+    for line in capsys.readouterr().out.splitlines():
+        title, _, address = line.partition(": ")
+        views[title] = address.partition(page)[2]
+    assert {title: view for title, view in views.items() if view} == {
+        "digits, 3 runs, best first by val_accuracy": "best_first_val_accuracy",
+        "digits, curves of the best by val_accuracy": "best_first_val_accuracy&compareRunsMode=CHART",
+        "digits, 3 runs, best first by val_loss": "best_first",
+        "digits, curves of the best by val_loss": "best_first&compareRunsMode=CHART",
+    }
 
 
 def test_the_run_list_is_sorted_and_has_the_columns_that_tell_runs_apart(ui: Ui, page: Page) -> None:
