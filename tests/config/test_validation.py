@@ -181,7 +181,7 @@ def test_a_wrong_name_is_refused_with_the_nearest_right_one(
 ) -> None:
     result = train(*arguments)
     assert (result.code, result.err.splitlines()) == (2, [f"train.py: error: {line}" for line in lines])
-    assert [path.name for path in result.output.iterdir()] == ["failure"]
+    assert {path.name for path in result.output.iterdir()} == {"failure", "index.html"}
     assert (result.output / "failure").read_text().splitlines() == lines
 
 
