@@ -140,6 +140,10 @@ def test_the_page_is_of_what_ran_last(train: Train) -> None:
     assert train("lr=abc").code == 2
     words = seen(page.read_text())
     assert "Failed at" in words and "python train.py lr=abc" in words and "Finished" not in words
+    result = train("-m", *SMALL, "training.epochs=1", "schedule.warmup_epochs=0,1", "schedule=cosine", "name=half")
+    assert result.code == 2
+    words = seen(page.read_text())  # the second run was refused before it began
+    assert "Failed at" in words and "schedule.warmup_epochs" in words and "Finished" not in words
     result = train("-m", *SMALL, "training.epochs=1", "optimizer=sgd", "lr=1e-9,1e30", "name=worse")
     assert result.code == 2
     words = seen(page.read_text())
@@ -156,10 +160,10 @@ def test_a_study_and_runs_of_one_output_do_not_hide_each_other(tmp_path: Path) -
                                   best_metrics={"val_accuracy": 0.85}, status="finished")]):  # fmt: skip
         (tmp_path / "logs" / str(number)).mkdir(parents=True)
         one.write(tmp_path / "logs" / str(number))
-    own = RunResult("o", name="own", objective="val_accuracy")
-    assert [run.name for run in folder.other_runs(tmp_path, own)] == ["s (2)", "a run", "own"]
-    assert [run.name for run in folder.other_runs(tmp_path, None)] == ["s (2)", "a run"]
-    assert folder.best_run(folder.other_runs(tmp_path, own)).command == "train 1"
+    own, results = RunResult("o", name="own", objective="val_accuracy"), folder.all_results(tmp_path)
+    assert [run.name for run in folder.other_runs(results, own)] == ["s (2)", "a run", "own"]
+    assert [run.name for run in folder.other_runs(results, None)] == ["s (2)", "a run"]
+    assert folder.best_run(folder.other_runs(results, own)).command == "train 1"
 
 
 # ---- the test split

@@ -88,7 +88,8 @@ def test_what_a_multirun_varies_comes_first_and_long_values_keep_their_ends() ->
     assert run_name.run_name(config, changes, job=1, swept=["seed"]).startswith("mlp seed=2 adamw exponential")
     config, changes = composed("hidden_units=128,128,128,128,128,32")
     assert run_name.run_name(config, changes).startswith("mlp hidden_units=128,128,12…128,32 · ")
-    assert translation.swept_names(["-m", "seed=1,2", "model=mlp,cnn", "training.epochs=3"]) == ["seed", "model"]
+    words = ["-m", "--config-dir", "/data/a=(b", "seed=1,2", "model=mlp,cnn", "training.epochs=3"]
+    assert translation.swept_names(words) == ["seed", "model"]  # a folder's name is no override
 
 
 def test_folders_of_pictures_are_told_apart() -> None:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from optuna_sweep.trial import current_trial, is_worker
+from trialmaker.analysis.training_command import SINGLE_RUN
 from trialmaker.cli import mistakes
 from trialmaker.config import validation
 from trialmaker.config.arguments import hydra_errors, translation
@@ -88,7 +89,7 @@ class TrainOutcome:
 
     def _new_context(self) -> RunContext:
         config = HydraConfig.get()
-        words = [*config.overrides.task, *(["hydra.mode=RUN"] if current_trial().number is not None else [])]
+        words = [*config.overrides.task, *([SINGLE_RUN] if current_trial().number is not None else [])]
         command = without_password(translation.command_line(words))
         directory = Path(config.runtime.output_dir)
         trial = current_trial()
@@ -163,7 +164,8 @@ class TrainOutcome:
             return
         is_dry_run = not self.outputs and not self.code
         causes = [cause.removeprefix("error: ") for cause in self.causes]
-        is_told = self.run_count == 1 or running_study.is_running()  # by the page of the run, or of the study
+        is_alone = self.run_count == 1 and not any(self.outputs.values())
+        is_told = is_alone or running_study.is_running()  # by the page of the run, or of the study
         if self.code:
             running_study.end("failed" if self.signals.received is None else "stopped", message="; ".join(causes))
         for output in self.outputs or ({} if is_dry_run else {requested_output(self.argv)}):

@@ -236,8 +236,8 @@ class Config:
     )
     seed: int = field("seed of initial weights, data order, augmentation and dropout", ge=0, lt=2**31)
     name: str | None = field(
-        "the run's name, which a trial's number follows, or null for one of what differs from the defaults; the default"
-        " is MLFLOW_RUN_NAME's value",
+        "the run's name, which the number of a trial or of a multirun's job follows, or null for one of what differs"
+        " from the defaults; the default is MLFLOW_RUN_NAME's value",
         min_length=1,
         max_length=250,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trialmaker.config.differences import Difference
 from trialmaker.config.schema import Config
-from trialmaker.experiment.output_page.folder import trials_of
+from trialmaker.experiment.output_page.folder import all_results, trials_of
 from trialmaker.experiment.output_page.page import data_sizes, write_study_page
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
@@ -61,7 +61,7 @@ def is_running() -> bool:
 
 def progress_text() -> str:
     """Return how far the study that goes on has come, such as ``after 12 trials``; "" where none does."""
-    ended = [trials_of(Path(one.config.output).absolute(), one.name) for one in _running]
+    ended = [trials_of(all_results(Path(one.config.output).absolute()), one.name) for one in _running]
     counts = [sum(trial.status != "stopped" for trial in trials) for trials in ended]
     return "".join(f"after {count} trial{'' if count == 1 else 's'}" for count in counts)
 

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from trialmaker.errors import printable, shorten
 from trialmaker.platform.run_result import RunResult
 
 SEED = "seed"
@@ -108,12 +109,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    cut = [[_cut(cell) for cell in row] for row in rows]
+    cut = [[shorten(printable(cell), MAX_CELL_CHARACTERS) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cut, strict=True)]
     for row in cut:
         yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _cut(text: str) -> str:
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-    return shown if len(shown) <= MAX_CELL_CHARACTERS else f"{shown[: MAX_CELL_CHARACTERS - 1]}…"

@@ -8,14 +8,13 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
-from trialmaker.config.arguments.names import Name, Names
+from trialmaker.config.arguments.names import HYDRA_TEXT, Name, Names
 from trialmaker.config.arguments.tokens import FLAGS, SWITCHES, display
 from trialmaker.platform.input_methods import WIDE_BLANKS, dash_count, plain, plain_dashes
 
 PARAMETER_NAME = re.compile(r"(\+\+?|~)?([A-Za-z_][A-Za-z0-9_./@-]*)", re.ASCII)
 BLANKS = re.compile(f"[{WIDE_BLANKS}]+")
 FLAG_ARGUMENT = Name("hydra.config_path")  # a path or a name
-TEXT_SETTINGS = re.compile(r"(name|dir|storage|path)$")  # of Hydra's own settings
 
 
 def as_meant(argv: Sequence[str], names: Names) -> tuple[list[str], str]:
@@ -104,4 +103,4 @@ class _Reader:
             return typed
         if name.fields:
             return typed if name.is_text() else text
-        return text if name.choices or not TEXT_SETTINGS.search(name.key) else typed
+        return text if name.choices or not HYDRA_TEXT.fullmatch(name.key) else typed

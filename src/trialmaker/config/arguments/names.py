@@ -1,5 +1,6 @@
 """Names on the command line: of config groups, of fields, and of Hydra's own settings."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from trialmaker.config.suggestions import nearest
 from trialmaker.config.validation import TAG_NAME, TAG_NAME_LAW, broken_laws
 from trialmaker.platform import paths
 
+HYDRA_TEXT = re.compile(r"\+{0,2}hydra\..*(name|dir|storage|path)")  # Hydra's own settings whose values are text
 TAGS = "tags."  # what follows is a name that a person makes up
 FORCED = "++"  # before a path, by which Hydra adds a field that the config does not have
 

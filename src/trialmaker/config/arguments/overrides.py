@@ -1,7 +1,6 @@
 """The override that Hydra is given for a runtime parameter, and the check of Hydra's own overrides."""
 
 import functools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +9,13 @@ from hydra.core.override_parser import types
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from trialmaker.config.arguments import deletions, values
-from trialmaker.config.arguments.names import Name, Names
+from trialmaker.config.arguments.names import HYDRA_TEXT, Name, Names
 from trialmaker.config.arguments.tokens import Parameter, display
 from trialmaker.config.fields import GROUPS
 from trialmaker.config.suggestions import nearest
 from trialmaker.config.validation import broken_laws
 from trialmaker.errors import UserError, one_line, shorten
 from trialmaker.platform import paths
-
-TEXT_SETTING = re.compile(r"\+{0,2}hydra\..*(name|dir|storage|path)")  # of Hydra's own
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def check(text: str, names: Names) -> types.Override:
 def readable(text: str) -> str:
     """Return an override of Hydra's own settings, quoted where its value is text that Hydra's grammar refuses bare."""
     key, equals, value = text.partition("=")
-    if not equals or not TEXT_SETTING.fullmatch(key) or _try_parse(text):
+    if not equals or not HYDRA_TEXT.fullmatch(key) or try_parse(text):
         return text
     return f"{key}={values.quoted(value)}"
 
@@ -115,7 +112,7 @@ def _flag_setting(name: Name) -> Setting:
 
 def _hydra_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Setting:
     text = f"{name.key}={parameter.value}"
-    override = _try_parse(text)
+    override = try_parse(text)
     if override is None or (override.is_sweep_override() and not multirun):
         text = f"{name.key}={values.quoted(parameter.value)}"
         parse(text)
@@ -124,7 +121,7 @@ def _hydra_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Setti
 
 def _choice_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Setting:
     text = f"{name.key}={parameter.value}"
-    override = _try_parse(text)
+    override = try_parse(text)
     choice = values.unquoted(parameter.value).strip()
     if choice in name.choices:
         is_literal = not parameter.dashes and override and override.value() == choice
@@ -167,7 +164,7 @@ def _field_setting(parameter: Parameter, name: Name, *, multirun: bool) -> Setti
 def _setting_by_hydra(parameter: Parameter, name: Name, *, multirun: bool) -> Setting | None:
     """Return ``name=value`` unchanged if Hydra parses it to a value that is legal for every owner of the field."""
     text = f"{name.key}={parameter.value}"
-    override = _try_parse(text)
+    override = try_parse(text)
     if override is None:
         return None
     if override.is_sweep_override():
@@ -191,7 +188,8 @@ def _law_text(broken: dict[str, list[str]]) -> str:
     return " or ".join(f"{law} ({', '.join(owners)})" for law, owners in broken.items())
 
 
-def _try_parse(text: str) -> types.Override | None:
+def try_parse(text: str) -> types.Override | None:
+    """Return an override as parsed by Hydra's grammar; None for a text that it refuses."""
     try:
         return parse(text)
     except UserError:
@@ -199,7 +197,7 @@ def _try_parse(text: str) -> types.Override | None:
 
 
 def _is_sweep(text: str, name: Name) -> bool:
-    override = _try_parse(text) if {",", "("} & set(text) else None  # the grammar is slow on long nonsense
+    override = try_parse(text) if {",", "("} & set(text) else None  # the grammar is slow on long nonsense
     is_sweep = override is not None and override.is_sweep_override()
     return is_sweep and not (name.is_list() and "[" not in text)  # 128,0 is one list, [128],[64] are two
 

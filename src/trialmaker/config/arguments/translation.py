@@ -63,8 +63,8 @@ def swept_names(words: Iterable[str]) -> list[str]:
     Args:
         words: flags and overrides, translated.
     """
-    parsed = [overrides.parse(word) for word in words if "=" in word and not word.startswith("-")]
-    return [one.key_or_group for one in parsed if one.is_sweep_override()]
+    parsed = (overrides.try_parse(word) for word in words if "=" in word and not word.startswith("-"))
+    return [str(one.key_or_group) for one in parsed if one and one.is_sweep_override()]
 
 
 def choices(conf: Iterable[Path]) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """What an output's folder holds: its files, and the runs that left them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +32,13 @@ def entries(output: Path) -> list[tuple[list[str], str, str]]:
     return listed
 
 
-def other_runs(output: Path, own: RunResult | None) -> list[RunResult]:
+def other_runs(results: Sequence[RunResult], own: RunResult | None) -> list[RunResult]:
     """Return the results of the output's runs, a study as one, the best of an objective first; none of one run alone.
 
     Args:
-        output: the folder.
+        results: of all runs and trials of the output.
         own: the run that the page is of, which may not have left its result yet; None for a study.
     """
-    results = [result for _, result in run_results(output)]
     trials: dict[str, list[RunResult]] = {}
     for result in results:
         if result.trial is not None:
@@ -59,9 +58,9 @@ def best_run(runs: Sequence[RunResult]) -> RunResult | None:
     return measured[0] if measured and is_one_kind and len(runs) > 1 else None
 
 
-def run_of(output: Path, run_id: str) -> str:
+def run_of(results: Iterable[RunResult], run_id: str) -> str:
     """Return the name of the run with an id in MLflow; "" for one that left no result here."""
-    names = (result.name for _, result in run_results(output) if run_id and result.mlflow_run_id == run_id)
+    names = (result.name for result in results if run_id and result.mlflow_run_id == run_id)
     return next(names, "")
 
 
@@ -82,7 +81,12 @@ def _key(result: RunResult) -> tuple[str, int, str]:
     return result.started_at, result.process_id, result.name
 
 
-def trials_of(output: Path, study: str) -> list[RunResult]:
+def all_results(output: Path) -> list[RunResult]:
+    """Return the results that an output's runs and trials have left; a page reads them once."""
+    return [result for _, result in run_results(output)]
+
+
+def trials_of(results: Iterable[RunResult], study: str) -> list[RunResult]:
     """Return the results of a study's trials that have ended, in the order of their numbers."""
-    results = [result for _, result in run_results(output) if result.study == study and result.trial is not None]
-    return sorted(results, key=lambda result: result.trial or 0)
+    trials = [result for result in results if result.study == study and result.trial is not None]
+    return sorted(trials, key=lambda result: result.trial or 0)

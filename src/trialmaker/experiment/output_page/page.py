@@ -72,7 +72,7 @@ class RunPage:
 
     def _values(self, config: Config) -> dict[str, Any]:
         result, output = self.result, Path(config.output).absolute()
-        epoch = self.history[-1][0] if self.history else 0
+        epoch, results = self.history[-1][0] if self.history else 0, folder.all_results(output)
         is_own = result.status == "finished" and result.model_version is None
         return {
             "title": result.name,
@@ -85,7 +85,8 @@ class RunPage:
             "charts": self._charts(),
             "test": self.test,
             "own_model": result.model_directory if is_own else None,
-            "runs": folder.other_runs(output, result),
+            "results": results,
+            "runs": folder.other_runs(results, result),
         }
 
     def _charts(self) -> list[tuple[str, dict[str, str], str]]:
@@ -121,12 +122,14 @@ def write_study_page(
         values: to show beside those of the trials.
     """
     output = Path(config.output).absolute()
-    trials = [*folder.trials_of(output, study), *([trial] if trial else [])]
+    results = folder.all_results(output)
+    trials = [*folder.trials_of(results, study), *([trial] if trial else [])]
     objective, test_metrics = Objective(config.objective, config.direction), summary.test_metrics if summary else {}
     of_study = {
         "title": config.name or study,
         "is_study": True,
-        "runs": folder.other_runs(output, None),
+        "results": results,
+        "runs": folder.other_runs(results, None),
         "model": config.model.name,
         "data_name": config.data.name,
         "result": summary or RunResult("", note=config.note or "", tags=dict(config.tags)),
@@ -145,9 +148,9 @@ def write_refusal_page(output: Path, command: str, message: str) -> None:
         command: what was typed.
         message: why it failed.
     """
-    result = RunResult(command, status="failed", message=message)
-    values = {"title": command, "result": result, "is_running": False, "runs": folder.other_runs(output, None)}
-    write_page(output, values)
+    result, results = RunResult(command, status="failed", message=message), folder.all_results(output)
+    runs = folder.other_runs(results, None)
+    write_page(output, {"title": command, "result": result, "is_running": False, "results": results, "runs": runs})
 
 
 def write_page(output: Path, values: Mapping[str, Any]) -> None:
@@ -171,7 +174,7 @@ def render(output: Path, values: Mapping[str, Any]) -> str:
         "served_metric": f"{best.objective} {metric_text(best.objective, best.metrics[best.objective])}"
         if best
         else "",
-        "served_run": folder.run_of(output, best.run_id) if best else "",
+        "served_run": folder.run_of(values.get("results", ()), best.run_id) if best else "",
         "best_run": folder.best_run(values.get("runs", ())),
         "metric_text": metric_text,
         "shortened": shortened,
