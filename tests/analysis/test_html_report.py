@@ -8,6 +8,7 @@ import pytest
 
 from support.outputs import copy_outputs, create_store
 from support.runs import make_run
+from support.waiting import expect_value
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Browser, Page, expect
@@ -38,10 +39,15 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-def colors(page: Page) -> tuple[str, str]:
-    """Return the background of the page and of its first plot."""
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return background, page.locator("[data-plot] .main-svg").first.evaluate("node => node.style.background")
+def expect_colors(page: Page, color: str) -> None:
+    """Expect this background of the page and of its first plot."""
+    expect(page.locator("body")).to_have_css("background-color", color)
+    expect_plot_color(page, color)
+
+
+def expect_plot_color(page: Page, color: str) -> None:
+    plot = page.locator("[data-plot] .main-svg").first  # which may be drawn anew
+    expect_value(lambda: plot.evaluate("node => node.style.background"), color)
 
 
 def is_wider_than_the_window(page: Page) -> bool:
@@ -60,7 +66,7 @@ def test_the_page_on_a_desk(comparison: Path, browser: Browser) -> None:
         expect(page.locator("tr.best")).to_have_count(1)
         expect(page.locator(".curves .scatterlayer").first.locator(".trace")).to_have_count(3)
         expect(page.locator(".parcoords")).not_to_have_count(0)
-        assert colors(page) == (LIGHT, LIGHT)
+        expect_colors(page, LIGHT)
         card = page.locator(".card").inner_text()
         assert card.startswith("Best on digits\n") and "\npython train.py data=digits" in card
         assert re.search(r"\nDeploy it\npython predict.py --model-dir '.*/V000\d/model/\d+'", card), card
@@ -79,23 +85,24 @@ def test_the_page_on_a_phone_in_the_dark_in_chinese(comparison: Path, browser: B
         page.goto(comparison.as_uri())
         expect(page.locator("[data-plot] .main-svg")).not_to_have_count(0)
         assert not is_wider_than_the_window(page)
-        assert colors(page) == (DARK, DARK)
+        expect_colors(page, DARK)
         assert page.title() == "训练运行对比"
         expect(page.locator('[lang="en"]').filter(visible=True)).to_have_count(0)
         expect(page.get_by_role("heading", name="digits 上的最佳运行")).to_be_visible()
         assert page.evaluate("document.querySelector('.curves').layout.xaxis.title.text") == "轮次"
         page.emulate_media(color_scheme="light")
-        page.wait_for_function(f"document.querySelector('[data-plot] .main-svg').style.background == '{LIGHT}'")
+        expect_plot_color(page, LIGHT)
 
 
 def test_the_page_on_paper(comparison: Path, browser: Browser) -> None:
     with open_page(A4_PIXELS, 1000, browser, locale="en-US", color_scheme="dark") as page:
         page.goto(comparison.as_uri())
-        assert colors(page) == (DARK, DARK)
+        expect_colors(page, DARK)
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')").strip() == "#fff"
-        assert colors(page)[1] == LIGHT and not is_wider_than_the_window(page)
+        expect_plot_color(page, LIGHT)
+        assert not is_wider_than_the_window(page)
         assert box(page, ".curves .main-svg")["width"] * 2 < A4_PIXELS
         assert page.pdf(format="A4").startswith(b"%PDF")
 
@@ -117,7 +124,7 @@ def test_a_page_of_two_thousand_runs_is_small_and_escapes_their_names(tmp_path: 
         expect(page.locator("tbody tr").filter(visible=True)).to_have_count(html_report.SHOWN_ROWS)
         assert page.title() == "Comparison of runs" and page.locator("tbody td b").count() == 0
         assert page.locator(".name").inner_text().startswith(name.replace("\x1b", r"\x1b"))
-        assert "<0>" in page.locator(".parcoords .axis .tick text").all_text_contents()
+        expect(page.locator(".parcoords .axis .tick text").filter(has_text="<0>")).not_to_have_count(0)
         assert not is_wider_than_the_window(page)
 
 

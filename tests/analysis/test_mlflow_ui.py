@@ -14,6 +14,7 @@ import pytest
 from support.entry import PROJECT
 from support.outputs import copy_outputs
 from support.servers import free_port
+from support.waiting import expect_value, wait_until
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Locator, Page, expect
@@ -144,19 +145,22 @@ def test_the_run_list_is_sorted_and_has_the_columns_that_tell_runs_apart(ui: Ui,
     page = popup.value
     expect(runs(page)).to_have_count(2)
     close_assistant(page)
-    assert headers(page)[:7] == [
+    first = [
         *("Run Name", "Created", "best_val_accuracy", "test_accuracy", "Duration", "model.name", "model.hidden_units"),
     ]
+    expect_value(lambda: headers(page)[:7], first)
+    expect_value(lambda: len(cells(page, "metrics.`best_val_accuracy`")), 6)
     best = [float(text) for text in cells(page, "metrics.`best_val_accuracy`")]
-    assert len(best) == 6 and best == sorted(best, reverse=True)
+    assert best == sorted(best, reverse=True)
     assert cells(page, "params.`model.name`").count("mlp") == 5  # all but the study's own row
     save_screenshot(page, "run_list")
     page.set_viewport_size({"width": 2200, "height": 800})
     expect(page.locator(".ag-header-cell").filter(has_text="test_loss")).to_be_visible()
-    assert headers(page)[7:] == [
+    others = [
         *("model.dropout_rate", "optimizer.learning_rate", "schedule.name", "training.epochs"),
         *("training.max_examples", "training.early_validation", "seed", "test_loss"),
     ]
+    expect_value(lambda: headers(page)[7:], others)
 
 
 def test_the_curves_are_those_of_epochs(ui: Ui, page: Page) -> None:
@@ -190,8 +194,8 @@ def test_a_person_selects_two_runs_and_compares_them(ui: Ui, page: Page) -> None
     expect(page.get_by_text("optimizer.beta_1")).to_have_count(0)
     page.get_by_role("link", name="accuracy", exact=True).click()
     expect(page.get_by_text(re.compile(r" · \S+ \S+ \(accuracy\)$"))).to_have_count(2)
-    lengths = page.locator(".js-plotly-plot").evaluate("plot => plot.data.map(line => line.y.length)")
-    assert {3, 4} <= set(lengths)  # a point for each epoch
+    plot = page.locator(".js-plotly-plot")
+    wait_until(lambda: {3, 4} <= set(plot.evaluate("plot => plot.data.map(line => line.y.length)")))  # one an epoch
     save_screenshot(page, "curves")
 
 
@@ -212,7 +216,7 @@ def test_a_run_shows_its_pictures_data_and_model(ui: Ui, page: Page) -> None:
     page.get_by_text("confusion_matrix.png").click()
     picture = page.locator("img[src^=blob]").first
     expect(picture).to_be_visible()
-    assert picture.evaluate("image => image.naturalWidth") > 300
+    wait_until(lambda: picture.evaluate("image => image.naturalWidth") > 300)
     close_assistant(page)
     save_screenshot(page, "picture")
     page.get_by_role("tab", name="Overview").click()

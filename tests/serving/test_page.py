@@ -27,7 +27,7 @@ from trialmaker.serving.predictor import Model
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Browser, Page, expect
 
-from support.accessibility import boxes, delay_answers, faults, focus_outline, layout_shift
+from support.accessibility import boxes, delay_answers, faults, layout_shift, press_tab
 from support.browser import open_browser, open_page, save_screenshot
 
 SEVEN = [(0.25, 0.2), (0.75, 0.2), (0.45, 0.85)]
@@ -158,9 +158,7 @@ def test_strokes_and_clearing_are_undone(page: Page) -> None:
 
 
 def test_everything_can_be_done_by_the_keyboard(page: Page, tmp_path: Path) -> None:
-    for name in ("paper", "undo", "clear", "file", ""):
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.id") == name and focus_outline(page) >= 2
+    press_tab(page, "paper", "undo", "clear", "file", "")
     page.locator("#paper").focus()
     for key, count in [("ArrowLeft", 5), ("Space", 1), ("ArrowRight", 10)]:
         for _ in range(count):

@@ -1,8 +1,13 @@
 """What a page must be for everyone: contrast, sizes of targets, and nothing that jumps."""
 
 import time
+from functools import partial
 
 from playwright.sync_api import Page, Route
+
+from support.waiting import expect_value, wait_until
+
+MIN_OUTLINE = 2  # pixels
 
 # WCAG 2.2, 1.4.3 and 1.4.11: text 4.5 (large text 3), edges of controls 3, against what lies behind them.
 CONTRAST = """() => {
@@ -85,6 +90,9 @@ def layout_shift(page: Page) -> float:
     return float(page.evaluate(LAYOUT_SHIFT))
 
 
-def focus_outline(page: Page) -> float:
-    """Return the width of the outline of what has the keyboard's focus, in pixels."""
-    return float(page.evaluate(OUTLINE))
+def press_tab(page: Page, *names: str) -> None:
+    """Press Tab once for each of these ids ("": none); expect that the element gets the focus, and a clear outline."""
+    for name in names:
+        page.keyboard.press("Tab")
+        expect_value(partial(page.evaluate, "document.activeElement.id"), name)
+        wait_until(lambda: page.evaluate(OUTLINE) >= MIN_OUTLINE, seconds=20)

@@ -10,3 +10,11 @@ def wait_until(holds: Callable[[], object], seconds: float = 90) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"still not so after {seconds} s"
         time.sleep(0.02)
+
+
+def expect_value(read: Callable[[], object], expected: object, seconds: float = 20) -> None:
+    """Call `read` until it returns `expected`; fail with both when that takes longer."""
+    deadline = time.monotonic() + seconds
+    while (value := read()) != expected and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert value == expected
