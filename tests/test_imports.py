@@ -23,7 +23,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "optuna_sweep",
     ),
     "model_store": ("training.events", "training.objective", "platform"),
-    "tracking": ("training.events", "platform", "optuna_sweep"),
+    "tracking": ("training.events", "config.incidental", "platform", "optuna_sweep"),
     "training": ("models", "data", "platform"),
     "data": ("platform",),
     "config": ("platform",),

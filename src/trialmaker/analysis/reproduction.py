@@ -12,13 +12,13 @@ from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
 from trialmaker.config.arguments import values
 from trialmaker.config.fields import GROUPS, fields, leaves
+from trialmaker.config.incidental import NAMES, PROCESS, is_among
 from trialmaker.errors import UserError
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.settings import STATE_TAG
 
-# Decided anew: where a run's files go, and what it is called, which tracking.run_name said earlier.
-OWN_FIELDS = re.compile(r"output|tracking\.uri|tracking\.run_name|name|note|tags(\..*)?")
+OWN_FIELDS = (*NAMES, *PROCESS, "tracking.uri", "tracking.run_name")  # decided anew; the last was the name's earlier
 COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # affect results
 TIME_METRICS = re.compile(r"system/|.*seconds|.*per_second")  # metrics that are never equal in two runs
 SUMMARY_METRICS = re.compile(r"best_|test_")
@@ -60,7 +60,7 @@ def overrides(run: Run, given_paths: Mapping[str, Path | None]) -> list[str]:
     config = _recorded_config(run)
     words = [f"{group}={config[f'{group}.name']}" for group in GROUPS]
     for field, value in config.items():
-        if OWN_FIELDS.fullmatch(field) or field.endswith(".name"):
+        if is_among(field, OWN_FIELDS) or field.endswith(".name"):
             continue
         if field in given_paths:
             value = _existing_path(field, value, given_paths[field])
@@ -93,7 +93,7 @@ def _recorded_config(run: Run) -> dict[str, Any]:
         config = {name: values.read(text, types[name]) for name, text in run.params.items() if name in types}
     if missing := [f"{group}.name" for group in GROUPS if f"{group}.name" not in config]:
         raise UserError(f"{run.run_id}: its config is not recorded whole: {', '.join(missing)} is missing")
-    if unknown := [field for field in config if field not in types and not OWN_FIELDS.fullmatch(field)]:
+    if unknown := [field for field in config if field not in types and not is_among(field, OWN_FIELDS)]:
         raise UserError(f"{run.run_id}: has fields that this version does not know: {', '.join(unknown)}")
     return config
 

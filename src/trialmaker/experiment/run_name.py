@@ -1,6 +1,5 @@
 """The name of a run for people: the one that they gave it, or what distinguishes it."""
 
-import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import Any
 from trialmaker.config.config_files import GLOBAL_GROUPS
 from trialmaker.config.differences import Difference, differences
 from trialmaker.config.fields import GROUPS
+from trialmaker.config.incidental import INCIDENTAL, WEIGHT_SOURCES, is_among
 from trialmaker.config.schema import Config
 from trialmaker.errors import printable
 from trialmaker.experiment.output_page.scores import shortened
@@ -17,11 +17,7 @@ from trialmaker.platform.redaction import without_password
 
 MAX_CHARACTERS = 60
 MAX_PART_CHARACTERS = 30
-# Where a run's files are, how long it may take, and what is printed do not tell runs apart.
-INCIDENTAL = re.compile(
-    r"name|note|tags\..*|output|tracking\..*|data\.(download|mirrors)"
-    r"|training\.(max_seconds|margin_seconds|log_every_steps)"
-)
+SOURCES = ("data.directory", *WEIGHT_SOURCES)  # which tell runs apart, to a person
 CHOICES = (*GLOBAL_GROUPS, *GROUPS)
 ABBREVIATIONS = {"optimizer.learning_rate": "lr", "init_model": "from"}
 
@@ -74,8 +70,12 @@ def run_name(
     is_told_by_experiment = config.tracking.experiment == config.data.name
     left_out = {"data"} if is_told_by_experiment else set()
     left_out |= set() if config.data.name == "images" else {"data.directory"}
-    telling = [one for one in changes if one.key not in left_out and not INCIDENTAL.fullmatch(one.key)]
+    telling = [one for one in changes if one.key not in left_out and _tells(one.key)]
     return _distinguishing_name(config.model.name, telling, swept)
+
+
+def _tells(field: str) -> bool:
+    return field in SOURCES or not is_among(field, INCIDENTAL)
 
 
 def _distinguishing_name(model: str, changes: Sequence[Difference], swept: Collection[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trialmaker.config.fields import leaves_as_text
+from trialmaker.config.incidental import NAMES
 from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
@@ -124,4 +125,4 @@ def start_message(
 
 def _params(config: Config) -> dict[str, Any]:
     """Return the fields that are MLflow's params: all but those that MLflow has a place of their own for."""
-    return {name: value for name, value in asdict(config).items() if name not in ("name", "note", "tags")}
+    return {name: value for name, value in asdict(config).items() if name not in NAMES}

@@ -8,20 +8,14 @@ from omegaconf import DictConfig
 
 from optuna_sweep import application
 from trialmaker.config import validation
+from trialmaker.config.incidental import INCIDENTAL
 from trialmaker.experiment import run_header
 from trialmaker.model_store.weights_source import find_weights
-
-# Places of this machine, of which the digests below tell what lies there; where runs are recorded; how long a job may
-# take; how much is printed. A trial's value depends on none of them.
-INCIDENTAL_FIELDS = (
-    *("name", "note", "tags", "output", "tracking", "data.directory", "data.download", "data.mirrors", "init_model"),
-    *("training.max_seconds", "training.margin_seconds", "training.log_every_steps"),
-)
 
 
 def register() -> None:
     """Tell the sweeper what belongs to a study of this application."""
-    application.register(application.Application(INCIDENTAL_FIELDS, _facts, _versions, _objectives))
+    application.register(application.Application(INCIDENTAL, _facts, _versions, _objectives))
 
 
 def complete(config: DictConfig) -> None:

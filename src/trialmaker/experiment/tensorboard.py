@@ -1,18 +1,15 @@
 """What a run writes for TensorBoard."""
 
-import re
 from dataclasses import asdict
 from pathlib import Path
 
 from trialmaker.config.fields import leaves
+from trialmaker.config.incidental import INCIDENTAL, is_among
 from trialmaker.config.schema import Config
 from trialmaker.experiment.context import RunContext
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.training.tensorboard_listener import TensorBoardListener
-
-# Where things lie, what is recorded and what a run is called, which makes no run different from another.
-NO_HPARAMS = re.compile(r"(output|tracking|name|note|tags|data\.directory|data\.download|init_model)(\..*)?")
 
 Hparam = bool | int | float | str
 
@@ -34,12 +31,12 @@ def tensorboard_listener(config: Config, context: RunContext) -> TensorBoardList
 
 
 def hparams(config: Config) -> dict[str, Hparam]:
-    """Return the config's values by path: lists as text; what is None is left out, so that numbers stay numbers."""
+    """Return the values that tell runs apart, by path: lists as text, None left out, so that numbers stay numbers."""
     values = {path: value for path, value in leaves(asdict(config)) if value is not None}
     return {
         path: value if isinstance(value, bool | int | float) else without_password(_text(value))
         for path, value in values.items()
-        if not NO_HPARAMS.fullmatch(path)
+        if not is_among(path, INCIDENTAL)
     }
 
 

@@ -10,15 +10,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from trialmaker.config.incidental import INCIDENTAL, WEIGHT_SOURCES, is_among
+
 VIEW_KEY, VIEW_NAME = "best_first", "best first"  # of the objective that most runs have
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 NOTE_TAG, NOTE_START = "mlflow.note.content", "Runs, the best first: "  # an experiment's description, in Markdown
-# Parameters, and groups of them, that say where a run's files lay, what it is called, how long it may take, how much it
-# prints: they tell runs apart, but not by what was tried.
-HIDDEN_PARAMS = (
-    *("output", "tracking", "name", "note", "tags", "data.directory", "data.download", "data.mirrors"),
-    *("training.max_seconds", "training.margin_seconds", "training.log_every_steps"),
-)
 MODEL, SEED = "model.name", "seed"
 MAX_PARAM_COLUMNS = 12
 TEST_METRICS = ("test_accuracy", "test_loss")
@@ -86,7 +82,7 @@ class RunListView:
 
 
 def _is_hidden(param: str) -> bool:
-    return any(f"{param}.".startswith(f"{hidden}.") for hidden in HIDDEN_PARAMS)
+    return is_among(param, INCIDENTAL) and param not in WEIGHT_SOURCES
 
 
 def view_tag(key: str) -> str:

@@ -1,0 +1,27 @@
+"""The fields that make no run different from another, in groups by the reason; a field stands for those below it."""
+
+from collections.abc import Collection
+
+NAMES = ("name", "note", "tags")  # what a person says of the run; MLflow and the result have places of their own for it
+PROCESS = ("output",)  # how this one process works: where its files go
+DATA_SOURCES = ("data.directory", "data.download", "data.mirrors")  # the data's digest says what came from there
+RECORDS = ("tracking",)  # where the run is recorded, and how densely
+TIME_LIMITS = ("training.max_seconds", "training.margin_seconds")  # how far it gets, not which way
+WEIGHT_SOURCES = ("init_model",)  # the weights' digest says what lies there
+PRINTED = ("training.log_every_steps",)  # which changes a run's log, but not its training
+
+INCIDENTAL = (*NAMES, *PROCESS, *DATA_SOURCES, *RECORDS, *TIME_LIMITS, *WEIGHT_SOURCES, *PRINTED)
+
+
+def is_among(path: str, fields: Collection[str]) -> bool:
+    """Return whether a field, or one that it lies below, is one of these."""
+    return any(f"{path}.".startswith(f"{field}.") for field in fields)
+
+
+def is_incidental(path: str) -> bool:
+    """Return whether a field decides nothing about a run's weights and log lines, once the digests are compared.
+
+    Args:
+        path: the field's, such as ``data.directory``, of which the data's digest tells, or ``tags.owner``.
+    """
+    return is_among(path, INCIDENTAL) and path not in PRINTED
