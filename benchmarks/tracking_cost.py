@@ -23,6 +23,7 @@ from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 from trialmaker.training import augmentation, loop, optimizers
 from trialmaker.training.events import Listener
+from trialmaker.training.loop_state import LoopState
 from trialmaker.training.objective import Objective
 from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
@@ -65,6 +66,7 @@ def train_seconds(program: Program, weights: list[np.ndarray], dataset: Dataset,
         program=program,
         train=dataset.train,
         validation=dataset.validation,
+        state=LoopState(),
         stop=lambda: None,
         listeners=[*listeners, lambda _: times.append(time.perf_counter())],
     )

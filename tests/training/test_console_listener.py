@@ -1,13 +1,17 @@
 """What is printed while training, to the letter."""
 
+import logging
 import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.entry import SMALL
 from support.terminal import run_on_terminal
-from trialmaker.training.console_listener import Lines, epoch_row
-from trialmaker.training.events import EpochDone, StepsDone
+from trialmaker.platform.console import METRIC_LOGGER, Console
+from trialmaker.training.console_listener import Bar, Lines, epoch_line, epoch_row
+from trialmaker.training.events import EpochDone, Event, StepsDone, StepsMean
 from trialmaker.training.step_means import StepMeans
 
 METRICS = {
@@ -59,6 +63,50 @@ def test_rows_fit_80_columns_and_have_headings_now_and_then() -> None:
     assert epoch_row(EpochDone(21, METRICS)).startswith(heading)
     worst = METRICS | {"loss": 123456.7, "val_loss": 1234567.8, "learning_rate": 1.234e-07, "seconds": 12345.67}
     assert max(map(len, epoch_row(EpochDone(1_000_000, worst)).splitlines())) <= 80
+
+
+def test_a_part_of_an_epoch_is_said_to_be_one() -> None:
+    part = EpochDone(3, METRICS, stopped_by="signal")
+    assert epoch_line(part).startswith("part of epoch=3 loss=0.2103 accuracy=")
+    assert epoch_row(part) == f"part of epoch 3:\n{epoch_row(EpochDone(3, METRICS))}"
+    means: list[Event] = []
+    listener = StepMeans(5, [means.append])
+    listener(StepsDone(3, 12, [1.0] * 2, [0.5] * 2, 0.1))
+    listener(part)  # a whole epoch would have its mean elsewhere
+    assert not any(isinstance(event, StepsMean) for event in means)
+
+
+class Records(logging.Handler):
+    """The lines of a log file, and which of them standard output has, a pipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, bool]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.getMessage(), Console().filter(record)))
+
+
+def test_lines_that_were_printed_before_go_to_the_log_file_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    records = Records()
+    logging.getLogger().addHandler(records)
+
+    def is_repeated(event: Event) -> bool:
+        return isinstance(event, StepsMean | EpochDone) and getattr(event, "epoch", 1) == 1
+
+    try:
+        write = logging.getLogger(METRIC_LOGGER).info
+        for listener in (Lines(write, is_repeated), Bar(12, 2, is_repeated=is_repeated, steps_done=6)):
+            with listener:
+                for epoch in (1, 2):
+                    listener(StepsMean(6, 0.5, 0.5))
+                    listener(EpochDone(epoch, METRICS))
+    finally:
+        logging.getLogger().removeHandler(records)
+    mean = ("step 6, loss 0.5000, training accuracy 0.5000", False)
+    epochs = [(epoch_line(EpochDone(epoch, METRICS)), epoch == 2) for epoch in (1, 2)]
+    assert records.lines == [mean, epochs[0], mean, epochs[1], *epochs]
 
 
 def test_a_training_on_a_terminal(tmp_path: Path) -> None:

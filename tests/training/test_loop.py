@@ -10,7 +10,8 @@ from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
 from trialmaker.models import registry
 from trialmaker.training import augmentation, loop, optimizers
-from trialmaker.training.events import EarlyValidation, EpochDone, StepsDone
+from trialmaker.training.events import EarlyValidation, EpochDone, StepsDone, Stopping
+from trialmaker.training.loop_state import LoopState
 from trialmaker.training.metrics import loss_and_accuracy
 from trialmaker.training.objective import Objective
 from trialmaker.training.plan import TrainingPlan
@@ -54,7 +55,15 @@ def fit(listeners=(), rate=0.05, stop=lambda: None, **changes):
     }
     plan = TrainingPlan(**(arguments | changes))
     train, validation = examples(100, 0), examples(40, 1)
-    outcome = loop.fit(plan, program=program, train=train, validation=validation, stop=stop, listeners=list(listeners))
+    outcome = loop.fit(
+        plan,
+        program=program,
+        train=train,
+        validation=validation,
+        state=LoopState(),
+        stop=stop,
+        listeners=list(listeners),
+    )
     return outcome, model
 
 
@@ -108,7 +117,9 @@ def test_a_reason_to_stop_ends_the_epoch_begun_and_validates_it():
     events = []
     outcome, _ = fit([events.append], epochs=50, stop=lambda: "SIGTERM")
     assert (outcome.epochs, outcome.reason) == (1, "SIGTERM")
-    assert [type(event) for event in events] == [StepsDone, EpochDone]
+    assert [type(event) for event in events] == [StepsDone, Stopping, EpochDone]
+    assert events[1] == Stopping("SIGTERM", epoch=1, step=1)
+    assert events[2].stopped_by == "SIGTERM"
     assert outcome.best.metrics["val_loss"] > 0
 
 

@@ -34,6 +34,7 @@ from trialmaker.training import loop, program_cache, schedules
 from trialmaker.training.console_listener import console_listener
 from trialmaker.training.events import Listener
 from trialmaker.training.loop import Outcome
+from trialmaker.training.loop_state import LoopState
 from trialmaker.training.objective import Objective
 from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
@@ -173,14 +174,32 @@ def _fit(
     stop: StopCondition,
 ) -> Outcome:
     training = config.training
-    steps_per_epoch = len(dataset.train) // training.batch_size
+    steps = training.epochs * (len(dataset.train) // training.batch_size)
+    with console_listener(total_steps=steps, epochs=training.epochs, is_trial=context.is_trial) as lines:
+        outcome = loop.fit(
+            _plan(config, context, len(dataset.train)),
+            program=program,
+            train=dataset.train,
+            validation=dataset.validation,
+            state=LoopState(),
+            stop=stop,
+            listeners=[StepMeans(training.log_every_steps, [lines, *listeners])],
+        )
+    if outcome.reason in ("patience", "max_seconds"):
+        limit = f"training.{outcome.reason}={getattr(training, outcome.reason)}"
+        log.info(f"ended in epoch {outcome.epochs} of {training.epochs} by {limit}")
+    return outcome
+
+
+def _plan(config: Config, context: RunContext, examples: int) -> TrainingPlan:
+    training = config.training
     schedule = schedules.schedule(
         **asdict(config.schedule),
         learning_rate=config.optimizer.learning_rate,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=examples // training.batch_size,
         epochs=training.epochs,
     )
-    plan = TrainingPlan(
+    return TrainingPlan(
         learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
         objective=Objective(config.objective, config.direction),
         seed=config.seed,
@@ -189,21 +208,6 @@ def _fit(
         patience=training.patience,
         early_validation=training.early_validation if context.is_trial else None,
     )
-    with console_listener(
-        total_steps=steps_per_epoch * training.epochs, epochs=training.epochs, is_trial=context.is_trial
-    ) as lines:
-        outcome = loop.fit(
-            plan,
-            program=program,
-            train=dataset.train,
-            validation=dataset.validation,
-            stop=stop,
-            listeners=[StepMeans(training.log_every_steps, [lines, *listeners])],
-        )
-    if outcome.reason in ("patience", "max_seconds"):
-        limit = f"training.{outcome.reason}={getattr(training, outcome.reason)}"
-        log.info(f"ended in epoch {outcome.epochs} of {training.epochs} by {limit}")
-    return outcome
 
 
 def _test(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from trialmaker.errors import UserError
 from trialmaker.training.events import StepsDone
@@ -17,23 +17,23 @@ class Calls:
 
     Args:
         run: makes steps; see ``Program.steps_over``.
-        stop: asked after each call; a reason ends the epoch.
     """
 
-    def __init__(self, *, run: Steps, stop: Callable[[], str | None]) -> None:
-        self.run, self.stop = run, stop
+    def __init__(self, run: Steps) -> None:
+        self.run = run
         self.size = 1  # steps; the first call compiles, and its first result is soon seen
 
-    def of_epoch(self, plan: EpochPlan, pause: int = 0) -> Iterator[StepsDone]:
-        """Make the epoch's steps, at least one, to its end or until told to stop; yield an event for each call.
+    def of_epoch(self, plan: EpochPlan, *, start: int, pause: int) -> Iterator[StepsDone]:
+        """Make the epoch's steps from ``start`` to its end, while asked to; yield an event for each call.
 
         Args:
+            start: the steps done before; all of them make no call.
             pause: a call ends after so many steps; 0 for no such call.
 
         Raises:
             UserError: a loss is not finite.
         """
-        steps, before, start = len(plan.order), plan.steps_before, 0
+        steps, before = len(plan.order), plan.steps_before
         while start < steps:
             end = min(start + self.size, pause if start < pause else steps)
             began = time.monotonic()
@@ -44,8 +44,6 @@ class Calls:
             yield StepsDone(plan.epoch, before + end, losses.tolist(), accuracies.tolist(), seconds)
             self.size = max(1, min(8 * self.size, int((end - start) * CALL_SECONDS / max(seconds, 1e-6))))
             start = end
-            if self.stop():
-                return
 
 
 def not_finite(name: str, value: float, step: int, epoch: int) -> UserError:

@@ -2,21 +2,19 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 
 from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
 from trialmaker.training.calls import Calls, not_finite
-from trialmaker.training.events import EarlyValidation, EpochDone, Listener, StepsDone
+from trialmaker.training.events import EarlyValidation, EpochDone, Event, Listener, Stopping
+from trialmaker.training.loop_state import LoopState
 from trialmaker.training.metrics import epoch_metrics
 from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
-from trialmaker.training.stop_rules import first_reason, out_of_patience
-
-E = TypeVar("E", StepsDone, EarlyValidation, EpochDone)
+from trialmaker.training.stop_rules import is_out_of_patience
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Outcome:
     """How a training ended.
 
     Args:
-        best: the event of the best epoch.
+        best: the event of the best epoch, which may be the part of one that the training was stopped in.
         epochs, steps: how many were begun.
         reason: why it ended: ``epochs``, ``patience``, or what ``stop`` said.
     """
@@ -35,27 +33,13 @@ class Outcome:
     reason: str
 
 
-@dataclass
-class LoopState:
-    """How far a training has come.
-
-    Attributes:
-        epoch: the epoch that goes on, from 1; 0 before the first.
-        calls: the events of that epoch's calls so far.
-        best: the event of the best epoch so far; None before one was validated.
-    """
-
-    epoch: int = 0
-    calls: list[StepsDone] = field(default_factory=list)
-    best: EpochDone | None = None
-
-
 def fit(
     plan: TrainingPlan,
     *,
     program: Program,
     train: Split,
     validation: Split,
+    state: LoopState,
     stop: Callable[[], str | None],
     listeners: Sequence[Listener],
 ) -> Outcome:
@@ -63,9 +47,11 @@ def fit(
 
     The weights after each step are a pure function of what the program began with and of what trains them (the plan's
     learning rates, seed and batch size; train): neither the clock nor a listener nor an earlier training has a part.
+    So a training that goes on from a snapshot comes to the same weights, metrics and events, but for times.
 
     Args:
-        program: what is trained; just begun, one training at a time.
+        program: what is trained; just begun, or restored with the state; one training at a time.
+        state: a new one, or one that was restored; it is that of the loop at every event.
         stop: asked after each call into the compiled loop; a reason ends the training, and the epoch begun is
             validated as it stands.
         listeners: called with every event, in order, on this thread.
@@ -74,17 +60,10 @@ def fit(
         UserError: fewer examples than a batch, or a loss that is not finite.
     """
     _check(plan, train)
-    calls = Calls(run=program.steps_over(train.images, train.labels, seed=plan.seed), stop=stop)
-    validate = _Validation(plan, program, validation)
-    rules = [lambda *_: stop(), out_of_patience(plan.patience)]
-    state, reason = LoopState(), None
-    while not reason and state.epoch < plan.epochs:
-        state.epoch += 1
-        _run_epoch(plan, state, calls, validate, len(train), listeners)
-        best = _end_epoch(plan, state, program, validate(state.calls), listeners)
-        reason = first_reason(rules, state.epoch, best)
-    program.model.set_weights(best.best_weights)
-    return Outcome(best, state.epoch, state.calls[-1].step, reason or "epochs")
+    run = _Run(plan, program, state, stop, listeners, validation)
+    outcome = run.to_its_end(Calls(program.steps_over(train.images, train.labels, seed=plan.seed)), len(train))
+    program.model.set_weights(outcome.best.best_weights)
+    return outcome
 
 
 def _check(plan: TrainingPlan, train: Split) -> None:
@@ -95,52 +74,96 @@ def _check(plan: TrainingPlan, train: Split) -> None:
         raise UserError(law)
 
 
-def _run_epoch(
-    plan: TrainingPlan,
-    state: LoopState,
-    calls: Calls,
-    validate: "_Validation",
-    examples: int,
-    listeners: Sequence[Listener],
-) -> None:
-    """Make the epoch's steps, or those until told to stop; validate once more within it where the plan says so."""
-    steps = plan.of_epoch(state.epoch, examples)
-    pause = plan.pause(steps)
-    state.calls = []
-    for call in calls.of_epoch(steps, pause):
-        state.calls.append(_notify(listeners, call))
-        if call.step == pause:
-            _notify(listeners, EarlyValidation(pause, validate(state.calls)))
+@dataclass(frozen=True)
+class _Run:
+    plan: TrainingPlan
+    program: Program
+    state: LoopState
+    stop: Callable[[], str | None]
+    listeners: Sequence[Listener]
+    validation: Split
 
+    def to_its_end(self, calls: Calls, examples: int) -> Outcome:
+        """Make what is left of the epochs, with at least one call where no epoch was validated."""
+        state, best = self.state, self.state.best
+        reason = self._why_to_end() if best and not state.losses else None
+        was_stopped = False
+        while best is None or reason is None:
+            was_stopped = bool(reason := self._make_steps(calls, examples))
+            if reason:
+                self._notify(Stopping(reason, state.epochs_done + 1, state.step))
+            best = self._end_epoch(reason, state.epochs_done + 1)
+            reason = reason or self._why_to_end()
+        epochs = state.epochs_done + bool(state.losses)
+        if not was_stopped:
+            self._notify(Stopping(reason, epochs, state.step))
+        return Outcome(best, epochs, state.step, reason)
 
-def _end_epoch(
-    plan: TrainingPlan, state: LoopState, program: Program, metrics: dict[str, float], listeners: Sequence[Listener]
-) -> EpochDone:
-    """Keep the epoch's weights if they are the best so far, tell the listeners, and return the best epoch."""
-    done = EpochDone(state.epoch, metrics)
-    if state.best is None or plan.objective.is_better(metrics, state.best.metrics):
-        done = state.best = EpochDone(state.epoch, metrics, [variable.numpy() for variable in program.model.weights])
-    _notify(listeners, done)
-    return state.best
+    def _why_to_end(self) -> str | None:
+        """Return why the training ends with the epoch that was validated; None where it goes on."""
+        if reason := self.stop():
+            return reason
+        if is_out_of_patience(self.plan.patience, self.state):
+            return "patience"
+        return "epochs" if self.state.epochs_done >= self.plan.epochs else None
 
+    def _make_steps(self, calls: Calls, examples: int) -> str | None:
+        """Make the epoch's remaining steps; return why to stop after one of them, None at the epoch's end.
 
-class _Validation:
-    """The metrics of an epoch, or of its part so far, with those of the validation split."""
+        There is one validation more within it where the plan says so.
+        """
+        steps = self.plan.of_epoch(self.state.epochs_done + 1, examples)
+        self.state.begin_epoch(len(steps.order))
+        pause = self.plan.pause(steps)
+        if reason := self._validate_early(pause):
+            return reason
+        for call in calls.of_epoch(steps, start=len(self.state.losses), pause=pause):
+            self.state.add(call)
+            self._notify(call)
+            if reason := self.stop() or self._validate_early(pause):
+                return reason
+        return None
 
-    def __init__(self, plan: TrainingPlan, program: Program, split: Split) -> None:
-        self.plan, self.program, self.split = plan, program, split
+    def _validate_early(self, pause: int) -> str | None:
+        """Validate within the epoch if that is due; return why to stop then, None to go on."""
+        if not pause or len(self.state.losses) != pause or self.state.is_early_validated:
+            return None
+        metrics = self._validate()
+        self.state.is_early_validated = True
+        self._notify(EarlyValidation(pause, metrics))
+        return self.stop()
 
-    def __call__(self, calls: list[StepsDone]) -> dict[str, float]:
-        step = calls[-1].step
-        rate = float(self.plan.learning_rates(np.array([step - 1], np.float32))[0])
-        logits = self.program.logits(self.split.images)
-        metrics = epoch_metrics(calls, self.plan.batch_size, rate, logits, self.split.labels)
+    def _end_epoch(self, reason: str | None, epoch: int) -> EpochDone:
+        """Keep the epoch's weights if they are the best so far, tell the listeners, and return the best epoch.
+
+        Of a part of an epoch, the state keeps nothing: a training that goes on makes the whole one.
+        """
+        metrics, best, is_whole = self._validate(), self.state.best, self.state.is_at_end
+        done = EpochDone(epoch, metrics, stopped_by=None if is_whole else reason)
+        if best is None or self.plan.objective.is_better(metrics, best.metrics):
+            weights = [variable.numpy() for variable in self.program.model.weights]
+            done = best = EpochDone(epoch, metrics, weights, done.stopped_by)
+        if is_whole:
+            self.state.end_epoch(best)
+        self._notify(done)
+        return best
+
+    def _validate(self) -> dict[str, float]:
+        """Return the metrics of an epoch, or of its part so far, with those of the validation split."""
+        state = self.state
+        metrics = epoch_metrics(
+            state.losses,
+            state.accuracies,
+            seconds=state.seconds,
+            batch_size=self.plan.batch_size,
+            learning_rate=float(self.plan.learning_rates(np.array([state.step - 1], np.float32))[0]),
+            logits=self.program.logits(self.validation.images),
+            labels=self.validation.labels,
+        )
         if not math.isfinite(metrics["val_loss"]):
-            raise not_finite("val_loss", metrics["val_loss"], step, calls[-1].epoch)
+            raise not_finite("val_loss", metrics["val_loss"], state.step, state.epochs_done + 1)
         return metrics
 
-
-def _notify(listeners: Sequence[Listener], event: E) -> E:
-    for listener in listeners:
-        listener(event)
-    return event
+    def _notify(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)

@@ -1,26 +1,33 @@
 """The metrics of an epoch, and of any split."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from trialmaker.training.events import StepsDone
+import numpy as np
 
 
 def epoch_metrics(
-    calls: list[StepsDone], batch_size: int, learning_rate: float, logits: np.ndarray, labels: np.ndarray
+    losses: Sequence[float],
+    accuracies: Sequence[float],
+    *,
+    seconds: float,
+    batch_size: int,
+    learning_rate: float,
+    logits: np.ndarray,
+    labels: np.ndarray,
 ) -> dict[str, float]:
     """Return the metrics of ``EpochDone``.
 
     Args:
-        calls: the epoch's calls; their losses and accuracies are averaged over steps.
+        losses, accuracies: of each of the epoch's steps, averaged over them all at once, so that it doesn't matter by
+            which calls they were made.
+        seconds: that the steps took.
         learning_rate: of the last step.
         logits: of the validation split, float32 [N, K]; labels: int32 [N].
     """
-    losses = np.concatenate([call.losses for call in calls])
-    seconds = sum(call.seconds for call in calls)
     val_loss, val_accuracy = loss_and_accuracy(logits, labels)
     return {
-        "loss": float(losses.mean()),
-        "accuracy": float(np.concatenate([call.accuracies for call in calls]).mean()),
+        "loss": float(np.mean(losses)),
+        "accuracy": float(np.mean(accuracies)),
         "val_loss": val_loss,
         "val_accuracy": val_accuracy,
         "learning_rate": learning_rate,

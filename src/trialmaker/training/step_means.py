@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from trialmaker.training.events import EpochDone, Event, Listener, StepsDone, StepsMean
+from trialmaker.training.snapshot import Snapshot
 
 
 class StepMeans:
     """A listener that passes events on, and adds the means over every so many steps.
 
-    An epoch in which none would end has one at its end, so that curves of a short training are not empty.
+    An epoch in which none would end has one at its end, so that curves of a short training are not empty; a part of
+    an epoch has none, since the whole one would not have it there.
 
     Args:
         every_steps: steps between two means.
@@ -24,7 +28,7 @@ class StepMeans:
 
     def __call__(self, event: Event) -> None:
         """Pass the event on, and the means that it completes."""
-        if isinstance(event, EpochDone):
+        if isinstance(event, EpochDone) and event.stopped_by is None:
             if self.is_due and self.losses:
                 self._notify_mean()
             self.is_due = True
@@ -38,6 +42,16 @@ class StepMeans:
                 self.accuracies.append(accuracy)
                 if self.step % self.every_steps == 0:
                     self._notify_mean()
+
+    def snapshot(self) -> Snapshot:
+        """Return the values since the last mean, copied."""
+        arrays = {"losses": np.array(self.losses, np.float64), "accuracies": np.array(self.accuracies, np.float64)}
+        return Snapshot({"step": self.step, "is_due": self.is_due}, arrays)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from there."""
+        self.step, self.is_due = snapshot.values["step"], snapshot.values["is_due"]
+        self.losses, self.accuracies = (snapshot.arrays[name].tolist() for name in ("losses", "accuracies"))
 
     def _notify_mean(self) -> None:
         self._notify(StepsMean(self.step, mean(self.losses), mean(self.accuracies)))

@@ -1,17 +1,8 @@
 """Rules by which a training ends before its last epoch."""
 
-from collections.abc import Callable, Sequence
-
-from trialmaker.training.events import EpochDone
-
-StopRule = Callable[[int, EpochDone], str | None]  # of the epoch that has ended, and the best one: why to stop, or None
+from trialmaker.training.loop_state import LoopState
 
 
-def out_of_patience(patience: int | None) -> StopRule:
-    """Return the rule that stops after so many epochs without a better objective; None for never."""
-    return lambda epoch, best: "patience" if patience and epoch - best.epoch >= patience else None
-
-
-def first_reason(rules: Sequence[StopRule], epoch: int, best: EpochDone) -> str | None:
-    """Return what the first rule that asks to stop says; None where none does."""
-    return next((reason for rule in rules if (reason := rule(epoch, best))), None)
+def is_out_of_patience(patience: int | None, state: LoopState) -> bool:
+    """Return whether there were so many epochs without a better objective since the best one; None for never."""
+    return bool(patience and state.best and state.epochs_done - state.best.epoch >= patience)
