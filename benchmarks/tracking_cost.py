@@ -73,31 +73,36 @@ def train_seconds(program: Program, weights: list[np.ndarray], dataset: Dataset,
     return times[-1] - times[len(times) // 3]
 
 
+def run_start(output: Path, number: int) -> Start:
+    directory = output / str(number)
+    directory.mkdir()
+    return Start(
+        uri=None,
+        output=output,
+        experiment="cost",
+        run_name="cost",
+        run_directory=directory,
+        project=PROJECT,
+        params={"a": "b"},
+        resolved_config="",
+        system_metrics_seconds=1.0,
+    )
+
+
 def main(rounds: int) -> None:
-    """Train with and without a listener that tracks; the MLflow run starts and ends outside the loop."""
+    """Train with and without a listener that tracks; MLflow runs start and end outside the loop."""
     dataset = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
     program = build_program()
     weights = program.model.get_weights()
     ratios = []
     with tempfile.TemporaryDirectory() as root:
-        start = Start(
-            uri=None,
-            output=Path(root),
-            experiment="cost",
-            run_name="cost",
-            run_directory=Path(root),
-            project=PROJECT,
-            params={"a": "b"},
-            resolved_config="",
-            system_metrics_seconds=1.0,
-        )
-        with Tracker(start) as tracker:
-            _ = tracker.run_id  # waits until the run has started
-            for _ in range(rounds):
+        for number in range(rounds):
+            with Tracker(run_start(Path(root), number)) as tracker:  # its own run: what a journal has, it has once
+                _ = tracker.run_id  # waits until the run has started
                 untracked = train_seconds(program, weights, dataset, [])
                 tracked = train_seconds(program, weights, dataset, [tracker])
-                ratios.append(tracked / untracked)
-                print(f"without {untracked:.3f} s, tracked {tracked:.3f} s, ratio {ratios[-1]:.3f}", flush=True)
+            ratios.append(tracked / untracked)
+            print(f"without {untracked:.3f} s, tracked {tracked:.3f} s, ratio {ratios[-1]:.3f}", flush=True)
     print(f"tracking: median ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
 
 

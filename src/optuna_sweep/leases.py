@@ -1,21 +1,20 @@
 """Which process runs a trial: claims, heartbeats, and the recovery of trials whose worker died."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_sweep.attributes import ERROR, OWNER, RETRIES
 from optuna_sweep.optuna_internals import get_trial_id
+from optuna_sweep.process_identity import ProcessIdentity, this_process
 
 HEARTBEAT_SECONDS = 30.0  # between two heartbeats of a worker
 CLAIM_SECONDS = 10.0  # at most, between a claim and its first heartbeat
@@ -72,8 +71,7 @@ class Leases:
 
     def record_heartbeat(self, trial_id: int, attempt: int) -> None:
         """Record a heartbeat: this process runs attempt `attempt` (0-based) of the trial."""
-        process = psutil.Process()
-        owner = {"host": _machine(), "pid": process.pid, "began": process.create_time(), "seen": time.time()}
+        owner = asdict(this_process()) | {"seen": time.time()}
         self._storage.set_trial_system_attr(trial_id, OWNER, {**owner, "attempt": attempt})
 
     @contextmanager
@@ -128,13 +126,8 @@ class Leases:
         if not owner:  # it has just been claimed, or the claimer died at once; their clock may not be ours
             since = self._unconfirmed_since.setdefault((get_trial_id(trial), trial.datetime_start), time.monotonic())
             return time.monotonic() - since < CLAIM_SECONDS
-        if owner["host"] != _machine():
-            return time.time() - float(owner["seen"]) < LEASE_SECONDS
-        try:
-            process = psutil.Process(owner["pid"])
-            return abs(process.create_time() - owner["began"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        is_alive = ProcessIdentity(owner["host"], owner["pid"], owner["began"]).is_alive()
+        return time.time() - float(owner["seen"]) < LEASE_SECONDS if is_alive is None else is_alive
 
     def has_unconfirmed_claims(self) -> bool:
         """Return whether a trial was claimed without a heartbeat yet, which lasts ``CLAIM_SECONDS`` at most."""
@@ -155,13 +148,3 @@ def _owner(trial: FrozenTrial) -> dict[str, Any]:
     """Return the last heartbeat; empty before the first one and after a requeue."""
     owner: dict[str, Any] = trial.system_attrs.get(OWNER) or {}
     return owner if "pid" in owner else {}
-
-
-def _machine() -> str:
-    """Return the scope of process ids: host, its boot and process namespace, since containers may share a host name."""
-    scope = [socket.gethostname()]
-    with suppress(OSError):
-        scope.append(str(Path("/proc/self/ns/pid").readlink()))
-    with suppress(OSError):
-        scope.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-    return " ".join(scope)

@@ -92,10 +92,11 @@ def test_the_log_opens_with_what_runs_on_what_with_what(train: Train, tmp_path: 
 
 def test_secrets_are_not_printed(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    result = train(*TINY, "tracking.uri=http://me:hunter3@127.0.0.1:9")
+    monkeypatch.setattr("trialmaker.tracking.client.START_SECONDS", 120.0)
+    result = train(*TINY, "tracking.uri=nonsense://me:hunter3@127.0.0.1:9")
     assert result.code == 2
     told = result.out + result.err + (result.output / "failure").read_text()
-    assert "MLflow tracking at http://***@127.0.0.1:9 failed" in told
+    assert "MLflow tracking at nonsense://***@127.0.0.1:9 failed" in told
     assert "hunter" not in told
     assert not [path for path in result.output.rglob("*") if path.is_file() and b"hunter" in path.read_bytes()]
 

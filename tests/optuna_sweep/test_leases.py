@@ -10,10 +10,11 @@ from optuna.trial import TrialState
 
 from optuna_sweep import leases
 from optuna_sweep.attributes import OWNER
+from optuna_sweep.process_identity import machine
 from optuna_sweep.storage import open_storage
 from optuna_sweep.study import Study
 
-THIS_MACHINE = leases._machine()
+THIS_MACHINE = machine()
 
 
 def study_with_a_claim(tmp_path: Path) -> tuple[Study, int]:

@@ -5,17 +5,20 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 PASSWORD = "secret-of-the-study"
 START_SECONDS = 60
+MLFLOW_SERVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its environment
 
 
 @contextmanager
@@ -48,6 +51,18 @@ def free_port() -> int:
 
 
 @contextmanager
+def mlflow_server(folder: Path, database: str | None = None) -> Iterator[str]:
+    """Run a team's MLflow server, on SQLite unless another database is given; yield its address."""
+    port = free_port()
+    folder.mkdir(exist_ok=True)
+    store = database or f"sqlite:///{folder / 'team.db'}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, f"--port={port}", "--workers=1"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with run_server(command, folder, os.environ | MLFLOW_SERVER):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
 def postgresql() -> Iterator[str]:
     """Yield the URL of an empty PostgreSQL database."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
@@ -55,7 +70,7 @@ def postgresql() -> Iterator[str]:
     if not control:
         pytest.skip("needs PostgreSQL's server: pg_ctl is not installed")
     with _root() as root:
-        user = {"user": "postgres"} if os.getuid() == 0 else {}  # the server refuses to be run by root
+        user: dict[str, Any] = {"user": "postgres"} if os.getuid() == 0 else {}  # the server refuses to be run by root
         (root / "password").write_text(PASSWORD)
         if user:
             shutil.chown(root, "postgres")

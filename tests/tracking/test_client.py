@@ -12,7 +12,9 @@ import pytest
 from support.entry import PROJECT, Result
 from support.waiting import wait_until
 from trialmaker.errors import UserError
+from trialmaker.tracking import connection
 from trialmaker.tracking.client import Tracker
+from trialmaker.tracking.delivery import Delivery
 from trialmaker.tracking.messages import Metrics, Start
 
 
@@ -28,7 +30,9 @@ def run_start(output: Path) -> Start:
 
 
 def trial_start(output: Path, number: int) -> Start:
-    return Start(None, output, "e", f"trial {number}", output, PROJECT, {}, "", 2.0, "study", number)
+    directory = output / "logs" / str(number)
+    directory.mkdir(parents=True)
+    return Start(None, output, "e", f"trial {number}", directory, PROJECT, {}, "", 2.0, "study", number)
 
 
 def trial_runs(output: Path) -> list[mlflow.entities.Run]:
@@ -76,25 +80,48 @@ def test_a_disk_that_is_full_is_no_bug(output: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     with pytest.raises(UserError, match=r"^MLflow tracking at sqlite:.* failed: .*; the disk may be full: make"):
-        tracker.wait_for_end()
-    assert not list(output.glob("*.db*")) and not list(output.glob(".*.new*"))
-
-
-def test_a_run_whose_tracking_process_dies_says_so_and_the_next_one_has_another(output: Path) -> None:
-    reason = f"it ended without a word; see {output}/tracking.log"
-    with pytest.raises(UserError) as raised, Tracker(run_start(output)) as tracker:
-        tracker.connection.process.kill()
-    assert str(raised.value) == f"MLflow tracking at sqlite:///{output}/mlflow.db failed: {reason}"
-    with pytest.raises(UserError, match="it ended without a word"):
         _ = tracker.run_id
-    with pytest.raises(ValueError, match="the loop's"), Tracker(run_start(output)) as tracker:
-        tracker.connection.process.kill()
-        raise ValueError("the loop's own error comes before MLflow's")
+    assert not list(output.glob("*.db*")) and not list(output.glob(".*.new*"))
+    tracker.journal.close()
+    tracker.connection.close()
+
+
+def test_a_tracking_process_that_dies_is_replaced_and_the_run_is_whole(
+    output: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with Tracker(run_start(output)) as tracker:
-        assert tracker.run_id
+        tracker.send(Metrics(1, {"loss": 1.0}))
+        run_id = tracker.run_id
+        first = tracker.connection.process
+        first.kill()
+        tracker.send(Metrics(2, {"loss": 0.5}))
+    assert (tracker.undelivered, tracker.connection.process is first) == ("", False)
     tracker.connection.close()
     (run,) = Result(0, "", "", output).runs()
-    assert run.info.status == "FINISHED"
+    assert (run.info.run_id, run.info.status, run.data.metrics["loss"]) == (run_id, "FINISHED", 0.5)
+    (record,) = caplog.records
+    cause = "SIGKILL, perhaps for want of memory"
+    assert record.message == f"the tracking process ended ({cause}); another one goes on where it was"
+
+
+def test_tracking_processes_that_always_die_cost_the_record_alone(
+    output: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "PROCESS", ("-c", "raise SystemExit(9)"))
+    with Tracker(run_start(output)) as tracker:
+        tracker.send(Metrics(1, {"loss": 1.0}))
+    reason = f"the tracking process cannot go on; see {output}/tracking.log"
+    assert tracker.undelivered == reason and tracker.known_run_id == ""
+    assert [record.message for record in caplog.records] == [
+        *["the tracking process ended (exit code 9); another one goes on where it was"] * 4,
+        f"{reason}; the record is kept in the run's directory",
+        f"MLflow does not have all of this run ({reason}): python -m trialmaker sync {output} delivers the rest",
+    ]
+    monkeypatch.undo()
+    place = tracker.progress.place
+    Delivery(place).deliver()
+    (run,) = Result(0, "", "", output).runs()
+    assert (run.info.status, run.data.metrics["loss"]) == ("FINISHED", 1.0)
 
 
 def test_a_store_that_was_half_made_when_its_process_was_killed_is_made_anew(output: Path) -> None:
@@ -102,8 +129,9 @@ def test_a_store_that_was_half_made_when_its_process_was_killed_is_made_anew(out
         tracker = Tracker(run_start(output))
         wait_until((output / ".mlflow.db.new").exists)
         time.sleep(0.2)
-        tracker.connection.process.kill()
-        tracker.connection.close()
+        tracker.progress.is_given_up = True
+        tracker.connection.close()  # which kills it
+        tracker.journal.close()
         assert not (output / "mlflow.db").exists()
     with Tracker(run_start(output)) as tracker:
         pass
@@ -138,21 +166,14 @@ from trialmaker.errors import UserError
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 output = Path(sys.argv[1])
-with Tracker(Start(None, output, "e", "run", output, output, {}, "", 2.0)):
+directory = output / sys.argv[2]
+directory.mkdir()
+with Tracker(Start(None, output, "e", "run", directory, output, {}, "", 2.0)):
     pass
 """
-    commands = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(3)]
+    commands = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path), name]) for name in "abc"]
     assert [command.wait(timeout=120) for command in commands] == [0, 0, 0]
     assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["FINISHED"] * 3
-
-
-def test_a_trial_whose_store_fails_after_it_was_trained_counts(output: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with Tracker(trial_start(output, 0)):
-        pass
-    with Tracker(trial_start(output, 1)) as tracker:
-        tracker.connection.process.kill()
-    (record,) = caplog.records
-    assert record.message.endswith(f"see {output}/tracking.log; the trial counts, but is not recorded there")
 
 
 def test_the_runs_id_waits_for_no_import_of_what_draws() -> None:

@@ -18,7 +18,7 @@ from trialmaker.platform.printable_stream import PrintableStream
 
 NAME = "trialmaker"
 COMPLETION_VARIABLE = "_TRIALMAKER_COMPLETE"  # set by the shell function that ``completion`` prints
-COMMANDS = ("job", "best", "request", "ui", "compare", "push", "rerun", "prune", "completion")
+COMMANDS = ("job", "best", "request", "ui", "compare", "push", "sync", "rerun", "prune", "completion")
 
 
 class _Commands(click.Group):

@@ -16,6 +16,8 @@ from trialmaker.analysis.store.outputs import Output, SkippedOutput
 from trialmaker.cli.command_class import PATH
 from trialmaker.errors import UserError, printable
 from trialmaker.platform import paths
+from trialmaker.tracking.output_journals import find_outputs
+from trialmaker.tracking.recovery import recover
 
 
 def output_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,12 +44,16 @@ class OutputSelection:
     def merge(self, *, forget: bool = True) -> MergeResult:
         """Merge the outputs; print a line on standard error for each that can't be read.
 
+        Runs of dead processes, and those that MLflow did not have whole, are brought to their outputs' stores first.
+
         Args:
             forget: see ``merging.merge``.
 
         Raises:
             UserError: none can be read, or there is no such folder.
         """
+        if forget:
+            self._recover()
         selected, skipped = self._find()
         store = self.store.absolute() if self.store else default_store(selected)
         result = merge(selected, store, forget=forget)
@@ -67,6 +73,11 @@ class OutputSelection:
         if line not in self.printed:
             self.printed.add(line)
             print(printable(line), file=sys.stderr, flush=True)
+
+    def _recover(self) -> None:
+        for place in self.places or [_own_output()]:
+            for output in find_outputs(place.absolute()):
+                recover(output, (), self.print_once)
 
     def _find(self) -> tuple[list[Output], list[SkippedOutput]]:
         own = _own_output()

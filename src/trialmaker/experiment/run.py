@@ -74,7 +74,7 @@ def run(
     if context.is_trial:  # of a study, whose best model alone is tested, at its end
         if publisher.own_best:
             with suppress(UserError):  # of its store: a trial that is trained counts, and the tracker says why
-                publisher.record_run_id(tracker.run_id)
+                publisher.record_run_id(tracker.wait_for_run_id())
         context.result.status = "pruned" if reporter.is_pruned else "finished"
         tracker.finish(is_pruned=reporter.is_pruned)
         tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": best[config.objective]}))
@@ -110,7 +110,7 @@ def _publisher(
 
 def _note_published_run_id(publisher: Publisher, tracker: Tracker) -> None:
     with suppress(OSError, UserError):  # the run ends as it does, whether its output can be written to or not
-        publisher.record_run_id(tracker.replies.run_id)
+        publisher.record_run_id(tracker.known_run_id)
 
 
 def _build(
@@ -243,7 +243,11 @@ def _hand_over(
     context.result.note_model(directory, Path(config.output).absolute())
     log.info(run_messages.closing_message(config.objective, publisher, elsewhere))
     log.info(f"result page: {Path(config.output).absolute() / PAGE_FILE}")
-    publisher.record_run_id(tracker.run_id)
     tracker.send(best_model(directory, outcome, dataset))
-    advice = run_messages.comparison_advice("runs", config.tracking.uri, Path(config.output).absolute())
-    log.info(f"MLflow run: {tracker.run_id} in {tracker.store}{advice}")
+    run_id = ""
+    with suppress(UserError):  # of a store that refuses late: what was trained counts, and the tracker says why
+        run_id = tracker.wait_for_run_id()
+    publisher.record_run_id(run_id)
+    if run_id:
+        advice = run_messages.comparison_advice("runs", config.tracking.uri, Path(config.output).absolute())
+        log.info(f"MLflow run: {run_id} in {tracker.store}{advice}")

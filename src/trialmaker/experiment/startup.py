@@ -1,6 +1,7 @@
 """What starts before TensorFlow is imported, so that its import hides it: the data's reading and MLflow's process."""
 
 import logging
+import math
 import threading
 from concurrent.futures import Future, wait
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
 
 log = logging.getLogger(__name__)
+RECORD_MARGIN_SECONDS = 3.0  # of training.max_seconds, for what follows the record's end
 QUICK_LOOK_SECONDS = 0.1  # enough to see that files are missing, before seconds go into TensorFlow's import
 
 
@@ -49,15 +51,21 @@ def start_run(config: Config, context: RunContext) -> list[float]:
     message = start_message(
         config, context.directory, context.result.name, study=context.trial.study, trial=context.trial.number
     )
-    with Tracker(message) as tracker:
+    with Tracker(message, _record_deadline(config, context)) as tracker:
         context.notes.append(lambda: _note_run_id(context, tracker))
         values = _train(config, context, weights, dataset, tracker)
         context.signals.defer()
     return values
 
 
+def _record_deadline(config: Config, context: RunContext) -> float:
+    """Return the ``time.monotonic()`` after which MLflow is waited for no more, so that the run ends in its time."""
+    limit = config.training.max_seconds
+    return math.inf if limit is None else context.started + limit - RECORD_MARGIN_SECONDS
+
+
 def _note_run_id(context: RunContext, tracker: Tracker) -> None:
-    context.result.mlflow_run_id = tracker.replies.run_id or None
+    context.result.mlflow_run_id = tracker.known_run_id or None
 
 
 def _load(config: Config, dataset: "Future[Dataset]") -> None:

@@ -116,7 +116,8 @@ def _finish(
     run_id = record_study(StudyDone(start, storage, metrics, objective))
     log.info(f"result page: {start.output / PAGE_FILE}")
     advice = run_messages.comparison_advice("its trials", config.tracking.uri, start.output)
-    log.info(f"MLflow run of the study: {run_id} in {without_password(start.store)}{advice}")
+    if run_id:
+        log.info(f"MLflow run of the study: {run_id} in {without_password(start.store)}{advice}")
     return metrics, report
 
 

@@ -1,109 +1,193 @@
-"""The connection to the tracking process, which it starts. Light: it imports no MLflow."""
+"""The connection to the tracking process, which is started, and started again when it dies. It imports no MLflow."""
 
 import atexit
+import logging
 import os
-import pickle
-import queue
+import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
-from trialmaker.tracking.messages import Message, Start
-from trialmaker.tracking.replies import Replies
+from trialmaker.platform.redaction import without_password
+from trialmaker.tracking.places import LOG_FILE, RunPlace
+from trialmaker.tracking.progress import Progress, RunProgress
 from trialmaker.tracking.settings import RUN_VARIABLES, STORE_FILE
 
+log = logging.getLogger(__name__)
 SOURCE_DIRECTORY = Path(__file__).resolve().parents[2]
+# -P: a module in the current directory would be taken for one of Python's own
+PROCESS = ("-P", "-m", "trialmaker.tracking.process")
+MAX_DEATHS = 5  # of tracking processes in a row, each within QUICK_DEATH_SECONDS of its start
+QUICK_DEATH_SECONDS = 30.0
+CLOSE_SECONDS = 60.0  # for what trials have left to deliver, when the training process ends
 
 
 class Connection:
-    """A tracking process and the pipes to it. MLflow's import takes it seconds, so it serves many runs, in turn.
+    """A tracking process and its replies. MLflow's import takes it seconds, so it serves many runs, in turn.
+
+    A process that dies is replaced at once; the new one goes on with the runs that are not delivered, since what they
+    have to say lies in their journals.
 
     Args:
-        log: where the process writes what is not a reply, until its first run names a file of its own.
+        log_file: where the process writes what is not a reply, until its first run names a file of its own.
     """
 
-    def __init__(self, log: Path) -> None:
-        self.process = _start_process(log)
-        assert self.process.stdin and self.process.stdout  # by PIPE
-        self.replies = Replies(self.process.stdout, on_failure=self.close)
+    def __init__(self, log_file: Path) -> None:
+        self.progress = Progress()
         self.stores: set[str] = set()  # the tracking URIs of its runs
         self.accepted: set[tuple[str, str]] = set()  # (tracking URI, experiment) of runs that their store has taken
         self.is_open = True
-        self._outbox: queue.SimpleQueue[Message | threading.Event | None] = queue.SimpleQueue()
-        self._sender = threading.Thread(target=self._send_all, daemon=True)
-        self._sender.start()
+        self._log_file = log_file
+        self._deaths = 0
+        self._lock = threading.Lock()  # of what is said to the process, and which one that is
+        self._is_away = False
+        self.process = self._start()
+        self._reader = threading.Thread(target=self._read_all, daemon=True)
+        self._reader.start()
         atexit.register(self.close)
 
-    def send(self, message: Message) -> None:
-        """Queue a message, without waiting for the process to read it."""
-        self._outbox.put(message)
+    def follow(self, place: RunPlace, run_id: str = "") -> RunProgress:
+        """Have a run's journal delivered, from now until its end.
 
-    def flush(self) -> None:
-        """Wait until the pipe has all messages: they arrive even if this process is killed then."""
-        written = threading.Event()
-        self._outbox.put(written)
-        while self._sender.is_alive() and not written.wait(0.1):
-            pass
+        Args:
+            place: of the journal.
+            run_id: MLflow's id of the run, if it is known.
+        """
+        with self._lock:
+            self.stores.add(place.store)
+            run = self.progress.begin_run(place, run_id)
+            self._tell(place)
+            return run
 
     @property
     def is_alive(self) -> bool:
-        """Return whether the process can serve another run."""
-        return self.is_open and self.process.poll() is None
+        """Return whether the connection can serve another run."""
+        return self.is_open
 
     def close(self) -> None:
-        """Send no more messages, and wait until the process has ended. Calls after the first do nothing."""
-        if self.is_open:
+        """Wait until the process has delivered what its runs have left, unless that was given up; then it has ended.
+
+        Calls after the first do nothing.
+        """
+        with self._lock:
+            if not self.is_open:
+                return
             self.is_open = False
             atexit.unregister(self.close)
-            self._outbox.put(None)
-            self._sender.join()
-            self.process.wait()
-            if self.process.stdout:
-                self.process.stdout.close()
+            if any(run.is_given_up or run.away for run in self.progress.undelivered()):
+                self.process.kill()
+            if self.process.stdin:
+                with suppress(BrokenPipeError):
+                    self.process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(CLOSE_SECONDS)
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
 
-    def _send_all(self) -> None:
-        pipe = self.process.stdin
-        if pipe is None:
-            return
-        try:
-            while (message := self._outbox.get()) is not None:
-                if isinstance(message, threading.Event):
-                    message.set()
-                else:
-                    pickle.dump(message, pipe)
-                    pipe.flush()
-        except BrokenPipeError:
-            pass  # the process has ended; its last reply, or its log, says why
-        with suppress(BrokenPipeError):
-            pipe.close()
+    def _start(self) -> "subprocess.Popen[bytes]":
+        self._started = time.monotonic()
+        return _start_process(self._log_file)
+
+    def _tell(self, place: RunPlace) -> None:
+        if self.process.stdin:
+            with suppress(BrokenPipeError):  # it has just died; the next one is told
+                self.process.stdin.write(place.to_line())
+                self.process.stdin.flush()
+
+    def _read_all(self) -> None:
+        """Take the replies of the process, and of those that follow it."""
+        while True:
+            process = self.process
+            has_bug = False
+            if process.stdout:
+                with process.stdout:
+                    for line in process.stdout:
+                        reply = self.progress.accept(line)
+                        has_bug = has_bug or "bug" in reply
+                        self._log_outage(reply)
+            process.wait()
+            with self._lock:
+                if process.stdin:
+                    with suppress(BrokenPipeError):
+                        process.stdin.close()
+                if not self.is_open:
+                    return
+                if has_bug or not self._may_replace():
+                    self.is_open = False
+                    atexit.unregister(self.close)
+                    self._give_up(has_bug)
+                    return
+                self._replace(process)
+
+    def _may_replace(self) -> bool:
+        """Count the death of a process; return whether another one may do better."""
+        is_quick = time.monotonic() - self._started < QUICK_DEATH_SECONDS
+        self._deaths = self._deaths + 1 if is_quick else 1
+        return self._deaths < MAX_DEATHS
+
+    def _replace(self, dead: "subprocess.Popen[bytes]") -> None:
+        runs = self.progress.undelivered()
+        log.warning(f"the tracking process ended ({_cause(dead.returncode)}); another one goes on where it was")
+        self.process = self._start()
+        for run in runs:
+            self._tell(run.place)
+
+    def _give_up(self, has_bug: bool) -> None:
+        reason = f"the tracking process cannot go on; see {self._latest_log()}"
+        self.progress.end_all(reason)
+        if not has_bug:
+            log.warning(f"{reason}; the record is kept in the run's directory")
+
+    def _latest_log(self) -> Path:
+        runs = self.progress.undelivered()
+        return runs[0].place.directory / LOG_FILE if runs else self._log_file
+
+    def _log_outage(self, reply: dict[str, object]) -> None:
+        """Say once that a store is away, and once that it is back; and what was done about one that cannot be used."""
+        if "notice" in reply:
+            log.warning(without_password(str(reply["notice"])))
+        if "away" in reply and not self._is_away and self.is_open:
+            reason = without_password(str(reply["away"]))
+            log.warning(f"MLflow does not answer ({reason}); its record is kept in the run's directory until it does")
+            self._is_away = True
+        elif self._is_away and "back" in reply:
+            log.info("MLflow answers again: it gets what was kept for it")
+            self._is_away = False
 
 
 _connections: list[Connection] = []  # empty, or the one of this process
 
 
-def connect(start: Start) -> Connection:
+def connect(place: RunPlace) -> Connection:
     """Return the connection to this process' tracking process.
 
     A new process is started if there is none, if it has ended, or if it holds open a store whose file was removed.
     """
     for connection in _connections:
-        if start.store in connection.stores and not start.uri and not (start.output / STORE_FILE).exists():
+        if place.store in connection.stores and not place.uri and not (place.output / STORE_FILE).exists():
             connection.close()
     alive = [connection for connection in _connections if connection.is_alive]
-    _connections[:] = alive or [Connection(start.run_directory / "tracking.log")]
-    _connections[0].stores.add(start.store)
+    _connections[:] = alive or [Connection(place.directory / LOG_FILE)]
     return _connections[0]
 
 
-def _start_process(log: Path) -> "subprocess.Popen[bytes]":
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name}, perhaps for want of memory" if name == "SIGKILL" else name
+
+
+def _start_process(log_file: Path) -> "subprocess.Popen[bytes]":
     path = os.pathsep.join(filter(None, [str(SOURCE_DIRECTORY), os.environ.get("PYTHONPATH")]))
     inherited = {name: value for name, value in os.environ.items() if name not in RUN_VARIABLES}
-    with log.open("wb") as errors:
+    with log_file.open("ab") as errors:
         return subprocess.Popen(
-            # -P: a module in the current directory would be taken for one of Python's own
-            [sys.executable, "-P", "-m", "trialmaker.tracking.process"],
+            [sys.executable, *PROCESS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -39,11 +39,19 @@ def experiment_and_parent(client: mlflow.MlflowClient, start: Start) -> tuple[st
     return _latest_ids[key]
 
 
+def forget() -> None:
+    """Forget the ids of a store that was replaced."""
+    _latest_ids.clear()
+    experiment_view._latest_views.clear()
+
+
 def parent_run_id(client: mlflow.MlflowClient, experiment_id: str, start: Start) -> str:
     """Return the id of the study's run, which is made for its first trial. Call it under a lock."""
     condition = f"tags.`{STUDY_TAG}` = '{start.study}'"
     runs = client.search_runs([experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1)
     if runs:
+        if runs[0].info.status == "KILLED":  # when no process worked on the study
+            client.update_run(runs[0].info.run_id, "RUNNING")
         return str(runs[0].info.run_id)
     name = start.run_name.removesuffix(f"/{start.trial}")
     tags = {STUDY_TAG: str(start.study), **start.tags, **note_tag(start)}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mlflow.pyfunc
 import numpy as np
-from mlflow.entities import DatasetInput, LoggedModelOutput, LoggedModelStatus, Metric, Run
+from mlflow.entities import DatasetInput, LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
@@ -22,14 +22,45 @@ from trialmaker.tracking.messages import BestModel
 SAVED_MODEL = "saved_model"
 SOURCE_TAGS = {"mlflow.source.name": "train.py", "mlflow.source.type": "LOCAL"}
 FORBIDDEN = re.compile(r"[/:.%\"']")  # in a logged model's name, by MLflow
+EPOCH_TAG = "trialmaker.epoch"  # of a logged model: the epoch that it is of, by which it is found again
 NOT_BY_EPOCH = ("step_", "system/")  # how names begin of metrics whose step is no epoch
 
 
-def log_model(client: mlflow.MlflowClient, run_id: str, best: BestModel, dataset: DatasetInput | None) -> None:
-    """Log the model under the run: with the run's name and params, its epoch's metrics on the dataset, an example."""
+def log_model(
+    client: mlflow.MlflowClient, run_id: str, best: BestModel, dataset: DatasetInput | None, *, may_repeat: bool
+) -> None:
+    """Log the model under the run: with the run's name and params, its epoch's metrics on the dataset, an example.
+
+    Args:
+        client: of the store.
+        run_id: the run's.
+        best: the model.
+        dataset: that of the metrics.
+        may_repeat: whether an earlier call may have logged a part of it, or all.
+    """
     run = client.get_run(run_id)
+    model = (_find(client, run, best.epoch) if may_repeat else None) or _create(client, run, best.epoch)
+    if model.status != LoggedModelStatus.READY:
+        _log_files(client, run_id, model, best)
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if not any(output.model_id == model.model_id for output in outputs):
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, best.epoch)])
+    _link_metrics(client, run, model.model_id, best.epoch, dataset)
+
+
+def _find(client: mlflow.MlflowClient, run: Run, epoch: int) -> LoggedModel | None:
+    condition = f"source_run_id = '{run.info.run_id}'"
+    models = client.search_logged_models([run.info.experiment_id], filter_string=condition)
+    return next((model for model in models if model.tags.get(EPOCH_TAG) == str(epoch)), None)
+
+
+def _create(client: mlflow.MlflowClient, run: Run, epoch: int) -> LoggedModel:
     name = FORBIDDEN.sub("_", str(run.info.run_name))
-    model = client.create_logged_model(run.info.experiment_id, name, run_id, SOURCE_TAGS, run.data.params)
+    tags = SOURCE_TAGS | {EPOCH_TAG: str(epoch)}
+    return client.create_logged_model(run.info.experiment_id, name, run.info.run_id, tags, run.data.params)
+
+
+def _log_files(client: mlflow.MlflowClient, run_id: str, model: LoggedModel, best: BestModel) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _save(
             Path(folder, "model"),
@@ -38,8 +69,6 @@ def log_model(client: mlflow.MlflowClient, run_id: str, best: BestModel, dataset
         )
         client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, best.epoch)])
-    _link_metrics(client, run, model.model_id, best.epoch, dataset)
 
 
 def _link_metrics(

@@ -1,5 +1,6 @@
-"""The messages from the training process to the tracking process, pickled one after another."""
+"""What the training tells MLflow: the messages of a run's journal."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,9 @@ class Start:
         trial: the trial's number, or None.
         tags: a person's, by name.
         note: what a person wrote about it; "" for nothing.
+        run_key: identifies the run in all its attempts.
+        versions: of the code and the libraries that decide what is computed, by name.
+        withheld: why the run's model is not published; "" if it is.
     """
 
     uri: str | None
@@ -42,6 +46,9 @@ class Start:
     trial: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    run_key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    versions: dict[str, str] = field(default_factory=dict)
+    withheld: str = ""
 
     @property
     def store(self) -> str:
@@ -90,7 +97,7 @@ class Predictions:
 
     Args:
         epoch: the best one.
-        images: uint8 [H, W, C] each, by index: those of ``surest_errors`` at least, since the pipe copies them.
+        images: uint8 [H, W, C] each, by index: those of ``surest_errors`` at least, since the journal keeps them.
         labels: int32 [N].
         probabilities: float32 [N, K].
         class_names: K names.
@@ -146,7 +153,7 @@ class End:
 
 @dataclass(frozen=True)
 class StudyDone:
-    """The result of a study, for its own MLflow run, the parent of its trials' runs. Sent in place of ``Start``.
+    """The result of a study, for its own MLflow run, the parent of its trials' runs. It follows ``Start``.
 
     Args:
         start: of the study's run.

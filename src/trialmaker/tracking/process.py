@@ -1,50 +1,49 @@
-"""The tracking process: reads messages from standard input and writes them to MLflow.
+"""The tracking process: delivers to MLflow the journals of runs, which standard input names, a ``RunPlace`` a line.
 
-Replies on standard output, a JSON object a line: ``{"run_id": …}`` once the run exists, ``{"done": true}`` once it has
-ended, ``{"error": …}`` when MLflow refuses, ``{"bug": …}``, a traceback, for anything else that fails.
+Replies on standard output, a JSON object a line, all but the last with the run's directory as ``run``: ``run_id`` once
+the run exists, ``done`` once MLflow has its end, ``away`` with a reason and ``back`` for the store, ``refused`` with a
+reason for a run that can never be recorded; ``bug``, a traceback, for anything else that fails.
 Everything else that is printed goes to standard error, a log file.
 """
 
 import json
 import os
-import pickle
 import queue
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from trialmaker.errors import UserError
-from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import refusals
-from trialmaker.tracking.messages import End, Message, Start, StudyDone
-from trialmaker.tracking.settings import ENVIRONMENT
+from trialmaker.tracking.backoff import Backoff
+from trialmaker.tracking.delivery_lock import DeliveryBusy
+from trialmaker.tracking.places import LOG_FILE, STATE_FILE, RunPlace
+from trialmaker.tracking.recovery_process import RecoveryProcess
+from trialmaker.tracking.settings import ENVIRONMENT, NO_RETRIES
+from trialmaker.tracking.vanished import leave_failure
 
-Inbox = queue.SimpleQueue[Message | None]  # None: the sender is gone
+Inbox = queue.SimpleQueue[RunPlace | None]  # None: the training process is gone
 Reply = Callable[[dict[str, Any]], None]
-
-VANISHED = End("KILLED", "the process vanished")  # the sender is gone, and has sent no end
-STORE_PACKAGES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # their errors are the store's, not bugs
 
 
 def main() -> None:
-    """Serve runs, one after another, until the sender is gone."""
+    """Serve runs, one after another, until the training process is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # which a terminal sends to all of its processes
-        signal.signal(number, signal.SIG_IGN)  # the end of the messages is what ends this process
+        signal.signal(number, signal.SIG_IGN)  # the end of standard input is what ends this process
     reply = _take_standard_output()
+    os.environ.update(NO_RETRIES)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         _serve(sys.stdin.buffer, reply)
-    except Exception as error:
-        if isinstance(error, OSError | UserError) or type(error).__module__.partition(".")[0] in STORE_PACKAGES:
-            reply({"error": refusals.explain(error)})
-        else:
-            reply({"bug": traceback.format_exc()})
+    except Exception:
+        reply({"bug": traceback.format_exc()})
         print(without_password(traceback.format_exc()), file=sys.stderr, flush=True)
         os._exit(1)  # the thread that reads holds standard input, over which Python's own exit would stumble
     sys.stderr.flush()
@@ -52,52 +51,69 @@ def main() -> None:
 
 
 def _serve(stream: BinaryIO, reply: Reply) -> None:
+    """Deliver the runs that the stream names, in turn; one whose store is away lets others pass when it has ended."""
     inbox: Inbox = queue.SimpleQueue()
-    threading.Thread(target=_receive_all, args=(stream, inbox), daemon=True).start()
-    while isinstance(first := inbox.get(), Start | StudyDone):
-        start = first if isinstance(first, Start) else first.start
-        _redirect_output(start.run_directory / "tracking.log")
-        if isinstance(first, StudyDone):
-            _record_study(first, reply)
-        else:
-            _record_run(first, inbox, reply)
-        reply({"done": True})
+    gone = threading.Event()
+    threading.Thread(target=_receive_all, args=(stream, inbox, gone), daemon=True).start()
+    backoff = Backoff(gone)
+    away: set[RunPlace] = set()
+    recoveries: dict[Path, RecoveryProcess] = {}  # by output
+    while place := inbox.get():
+        _redirect_output(place.directory / LOG_FILE)
+        recoveries[place.output] = recoveries.get(place.output) or RecoveryProcess(place)
+        report = partial(_reply_of, place, reply)
+        if not (place.directory / STATE_FILE).exists() and place not in away and not _check(place, report, away):
+            continue
+        from trialmaker.tracking.delivery import Delivery, Live  # MLflow, which takes seconds
+        from trialmaker.tracking.insistence import GaveWay, StoreAway, StoreRefusal
+
+        live = Live(gone, backoff, lambda: not inbox.empty() and not gone.is_set())
+        try:
+            Delivery(place, report, live, is_away=place in away).follow()
+            report({"done": True})
+        except StoreRefusal as refusal:
+            report({"refused": str(refusal)})
+        except (StoreAway, DeliveryBusy) as reason:
+            report({"away": str(reason)})
+            if gone.is_set():
+                return  # there is no more time for other runs either
+        except GaveWay:
+            away.add(place)
+            inbox.put(place)
+    for recovery in recoveries.values():
+        recovery.start_now()
 
 
-def _record_study(done: StudyDone, reply: Reply) -> None:
-    from trialmaker.tracking import study  # imports MLflow, whose output belongs in the log
-
-    reply({"run_id": study.record(done)})
+def _reply_of(place: RunPlace, reply: Reply, message: dict[str, Any]) -> None:
+    reply({"run": str(place.directory), **message})
 
 
-def _record_run(start: Start, inbox: Inbox, reply: Reply) -> None:
-    refusals.check_reachable(start.store)
-    from trialmaker.tracking.run import Run
+def _check(place: RunPlace, report: Reply, away: set[RunPlace]) -> bool:
+    """Look whether the store's server can be reached; return False where it never will.
 
-    run = Run(start)
-    reply({"run_id": run.run_id})  # for which a training waits
-    threading.Thread(target=_import_plotting, args=(start,), daemon=True).start()
-    for batch in _batches(inbox):
-        run.record(batch)
-        if batch[-1] is VANISHED and not start.study:
-            _leave_failure(start.output)
-
-
-def _import_plotting(start: Start) -> None:
-    """Import, while the training goes on, what draws the figures at its end, or at the end of its study."""
-    if start.trial is None:
-        from trialmaker.tracking.figures import artifacts  # noqa: F401
-    else:
-        from trialmaker.tracking import study
-
-        study.import_plotting(start.trial)
+    A server that may come back is noted among those that are away.
+    """
+    try:
+        refusals.check_reachable(place.store)
+    except UserError as error:
+        if not refusals.is_passing(error):
+            report({"refused": refusals.explain(error)})
+            return False
+        away.add(place)
+        report({"away": refusals.explain(error)})
+    return True
 
 
-def _leave_failure(output: Path) -> None:
-    """Write ``failure`` for a training process that no longer can: it was killed, or has crashed."""
-    if not any((output / name).exists() for name in ("success", "failure")):
-        cause = "the process vanished: it was killed, perhaps for want of memory, or has crashed"
-        result_files.write_failure(output, f"{cause}; a smaller training.batch_size or model needs less memory")
+def _receive_all(stream: BinaryIO, inbox: Inbox, gone: threading.Event) -> None:
+    """Put what standard input names into the inbox; at its end, leave a word on runs whose process vanished."""
+    places = []
+    for line in stream:
+        places.append(RunPlace.from_line(line))
+        inbox.put(places[-1])
+    for place in places:
+        leave_failure(place)
+    gone.set()
+    inbox.put(None)
 
 
 def _redirect_output(path: Path) -> None:
@@ -106,32 +122,6 @@ def _redirect_output(path: Path) -> None:
     os.dup2(file, 2)
     os.dup2(file, 1)
     os.close(file)
-
-
-def _batches(inbox: Inbox) -> Iterator[list[Message]]:
-    """Yield the messages that have come in since the last batch, until an ``End``, which is the last one's last."""
-    batch: list[Message] = []
-    while not batch or not isinstance(batch[-1], End):
-        batch = [_next_message(inbox)]
-        while not isinstance(batch[-1], End) and not inbox.empty():  # what follows an End is of the next run
-            batch.append(_next_message(inbox))
-        yield batch
-
-
-def _next_message(inbox: Inbox) -> Message:
-    """Return the next message of a run; ``End`` with KILLED when the sender is gone."""
-    message = inbox.get()
-    if message is None:
-        inbox.put(None)  # for _serve, which asks after this run
-    return message or VANISHED
-
-
-def _receive_all(stream: BinaryIO, inbox: Inbox) -> None:
-    try:
-        while True:
-            inbox.put(pickle.load(stream))
-    except (EOFError, pickle.UnpicklingError):
-        inbox.put(None)
 
 
 def _take_standard_output() -> Reply:

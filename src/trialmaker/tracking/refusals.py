@@ -33,6 +33,26 @@ ADVICE = {
 }
 
 
+# What passes, as far as can be told: a server that is away or overloaded, a store that is locked.
+PASSING = re.compile(
+    r"database is locked|Connection refused|timed out|timeout|Connection reset|Connection aborted|BrokenPipe"
+    r"|closed connection without response|Remote end closed|error code (429|5\d\d)\b|too many 5\d\d error"
+    r"|could not connect|Can't connect|Temporary failure in name resolution|Network is unreachable|No route to host"
+)
+STORE_PACKAGES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # their errors are the store's, not bugs
+
+
+def is_of_store(error: Exception) -> bool:
+    """Return whether an error is the store's, or the disk's, and no bug of this program."""
+    is_foreign = type(error).__module__.partition(".")[0] in STORE_PACKAGES
+    return is_foreign or isinstance(error, OSError | UserError)
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether a store that refuses at the start of a run may come back by itself."""
+    return bool(PASSING.search(str(error)))
+
+
 def explain(error: Exception) -> str:
     """Return why a store refuses, on one line, and what to do about it."""
     text = one_line(error)

@@ -2,6 +2,7 @@
 
 STORE_FILE = "mlflow.db"  # in an output, and in a merged store
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "trialmaker.study", "trialmaker.trial", "trialmaker.trial_state"
+RUN_KEY_TAG, END_TAG = "trialmaker.run_key", "trialmaker.end"
 
 # To be set before MLflow is imported, which reads them. A store that cannot be reached is then an error in seconds,
 # not in minutes.
@@ -15,6 +16,8 @@ ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MPLBACKEND": "agg",
 }
+# For the tracking process, which tries again by itself: a request that MLflow repeats would make two runs of one.
+NO_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 # Of the environment of whoever starts a training. They are the defaults of the config's fields, and would confuse the
 # tracking process, which is told each run's store, experiment and name.
 RUN_VARIABLES = (

@@ -68,6 +68,15 @@ def _remove_unfinished(file: Path) -> None:
         unfinished.unlink()
 
 
+def close_connections(file: Path) -> None:
+    """Close this process' connections to a store whose file has been replaced; MLflow opens new ones as it needs them.
+
+    MLflow (3.17) keeps them for as long as the process runs.
+    """
+    if engine := SqlAlchemyStore._engine_map.get(f"sqlite:///{file}"):
+        engine.dispose()
+
+
 def migrate(file: Path) -> None:
     """Bring a store's schema to that of the installed MLflow, as the command ``mlflow db upgrade`` does.
 

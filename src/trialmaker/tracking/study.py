@@ -14,27 +14,26 @@ from trialmaker.tracking.settings import TRIAL_TAG
 PLOTS_FILE = "study/plots.html"
 
 
-def record(done: StudyDone) -> str:
-    """Log a study's best parameters, metrics and plots in its run, and end the run.
+def record(client: mlflow.MlflowClient, done: StudyDone, time: int) -> str:
+    """Log a study's best parameters, metrics and plots in its run, and end the run. Again, it changes nothing.
+
+    Args:
+        client: of the store.
+        done: the study's result.
+        time: when it was recorded, milliseconds since 1970.
 
     Returns:
         The run's id.
     """
-    start = done.start
-    mlflow.set_tracking_uri(start.store)
-    client = mlflow.MlflowClient(start.store)
-    experiment = client.get_experiment_by_name(start.experiment)
-    if experiment is None:
-        raise RuntimeError(f"no trial made the experiment {start.experiment}")
-    run_id = experiments.parent_run_id(client, experiment.experiment_id, start)
-    study = optuna.load_study(study_name=str(start.study), storage=open_storage(done.storage))
-    for name, value in _result_tags(client, experiment.experiment_id, run_id, study).items():
+    experiment_id, run_id = experiments.experiment_and_parent(client, done.start)
+    study = optuna.load_study(study_name=str(done.start.study), storage=open_storage(done.storage))
+    for name, value in _result_tags(client, experiment_id, run_id, study).items():
         client.set_tag(run_id, name, value)
     for name, metric in (_best_value(study, done.objective) | done.metrics).items():
-        client.log_metric(run_id, name, metric)
+        client.log_metric(run_id, name, metric, time)
     _log_plots(client, run_id, study, done.objective)
-    experiment_view.refresh(client, experiment.experiment_id, start)
-    client.set_terminated(run_id, "FINISHED")
+    experiment_view.refresh(client, experiment_id, done.start)
+    client.set_terminated(run_id, "FINISHED", time)
     return run_id
 
 

@@ -1,12 +1,11 @@
 """``push``: the contents of a team's MLflow server afterwards, compared with those of the outputs."""
 
 import hashlib
-import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,14 @@ from mlflow.entities import Metric, Run
 
 from support.entry import PROJECT
 from support.outputs import copy_outputs, create_store
-from support.servers import free_port, postgresql, run_server
+from support.servers import mlflow_server, postgresql
 from support.waiting import wait_until
 from trialmaker.cli.main import main
-
-SERVER_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
-
-@contextmanager
-def server(folder: Path, database: str | None = None) -> Iterator[str]:
-    """Run a team's server, on SQLite unless another database is given; yield its address."""
-    port = free_port()
-    folder.mkdir(exist_ok=True)
-    store = database or f"sqlite:///{folder / 'team.db'}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, f"--port={port}", "--workers=1"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with run_server(command, folder, os.environ | SERVER_ENVIRONMENT):
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("team")) as address:
+    with mlflow_server(tmp_path_factory.mktemp("team")) as address:
         yield address
 
 
@@ -174,7 +159,7 @@ def test_odd_values_and_many_points(team: str, push: Any, tmp_path: Path) -> Non
 
 
 def test_a_push_that_was_killed_is_resumed(jobs: Path, copies: list[Path], push: Any, tmp_path: Path) -> None:
-    with server(tmp_path / "team") as address:
+    with mlflow_server(tmp_path / "team") as address:
         command = [sys.executable, "-m", "trialmaker", "push", *map(str, copies), "--to", address]
         client = MlflowClient(address)
         for stage in (bool, lambda run: run.data.metrics):  # some run is there, and has metrics
@@ -193,7 +178,7 @@ def test_a_push_that_was_killed_is_resumed(jobs: Path, copies: list[Path], push:
 
 
 def test_a_server_on_postgresql(jobs: Path, copies: list[Path], push: Any, tmp_path: Path) -> None:
-    with postgresql() as database, server(tmp_path / "team", database) as address:
+    with postgresql() as database, mlflow_server(tmp_path / "team", database) as address:
         assert push(copies, address) == f"{address}: 6 runs brought, 0 were there"
         assert push(copies, address) == f"{address}: 0 runs brought, 6 were there"
         assert_equal(
