@@ -3,22 +3,22 @@
 import fcntl
 import os
 import pickle
+import re
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import absl.logging
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from support import outputs
-from support.entry import PROJECT, Result, Train
-from trialmaker.cli.train import train as train_entry
+from support.entry import PROJECT, Result, Train, run_entry
+from support.stores import create_store
 from trialmaker.tracking.settings import RUN_VARIABLES
 
+PLACES = re.compile(r"output|uri|dry_run|--cfg")  # words of a command that has no store, or one elsewhere
 MEMORY = Path("/dev/shm")  # a file system on which SQLite waits for no disk
 MEMORY_BYTES = 4 << 30  # what the tests need there, and more
 
@@ -66,19 +66,20 @@ def _unset_run_variables() -> None:
 
 
 @pytest.fixture
-def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Train:
-    """``python train.py ARGUMENTS``, in this process, with ``AI_ROOT`` in a directory of the test's own."""
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Train:
+    """``python train.py ARGUMENTS``, in this process, with ``AI_ROOT`` in a directory of the test's own.
+
+    Its output holds an empty store, where nothing says otherwise, and the test is none of the tracking.
+    """
+    output = tmp_path / "output"
+    made: list[Path] = [output] if "tracking" in request.path.parts else []
 
     def run(*arguments: str) -> Result:
         monkeypatch.setenv("AI_ROOT", str(tmp_path))
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-        GlobalHydra.instance().clear()
-        try:
-            code = train_entry()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err, tmp_path / "output")
+        if "data=digits" in arguments and not (made or output.exists() or PLACES.search(" ".join(arguments))):
+            create_store(output)
+        made.append(output)  # another store in its place would be taken for the first by the tracking process
+        return run_entry(tmp_path, *arguments)
 
     return run
 
@@ -100,14 +101,14 @@ def real_mnist() -> Path:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of a training on the embedded digits, by its real command."""
+    """The output of a training on the embedded digits."""
     return once(tmp_path_factory, "published", _publish) / "output"
 
 
 def _publish(root: Path) -> None:
     words = ["data=digits", "training.epochs=25", "schedule=one_cycle", "optimizer.learning_rate=0.005"]
-    command = [sys.executable, str(PROJECT / "train.py"), *words]
-    subprocess.run(command, check=True, env=os.environ | {"AI_ROOT": str(root)}, capture_output=True, timeout=120)
+    result = run_entry(root, *words)
+    assert result.code == 0, result.err
 
 
 @pytest.fixture(scope="session")
@@ -142,14 +143,17 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
 
 # The files that take longest come first, so that no process is left with one of them at the end.
 LONG = (
-    "optuna_sweep/test_sweep",
-    "experiment/test_study",
     "experiment/test_run",
-    "test_readme",
-    "tracking/test_tracking",
+    "optuna_sweep/test_sweep",
     "cli/test_outcome",
+    "experiment/test_study",
+    "test_readme",
+    "experiment/test_resume",
+    "tracking/test_tracking",
     "analysis/store/test_push",
+    "analysis/test_mlflow_ui",
     "optuna_sweep/test_storage",
+    "analysis/test_reproduction",
     "optuna_sweep/test_mistakes",
 )
 

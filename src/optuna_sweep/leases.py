@@ -52,7 +52,7 @@ class Leases:
         for waiting in self._list_trials(TrialState.WAITING):
             if self._try_claim(get_trial_id(waiting)):
                 try:
-                    self.record_heartbeat(get_trial_id(waiting), _attempt(waiting) + 1)
+                    self.record_heartbeat(get_trial_id(waiting), attempt_of(waiting) + 1)
                     return start(waiting)
                 except BaseException:  # Ctrl-C or SIGTERM, just now
                     self.requeue(get_trial_id(waiting))
@@ -67,7 +67,7 @@ class Leases:
 
     def attempt(self, trial_id: int) -> int:
         """Return the number of the trial's present attempt, from 0."""
-        return _attempt(self._storage.get_trial(trial_id))
+        return attempt_of(self._storage.get_trial(trial_id))
 
     def record_heartbeat(self, trial_id: int, attempt: int) -> None:
         """Record a heartbeat: this process runs attempt `attempt` (0-based) of the trial."""
@@ -104,7 +104,7 @@ class Leases:
         trial = self._storage.get_trial(trial_id)
         if trial.state != TrialState.RUNNING or (lost and _claim(lost) != _claim(trial)):
             return False
-        self._storage.set_trial_system_attr(trial_id, OWNER, {"attempt": _attempt(trial)})
+        self._storage.set_trial_system_attr(trial_id, OWNER, {"attempt": attempt_of(trial)})
         return self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def recover(self) -> list[FrozenTrial]:
@@ -139,7 +139,7 @@ def _claim(trial: FrozenTrial) -> tuple[object, ...]:
     return trial.datetime_start, trial.system_attrs.get(OWNER)
 
 
-def _attempt(trial: FrozenTrial) -> int:
+def attempt_of(trial: FrozenTrial) -> int:
     """Return the number of the trial's last attempt, from 0; -1 before the first."""
     return int((trial.system_attrs.get(OWNER) or {}).get("attempt", -1))
 

@@ -5,6 +5,7 @@ from copy import copy
 from optuna.trial import Trial
 
 from optuna_sweep.attributes import PRUNED
+from optuna_sweep.leases import attempt_of
 from optuna_sweep.optuna_internals import get_trial_id
 
 
@@ -16,6 +17,7 @@ class LiveTrial:
     Attributes:
         number: the trial's, from 0.
         study: the study's name.
+        attempt: how often the trial was begun before and not brought to its end.
         report_count: how many values were reported.
         is_pruned: whether the task was told to stop.
     """
@@ -24,6 +26,7 @@ class LiveTrial:
         self.trial = trial
         self.number: int | None = trial.number
         self.study: str | None = trial.study.study_name
+        self.attempt = attempt_of(trial.storage.get_trial(get_trial_id(trial)))
         self.report_count = 0
         self.is_pruned = False
         self._has_one_objective = len(trial.study.directions) == 1

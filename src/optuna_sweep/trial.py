@@ -14,10 +14,12 @@ class CurrentTrial(Protocol):
     Attributes:
         number: the trial's, from 0; None outside a sweep.
         study: the study's name; None outside a sweep.
+        attempt: how often the trial was begun before and not brought to its end.
     """
 
     number: int | None
     study: str | None
+    attempt: int
 
     def report(self, value: float, step: int) -> None:
         """Report a value of the objective, reached after `step` units of work; steps ascend."""
@@ -31,6 +33,7 @@ class NoTrial:
 
     number: int | None = None
     study: str | None = None
+    attempt: int = 0
 
     def report(self, value: float, step: int) -> None:
         """Do nothing."""

@@ -17,9 +17,9 @@ from support.servers import free_port
 from support.waiting import expect_value, wait_until
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from support.browser import open_page, save_screenshot
+from support.browser import open_browser, open_page, save_screenshot
 from trialmaker.analysis.store.runs import Run
 from trialmaker.cli.main import main
 from trialmaker.cli.ui import _show_addresses
@@ -66,9 +66,15 @@ def ui(outputs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert process.stop() == 0
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as running:
+        yield running
+
+
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with open_page(1500, 1000) as new_page:
+def page(browser: Browser) -> Iterator[Page]:
+    with open_page(1500, 1000, browser) as new_page:
         new_page.set_default_timeout(20_000)
         expect.set_options(timeout=20_000)
         yield new_page

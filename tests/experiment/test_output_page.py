@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser
 
-from support.browser import open_page, save_screenshot
+from support.browser import open_browser, open_page, save_screenshot
 from support.entry import SMALL, Train
 from trialmaker.data.splits import Split
 from trialmaker.experiment.output_page import folder
@@ -29,6 +31,12 @@ RUN: dict[str, Any] = {
     "is_running": False,
     "progress": ("epochs_done", {"epoch": 3, "epochs": 5}),
 }
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as running:
+        yield running
 
 
 def rendered(output: Path, **values: Any) -> str:
@@ -54,11 +62,10 @@ def trial(number: int, value: float, status: str = "finished", **differences: st
 # ---- the whole page
 
 
-def test_who_opens_the_folder_sees_the_result_and_what_to_do_with_it(published: Path) -> None:
-    pytest.importorskip("playwright.sync_api", reason="needs playwright")
+def test_who_opens_the_folder_sees_the_result_and_what_to_do_with_it(published: Path, browser: Browser) -> None:
     ((_, result),) = run_results(published)
     assert (published / "success").read_text() == f"{result.name}: {result}\n"
-    with open_page(1280, 900) as page:
+    with open_page(1280, 900, browser) as page:
         page.goto((published / "index.html").as_uri())
         save_screenshot(page, "output")
         words = page.locator("body").inner_text()
@@ -78,14 +85,8 @@ def test_who_opens_the_folder_sees_the_result_and_what_to_do_with_it(published: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_a_phone_in_chinese(published: Path, scheme: Any) -> None:
-    pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with open_page(390, 844) as blank:
-        assert blank.context.browser
-        context = blank.context.browser.new_context(
-            viewport={"width": 390, "height": 844}, locale="zh-CN", color_scheme=scheme
-        )
-        page = context.new_page()
+def test_the_page_fits_a_phone_in_chinese(published: Path, browser: Browser, scheme: Any) -> None:
+    with open_page(390, 844, browser, locale="zh-CN", color_scheme=scheme) as page:
         page.goto((published / "index.html").as_uri())
         save_screenshot(page, f"output_390_{scheme}")
         words = page.locator("body").inner_text()

@@ -19,7 +19,7 @@ from optuna import load_study
 from optuna.trial import TrialState
 
 from optuna_sweep.storage import open_storage
-from support.entry import PROJECT, Result, Train
+from support.entry import PROJECT, Result, Train, run_entry
 from support.waiting import wait_until
 from trialmaker.analysis.recipe import write_recipe
 from trialmaker.cli.main import main
@@ -42,13 +42,9 @@ def runs(result: Result) -> tuple[list[Run], list[Run]]:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    root = tmp_path_factory.mktemp("study")
-    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=14"]
-    finished = subprocess.run(
-        command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(root)}, capture_output=True, text=True, timeout=200
-    )
-    assert finished.returncode == 0, finished.stderr
-    return Result(0, finished.stdout, finished.stderr, root / "output")
+    result = run_entry(tmp_path_factory.mktemp("study"), *QUICK, SHAPES, "hydra.sweeper.n_trials=14")
+    assert result.code == 0, result.err
+    return result
 
 
 def test_a_study_is_a_run_with_its_trials_as_children(done: Result) -> None:
@@ -112,7 +108,9 @@ def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
     assert len(loaded.class_names) == 10
 
 
-def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_best_trial_is_a_command_and_a_recipe(
+    done: Result, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["best", "mlp", "--output", str(done.output)]) == 0
     command = capsys.readouterr().out.strip()
     assert command.startswith("python train.py sweeps=mlp data=digits ") and command.endswith(" hydra.mode=RUN")
@@ -120,10 +118,7 @@ def test_the_best_trial_is_a_command_and_a_recipe(done: Result, capsys: pytest.C
     recipe = paths.CONF / "experiment" / "of_a_test.yaml"
     try:
         assert main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
-        shown = subprocess.run(
-            [sys.executable, "train.py", "experiment=of_a_test", "--cfg", "job"],
-            cwd=PROJECT, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
+        shown = train("experiment=of_a_test", "--cfg", "job").out
         recipe.unlink()
         write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
         assert "seed: 3" in recipe.read_text() and "secret" not in recipe.read_text()
@@ -181,17 +176,17 @@ def test_trials_of_one_shape_share_compilation(train: Train) -> None:
     assert program_cache._program.cache_info().misses == 2
 
 
-def test_a_study_that_was_killed_is_completed_by_the_same_command(tmp_path: Path) -> None:
-    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=8"]
-    environment = os.environ | {"AI_ROOT": str(tmp_path)}
+def test_a_study_that_was_killed_is_completed_by_the_same_command(train: Train, tmp_path: Path) -> None:
+    words = (*QUICK, SHAPES, "hydra.sweeper.n_trials=8")
+    command, environment = [sys.executable, "train.py", *words], os.environ | {"AI_ROOT": str(tmp_path)}
     with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if " trial 3 " in line:
                 process.kill()
     result = Result(0, "", "", tmp_path / "output")
     wait_until(lambda: all(run.info.status != "RUNNING" for run in runs(result)[1]))
-    again = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=200)
-    assert again.returncode == 0, again.stderr
+    again = train(*words)
+    assert again.code == 0, again.err
     parents, children = runs(result)
     assert len(parents) == 1
     tags = [run.data.tags for run in children if run.data.tags["trialmaker.trial_state"] != "WAITING"]
@@ -244,15 +239,15 @@ def test_every_study_can_be_looked_at_without_training(train: Train, name: str) 
 
 
 def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_path: Path) -> None:
-    """Two workers and their supervisor, killed at random, until the same command says that it is done."""
+    """Two workers and their supervisor, killed at random; then one process does what is left."""
     draw = random.Random(0)
     models = tmp_path / "output" / "model"
-    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2"]
+    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=6"]
     command += ["hydra.sweeper.max_retries=9"]
     looks = 0
-    for moment in (8, None):
+    for moment, jobs in ((8, 2), (None, 1)):
         with subprocess.Popen(
-            command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(tmp_path)},
+            [*command, f"hydra.sweeper.n_jobs={jobs}"], cwd=PROJECT, env=os.environ | {"AI_ROOT": str(tmp_path)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as process:  # fmt: skip
             deadline = time.monotonic() + (moment or 200)

@@ -22,6 +22,7 @@ class ListedTrial:
 
     number: int | None = 3
     study: str | None = "listed"
+    attempt = 0
 
     def __init__(self, reports_before_pruning: int) -> None:
         self.reports: list[tuple[int, float]] = []

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from support.waiting import wait_until
 from trialmaker.errors import UserError
+from trialmaker.model_store import publishing
 from trialmaker.model_store.card import Card
 from trialmaker.model_store.catalog import read_best, read_cards, served_text, superseded_versions
 from trialmaker.model_store.publisher import Publisher
@@ -60,7 +62,7 @@ def publisher(folder: Path, template: Card, **options: Any) -> Publisher:
     def write(event: EpochDone) -> Card:
         return replace(template, epoch=event.epoch, metrics=event.metrics)
 
-    options = {"run_id": lambda: "an id"} | options
+    options = {"run_id": lambda: "an id", "run_key": uuid.uuid4().hex} | options
     return Publisher(tiny_model(), ("a", "b"), write, directory=folder, **options)
 
 
@@ -175,7 +177,7 @@ def test_the_record_of_an_earlier_release_is_read(tmp_path: Path, new: Card, ser
     assert [one.version for one in read_cards(tmp_path)] == versions
     if served != 4:  # its card must outlive the record
         old = json.loads(OLD_RECORD)
-        unknown = dict.fromkeys(("validation_digest", "run_key", "study"), "")
+        unknown = dict.fromkeys(("validation_digest", "run_key", "study", "stopped_by"), "")
         assert json.loads((tmp_path / "4" / CARD_FILE).read_text()) == old | unknown
 
 
@@ -186,6 +188,46 @@ def test_the_best_of_each_data_is_not_superseded(tmp_path: Path) -> None:
         path = tmp_path / str(number) / CARD_FILE
         path.write_text(json.dumps(json.loads(path.read_text()) | {"run_id": "run"}))
     assert list(superseded_versions(tmp_path, "run")) == [tmp_path / "1", tmp_path / "3"]
+
+
+# ---- a run that was killed in the midst of publishing
+
+
+@pytest.mark.parametrize("record", ["missing", "of the earlier version", "of a version that is gone"])
+@pytest.mark.parametrize("offered", [0.7, 0.6])
+def test_a_run_that_goes_on_names_its_own_version(tmp_path: Path, record: str, offered: float) -> None:
+    """As after a kill between a version's rename and ``best.json``; the checkpoint may be older than the version."""
+    run(tmp_path, card("digits", 0.9))
+    run(tmp_path, card("mnist", 0.5))
+    earlier = (tmp_path / "best.json").read_text()
+    with publisher(tmp_path, card("mnist", 0), run_key="mine") as killed:
+        killed(epoch(0.7))
+    assert killed.version_directory == tmp_path / "3"
+    if record == "missing":
+        (tmp_path / "best.json").unlink()
+    else:
+        (tmp_path / "best.json").write_text(earlier)
+    if record == "of a version that is gone":
+        shutil.rmtree(tmp_path / "2")
+    with publisher(tmp_path, card("mnist", 0), run_key="mine") as listener:
+        listener(epoch(offered))
+    best = read_best(tmp_path)
+    assert best and (best.version, best.run_key, best.value) == (3, "mine", 0.7)
+    assert best == listener.best == listener.own_best and listener.version_directory == tmp_path / "3"
+    assert find_version(tmp_path).number == max(version_numbers(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["no best.json", "best.json of what is removed"])
+def test_what_is_removed_is_not_named(tmp_path: Path, is_there: bool) -> None:
+    run(tmp_path, card("digits", 0.9))
+    exportable = Exportable(tiny_model(), ("a", "b"))
+    publishing.publish(exportable, card("mnist", 0.5, run_key="mine"), tmp_path)
+    record = (tmp_path / "best.json").read_text()
+    last = publishing.publish(exportable, card("mnist", 0.6, run_key="mine"), tmp_path)
+    (tmp_path / "best.json").write_text(record) if is_there else (tmp_path / "best.json").unlink()
+    publishing.remove_replaced(tmp_path, "mine")
+    assert (version_numbers(tmp_path), read_best(tmp_path)) == ([1, 3], last)
+    assert set(json.loads((tmp_path / "best.json").read_text())["versions"]) == {"1", "3"}
 
 
 # ---- what is not published
@@ -215,7 +257,8 @@ def test_a_trial_that_fails_publishes_nothing(tmp_path: Path) -> None:
 # ---- the run's id
 
 
-def test_publishing_does_not_wait_for_the_runs_id(tmp_path: Path) -> None:
+def test_publishing_does_not_wait_for_the_runs_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "REPLACED_SECONDS", 0.0)
     answer = threading.Event()
 
     def run_id() -> str:

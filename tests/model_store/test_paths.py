@@ -27,15 +27,10 @@ NAMES = [
     "?",
     "{a}",
     " ",
-    "%20",
-    "#;&|~",
-    "'\"",
-    "$x${x}",
-    "(a)<b>",
     "https:",
-    "-a=b",
+    "-a=b (c)<d> %20 #;&|~ '\" $x${x}",
+    "a\n\tb ü二😀",
 ]
-NAMES += ["a\n\tb", "ü二😀"]
 
 
 def model(scale: float) -> keras.Model:

@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import shutil
 import time
+import uuid
 from dataclasses import asdict, replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,8 @@ def test_publishing_counts_versions_and_keeps_those_of_other_runs(tmp_path: Path
     third = publishing.publish(exportable, accuracy(0.3, run_key="b"), tmp_path)
     worse = publishing.publish(exportable, accuracy(0.2, run_key="c"), tmp_path)
     assert (first.version, second.version, third.version, worse) == (1, 2, 3, third)
+    assert version_numbers(tmp_path) == [1, 2, 3]  # somebody may be loading the second one
+    publishing.remove_replaced(tmp_path, "b")
     assert version_numbers(tmp_path) == [1, 3]
     assert read_best(tmp_path) == third
     assert json.loads((tmp_path / "best.json").read_text())["metrics"] == {"val_accuracy": 0.3, "val_loss": 1.0}
@@ -106,6 +110,13 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == [".new"]
 
 
+def test_what_an_interrupted_process_of_the_run_left_is_cleared_away_at_once(tmp_path: Path):
+    for name in (".mine.half", ".other.half"):
+        (tmp_path / name).mkdir()
+    publishing.prepare(tmp_path, "mine")
+    assert [path.name for path in tmp_path.iterdir()] == [".other.half"]
+
+
 def test_what_is_no_published_model_is_named(tmp_path: Path):
     with pytest.raises(UserError) as caught:
         saved_model.load(tmp_path)
@@ -125,20 +136,21 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def publish_from_a_process(directory: str, run: int) -> None:
+def publish_from_a_process(directory: str, run: int, both_are_ready: Barrier) -> None:
     exportable = Exportable(model(), NAMES)
+    both_are_ready.wait(timeout=120)
     for value in range(3):
         publishing.publish(exportable, accuracy(run + value / 10, run_key=str(run)), Path(directory))
 
 
 def test_processes_that_publish_at_once_agree_on_the_best(tmp_path: Path):
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=publish_from_a_process, args=(str(tmp_path), run)) for run in (1, 2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=120)
-    assert [process.exitcode for process in processes] == [0, 0]
+    both_are_ready = context.Barrier(2)
+    other = context.Process(target=publish_from_a_process, args=(str(tmp_path), 1, both_are_ready))
+    other.start()
+    publish_from_a_process(str(tmp_path), 2, both_are_ready)
+    other.join(timeout=120)
+    assert other.exitcode == 0
     best = read_best(tmp_path)
     assert best and best.metrics["val_accuracy"] == 2.2
     assert best.version == max(version_numbers(tmp_path))
@@ -154,7 +166,7 @@ def publisher(directory, run_id="mine"):
     def card(done: EpochDone) -> Card:
         return accuracy(done.metrics["val_accuracy"], run_id="")
 
-    return Publisher(model(), NAMES, card, lambda: run_id, directory)
+    return Publisher(model(), NAMES, card, lambda: run_id, directory, run_key=uuid.uuid4().hex)
 
 
 def test_the_publisher_leaves_the_best_epochs_weights(tmp_path: Path):

@@ -1,10 +1,18 @@
 """The entry as tests run it, and what it leaves."""
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import mlflow
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from trialmaker.cli.train import train as train_entry
+from trialmaker.tracking.settings import RUN_VARIABLES
 
 PROJECT = Path(__file__).parents[2]
 # As debug=smoke, but published; and of the smallest model.
@@ -29,3 +37,20 @@ class Result:
 
 
 Train = Callable[..., Result]
+
+
+def run_entry(root: Path, *arguments: str) -> Result:
+    """Run ``python train.py ARGUMENTS`` in this process, with ``AI_ROOT`` in a directory."""
+    output, errors = (TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+        for name in RUN_VARIABLES:
+            patch.delenv(name, raising=False)
+        patch.setenv("AI_ROOT", str(root))
+        patch.setattr(sys, "argv", ["train.py", *arguments])
+        GlobalHydra.instance().clear()
+        try:
+            code = train_entry()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+    printed, complaints = (stream.buffer.getvalue().decode() for stream in (output, errors))  # type: ignore[attr-defined]
+    return Result(code, printed, complaints, root / "output")

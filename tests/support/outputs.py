@@ -3,17 +3,12 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 import pickle
 import shutil
 import sqlite3
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +16,12 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import ViewType
 
-from support.entry import PROJECT
+from support.entry import run_entry
+from support.stores import create_store
+from support.stores import empty_store as empty_store
 from trialmaker.analysis.store import outputs, runs
 from trialmaker.analysis.store.merging import MergeResult, merge
 from trialmaker.analysis.store.runs import Run
-from trialmaker.tracking import sqlite_store
 
 Command = Callable[..., tuple[int, str, str]]  # takes arguments; returns the exit code, standard output and error
 MERGE_TAGS = {"trialmaker.output"}  # added by a merge
@@ -43,23 +39,14 @@ JOBS = {
 
 
 def make_outputs(root: Path) -> None:
-    """Run the jobs at the same time by the real command, then move them to ``<root>/moved/<job>/output``.
+    """Run the jobs, then move them to ``<root>/moved/<job>/output``.
 
     ``<root>/moved/runs.pickle`` holds their runs, as ``read_runs`` returned them before the move.
     """
     first_place = root / "made"
-    environments = {name: os.environ | {"AI_ROOT": str(first_place / name)} for name in JOBS}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "train.py", *words],
-            cwd=PROJECT,
-            env=environments[name],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for name, words in JOBS.items()
-    ]
-    assert [process.wait(timeout=200) for process in processes] == [0, 0, 0]
+    for name, words in JOBS.items():
+        result = run_entry(first_place / name, *words)
+        assert result.code == 0, result.err
     contents: dict[str, dict[str, Any]] = {}
     for name in JOBS:
         contents |= read_runs(first_place / name / "output" / "mlflow.db")
@@ -142,24 +129,6 @@ def merge_outputs(places: list[Path], store: Path) -> MergeResult:
 
 def load_runs(places: list[Path], store: Path) -> list[Run]:
     return runs.load(merge_outputs(places, store).store)
-
-
-@lru_cache
-def empty_store() -> bytes:
-    """Return the content of an empty store's file."""
-    with tempfile.TemporaryDirectory() as folder:
-        sqlite_store.create(Path(folder, "mlflow.db"))
-        return Path(folder, "mlflow.db").read_bytes()
-
-
-def create_store(folder: Path) -> MlflowClient:
-    """Create an empty store in a folder, with its artifacts beside it; return a client of it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mlflow.db").write_bytes(empty_store())
-    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
-        connection.execute("UPDATE experiments SET artifact_location = ?", ((folder / "mlartifacts" / "0").as_uri(),))
-        connection.commit()
-    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
 
 
 def start_run(client: MlflowClient, **tags: str) -> str:

@@ -2,8 +2,8 @@
 
 import os
 import subprocess
-import sys
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import optuna
@@ -12,8 +12,15 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_sweep.attributes import OWNER
 from optuna_sweep.storage import open_storage
 from support.entry import PROJECT
+from support.forking import ForkingPython
 from support.waiting import wait_until
 
+IMPORTS = """
+import hydra.main, optuna.importance, optuna.samplers, optuna.storages.journal, optuna.pruners, sqlalchemy.orm
+import optuna_sweep.study, optuna_sweep.sweep
+from hydra.core.plugins import Plugins
+Plugins.instance()
+"""
 APP = PROJECT / "tests" / "support" / "sweep_app" / "app.py"
 Done = subprocess.CompletedProcess[str]
 
@@ -23,9 +30,14 @@ def environment(root: Path) -> dict[str, str]:
     return os.environ | {"SWEEP_ROOT": str(root), "PYTHONPATH": path}
 
 
+@lru_cache
+def _python() -> ForkingPython:
+    return ForkingPython(IMPORTS, environment(PROJECT))
+
+
 def sweep(root: Path, *arguments: str) -> Done:
-    command = [sys.executable, str(APP), "-m", *arguments]
-    return subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, timeout=120)
+    """Run a whole sweep in a process of its own."""
+    return _python().run(APP, ["-m", *arguments], root, environment(root), timeout=120)
 
 
 def study(root: Path) -> optuna.Study:

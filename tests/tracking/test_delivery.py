@@ -121,6 +121,17 @@ def test_a_further_attempt_goes_on_in_the_same_run(place: RunPlace) -> None:
     assert "trialmaker.end" not in again.data.tags
 
 
+def test_an_attempt_that_has_recorded_nothing_yet_is_delivered(place: RunPlace) -> None:
+    write(place, Metrics(1, {"loss": 1.0}))
+    killed = Delivery(place)
+    killed._begin()
+    assert killed._deliver_news()  # and no end: its process was killed then
+    write(place)
+    Delivery(place).deliver()
+    (run,) = Result(0, "", "", place.output).runs()
+    assert (run.info.status, run.data.metrics["loss"]) == ("KILLED", 1.0)
+
+
 def test_a_run_without_an_end_is_killed_at_its_last_record(place: RunPlace) -> None:
     write(place, Metrics(1, {"loss": 1.0}))
     *_, last = read_records(place.journal)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from trialmaker.tracking.messages import (
     Start,
     StudyDone,
 )
+from trialmaker.tracking.open_journal import open_journal
 
 OPEN: list[Journal] = []
 
@@ -159,6 +161,29 @@ def test_an_attempt_names_its_process(directory: Path) -> None:
     assert replace(identity, host="elsewhere").is_alive() is None
 
 
+def test_a_start_and_its_attempt_are_one_write(directory: Path) -> None:
+    start = start_of(directory)
+    journal = open_journal(start)
+    OPEN.append(journal)
+    assert (journal.head, journal.is_new) == (start, True)
+    journal.close()
+    assert last_attempt(journal.path) == this_process()
+    again = open_journal(start)
+    OPEN.append(again)
+    assert not again.is_new and again.head and again.head.run_key == "k"
+    again.close()
+    assert [position.record["type"] for position in read_records(journal.path)] == ["start", "attempt", "attempt"]
+
+
+@pytest.mark.parametrize("changes", [{"trial": math.inf}, {"system_metrics_seconds": 10**400}, {"params": 1}])
+def test_a_start_of_strangers_is_none(directory: Path, changes: dict) -> None:
+    with closing(journal_of(directory)) as journal:
+        journal.append(start_of(directory))
+    (position,) = read_records(journal.path)
+    journal.path.write_text(json.dumps(position.record | changes) + "\n")
+    assert head(journal.path) is None
+
+
 def fill(directory: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
     journal = journal_of(directory)
@@ -203,6 +228,8 @@ def test_the_head_says_what_the_run_is_and_keeps_no_password(directory: Path) ->
         "[" * 100_000,
         "\x00\xff",
         '{"type":"end","time":1e9}',
+        '{"type":"end","time":1' + "0" * 400 + "}",
+        '{"type":"end","time":-1}',
     ],
 )
 def test_lines_that_are_no_records_are_passed_over(directory: Path, line: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from support.entry import PROJECT, SMALL, Result, Train
@@ -16,8 +17,11 @@ from support.outputs import empty_store
 from trialmaker.errors import UserError
 from trialmaker.tracking import client, refusals
 from trialmaker.tracking.client import Tracker
-from trialmaker.tracking.journal import read_records
-from trialmaker.tracking.messages import Start
+from trialmaker.tracking.delivery import Delivery
+from trialmaker.tracking.journal import Journal, read_records
+from trialmaker.tracking.messages import Metrics, Start
+from trialmaker.tracking.open_journal import open_journal
+from trialmaker.tracking.places import RunPlace
 
 OTHER = "or choose another store: tracking.uri=…, null for the output's own, or another output=…"
 
@@ -50,6 +54,40 @@ def test_a_database_that_refuses_is_found_while_the_training_starts(tmp_path: Pa
         f"MLflow tracking at sqlite:///{store} failed: the experiment e is deleted: MLFLOW_TRACKING_URI="
         f"sqlite:///{store} mlflow experiments restore --experiment-id 7 restores it; or tracking.experiment=…"
     )
+
+
+def test_a_run_that_goes_on_is_not_refused_but_recorded_later(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    store.write_bytes(empty_store())
+    start = Start(None, tmp_path, "e", "run", tmp_path, PROJECT, {}, "", 2.0, run_key="k")
+    with closing(open_journal(start)) as earlier:  # whose delivery was killed before it had begun
+        earlier.append(Metrics(1, {"loss": 1.0}), "epoch 1")
+    with deleted(store), Tracker(start, deadline=0.0) as tracker:
+        tracker.patience = 60
+        tracker.wait_for_store(60)
+        tracker.send(Metrics(2, {"loss": 0.5}))
+    assert "the experiment e is deleted" in tracker.undelivered
+    tracker.connection.close()
+    with changed(store, "DELETE FROM experiments WHERE experiment_id = 7"):
+        pass
+    Delivery(RunPlace(tmp_path, tmp_path)).deliver()
+    (run,) = Result(0, "", "", tmp_path).runs()
+    points = mlflow.MlflowClient(f"sqlite:///{store}").get_metric_history(run.info.run_id, "loss")
+    assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 0.5)]
+
+
+def test_a_journal_that_was_there_outlives_a_refusal(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    store.write_bytes(empty_store())
+    start = Start(None, tmp_path, "e", "run", tmp_path, PROJECT, {}, "", 2.0, run_key="k")
+    with closing(Journal(tmp_path, tmp_path)) as journal:
+        journal.append(start)  # and no attempt, as of a process that was killed then
+    with deleted(store), pytest.raises(UserError, match="is deleted"), Tracker(start) as tracker:
+        tracker.patience = 60
+        tracker.wait_for_store(60)
+    tracker.connection.close()
+    types = [position.record["type"] for position in read_records(tmp_path / "tracking.jsonl")]
+    assert types == ["start", "attempt", "end"]
 
 
 def test_a_database_that_is_damaged_is_set_aside_and_the_run_recorded_in_a_new_one(
@@ -157,7 +195,7 @@ def test_a_server_that_is_away_costs_the_record_alone(train: Train, monkeypatch:
     result = train(*SMALL, "tracking.uri=http://me:secret@127.0.0.1:9")
     assert (result.code, result.err) == (0, "")
     away, left = [line for line in result.out.splitlines() if line.startswith("MLflow ")]
-    reason = "127.0.0.1: [Errno 111] Connection refused; it cannot be reached: start it, correct its address, " + OTHER
+    reason = "nothing listens at its address"
     assert away == f"MLflow does not answer ({reason}); its record is kept in the run's directory until it does"
     assert left.endswith(f"({reason}): python -m trialmaker sync {result.output} delivers the rest")
     (journal,) = result.output.glob("logs/*/tracking.jsonl")

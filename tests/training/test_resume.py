@@ -20,7 +20,7 @@ from trialmaker.training.loop_state import LoopState
 from trialmaker.training.objective import Objective
 from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
-from trialmaker.training.snapshot import Snapshot
+from trialmaker.training.snapshot import Misfit, Snapshot
 from trialmaker.training.step_means import StepMeans
 
 EXAMPLES, BATCH, STEPS = 100, 16, 6  # of which an epoch has 6 steps
@@ -362,5 +362,36 @@ def test_what_a_checkpoint_holds_is_needed(change: Any, whole: Recording) -> Non
 
 def test_a_snapshot_of_another_program_is_refused(whole: Recording) -> None:
     other = replace(SMALL, optimizer="sgd")
-    with pytest.raises(ValueError, match=r"^optimizer: variables of shapes"):
+    with pytest.raises(ValueError, match=r"^optimizer: \d+ variables there, \d+ here$"):
         train(other, whole.last)
+
+
+@pytest.mark.parametrize(
+    ("values", "arrays", "difference"),
+    [
+        ({"temperature": 1.0}, {}, "loop: other fields: temperature"),
+        ({"seconds": None}, {}, "loop: other fields: seconds"),
+        ({}, {"weights/1": np.zeros(3, np.float32)}, r"weights/1: float32\[3\] there, float32\[8\] here"),
+        ({}, {"optimizer/0": np.zeros((), np.float32)}, r"optimizer/0: float32\[\] there, int\d+\[\] here"),
+        ({}, {"optimizer/3": None}, r"optimizer/3 is missing"),
+        ({}, {"best/0": None}, r"best/0 is missing"),
+        ({"best": {}}, {}, r"best: \d+ variables there, 0 here"),
+        ({}, {"losses": None}, r"not a number for each step: losses bool\[0\], accuracies float64\[\d+\]"),
+        ({"epoch_steps": 2}, {}, "loop: 3 steps of an epoch of 2"),
+    ],
+    ids=str,
+)
+def test_a_snapshot_that_does_not_fit_changes_nothing(
+    values: dict[str, Any], arrays: dict[str, np.ndarray], difference: str, whole: Recording
+) -> None:
+    _, snapshot = whole.at(Instant(StepsDone, 9))
+    part = snapshot.part("loop")
+    changed = Snapshot(
+        {name: value for name, value in {**part.values, **values}.items() if value is not None},
+        {name: array for name, array in {**part.arrays, **arrays}.items() if array is not None},
+    )
+    program = SMALL.program()
+    before = bits([variable.numpy() for variable in (*program.model.weights, *program.optimizer.variables)])
+    with pytest.raises(Misfit, match=f"^{difference}$"):
+        LoopState.restore(changed, program)
+    assert bits([variable.numpy() for variable in (*program.model.weights, *program.optimizer.variables)]) == before

@@ -12,13 +12,14 @@ from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
 from trialmaker.config.arguments import values
 from trialmaker.config.fields import GROUPS, fields, leaves
-from trialmaker.config.incidental import NAMES, PROCESS, is_among
+from trialmaker.config.incidental import DESCRIPTIONS, OF_ONE_PROCESS, is_among
 from trialmaker.errors import UserError
 from trialmaker.platform import git, paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.settings import STATE_TAG
 
-OWN_FIELDS = (*NAMES, *PROCESS, "tracking.uri", "tracking.run_name")  # decided anew; the last was the name's earlier
+# Decided anew: where a run's files go, and what it is called, which tracking.run_name said earlier.
+OWN_FIELDS = (*DESCRIPTIONS, *OF_ONE_PROCESS, "tracking.uri", "tracking.run_name")
 COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # affect results
 TIME_METRICS = re.compile(r"system/|.*seconds|.*per_second")  # metrics that are never equal in two runs
 SUMMARY_METRICS = re.compile(r"best_|test_")

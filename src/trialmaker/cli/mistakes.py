@@ -1,22 +1,18 @@
 """The mistakes that exceptions of the operating system and of TensorFlow stand for: no space, no memory, no output."""
 
 import errno
-import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform import paths
 from trialmaker.platform.run_result import check_present
+from trialmaker.platform.system_errors import is_lack_of_memory, is_lack_of_space
 
 # What goes wrong when a person names an output that cannot be one. ENOENT is not among them: that may be a bug.
 OUTPUT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 RUN_BYTES = 8_000_000  # what a run leaves beside its model: MLflow's store, logs, pictures
-SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-SPACE_TEXT = re.compile(r"No space left on device|Disk quota exceeded|File too large|disk is full")
-# TensorFlow's and XLA's; C++'s, which reaches Python as a MemoryError, may come in another error's text.
-MEMORY_TEXT = re.compile(r"RESOURCE_EXHAUSTED|OOM when allocating|[Oo]ut of memory|Cannot allocate memory|bad_alloc")
 MAX_REASON_CHARACTERS = 200
 
 
@@ -32,7 +28,7 @@ def explain(error: Exception, outputs: Iterable[Path]) -> UserError | None:
         return error
     if mistake := no_space(error, outputs):
         return mistake
-    if _is_about(error, {errno.ENOMEM}, MEMORY_TEXT) or any(isinstance(one, MemoryError) for one in _chain(error)):
+    if is_lack_of_memory(error):
         way_on = "take a smaller training.batch_size, model or training.max_examples, or a machine with more"
         return UserError(f"not enough memory ({one_line(error, MAX_REASON_CHARACTERS)}): {way_on}")
     if isinstance(error, OSError) and (not outputs or error.errno in OUTPUT_ERRORS):
@@ -51,7 +47,7 @@ def gone(directory: Path) -> UserError | None:
 
 def no_space(error: Exception, outputs: Iterable[Path]) -> UserError | None:
     """Return the mistake that an exception for want of space stands for; None for any other exception."""
-    if isinstance(error, UserError) or not _is_about(error, SPACE_ERRORS, SPACE_TEXT):
+    if isinstance(error, UserError) or not is_lack_of_space(error):
         return None
     return _more_space(Path(str(getattr(error, "filename", None) or next(iter(outputs), paths.root() / "output"))))
 
@@ -71,20 +67,6 @@ def _more_space(place: Path) -> UserError:
     free = f"{shutil.disk_usage(folder).free / 1e6:.1f} MB free"
     needs = f"a run needs {RUN_BYTES / 1e6:.0f} MB and five times the size of its model"
     return UserError(f"{place}: no space left ({free}): {needs}; make space, or choose another output=…")
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception, and those that it was raised for."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-
-
-def _is_about(error: Exception, numbers: set[int], text: re.Pattern[str]) -> bool:
-    """Return whether an exception, or one that it was raised for, has such a number or text."""
-    return any(
-        one.errno in numbers if isinstance(one, OSError) else text.search(str(one)) is not None for one in _chain(error)
-    )
 
 
 def _unusable(error: OSError) -> UserError:

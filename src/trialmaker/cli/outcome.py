@@ -27,7 +27,7 @@ from trialmaker.experiment import run_header, running_study
 from trialmaker.experiment.context import RunContext, reason_to_withhold
 from trialmaker.experiment.output_page.page import write_refusal_page
 from trialmaker.experiment.run_name import data_name, run_differences, run_name
-from trialmaker.platform import instances, redaction, result_files
+from trialmaker.platform import instances, paths, redaction, result_files
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import BEFORE_TRAINING, Signals, Stopped
@@ -43,6 +43,7 @@ class TrainOutcome:
 
     Attributes:
         code: the exit code so far.
+        directories: of its runs.
         outputs: those of its runs, with a line on the result of each run; empty as long as none has begun.
     """
 
@@ -53,6 +54,7 @@ class TrainOutcome:
         self.details = ""
         self.outputs: dict[Path, list[str]] = {}
         self.run_count = 0  # of plain runs
+        self.directories: list[Path] = []  # of all runs
         self.context: RunContext | None = None  # of the run that goes on
         signals.fail_now = self.fail_now
 
@@ -83,6 +85,7 @@ class TrainOutcome:
                 raise  # a bug; the sweep goes on, and notes why this trial did not
             self._refuse(mistake)  # and the next run of a multirun begins
         finally:
+            self.directories.append(context.directory)
             self.context = None
             self.started = time.monotonic()  # when the next run of a multirun starts
         return None
@@ -99,17 +102,26 @@ class TrainOutcome:
 
     def _start(self, config: Config, context: RunContext) -> list[float]:
         from trialmaker.experiment import startup
+        from trialmaker.experiment.resume import identity, opening, search
 
         changes = self._note_identity(config, context)
         output = Path(config.output).absolute()
         self.outputs.setdefault(output, [])
         instances.check_supported()
+        context.versions = identity.versions(config)
         if not context.is_trial:
             self.run_count += 1
             result_files.prepare_result(output)
             mistakes.check_space(output)
+        is_alone = HydraConfig.get().mode == RunMode.RUN
+        if resumption := search.find(config, context, is_alone=is_alone, but=self.directories):
+            context.go_on_with(resumption)
+            for line in opening.opening_lines(resumption, config.training.epochs):
+                log.info(line)
+        if not context.is_trial:
             context.page.begin()
-            run_header.log_lines(asdict(config), context.result.command, changes)
+            if not (resumption and resumption.snapshot):
+                run_header.log_lines(asdict(config), context.result.command, changes)
         try:
             return startup.start_run(config, context)
         except BaseException:
@@ -149,7 +161,7 @@ class TrainOutcome:
             is_within = self.signals.where != BEFORE_TRAINING
             where = f"{progress}; the next {self.signals.where}" if is_within else progress
             stopped = Stopped(self.signals.received, where)
-        self.fail(stopped.exit_code, str(stopped))
+        self.fail(stopped.exit_code, f"{stopped}{_way_on(self.signals.where)}")
 
     def fail(self, code: int, *causes: str, details: str = "") -> None:
         """Note why the command failed, and print it on standard error."""
@@ -170,11 +182,17 @@ class TrainOutcome:
             running_study.end("failed" if self.signals.received is None else "stopped", message="; ".join(causes))
         for output in self.outputs or ({} if is_dry_run else {requested_output(self.argv)}):
             if not self.code:
-                result_files.write_success(output, "\n".join(self.outputs.get(output, [])))
+                self._leave_success(output)
                 continue
             result_files.write_failure(output, "\n".join(causes), self.details)
             if not is_told:
                 write_refusal_page(output, without_password(translation.command_line(self.argv)), "; ".join(causes))
+
+    def _leave_success(self, output: Path) -> None:
+        try:
+            result_files.write_success(output, "\n".join(self.outputs.get(output, [])))
+        except OSError as error:  # all else of the run is there
+            print(f"train.py: {output / 'success'}: {error.strerror}; the command has finished", file=sys.stderr)
 
     def _note_result(self, context: RunContext) -> None:
         if not context.is_trial and context.page.config:
@@ -191,3 +209,12 @@ class TrainOutcome:
 
     def _refuse(self, error: UserError) -> None:
         self.fail(error.exit_code, *(f"error: {printable(mistake)}" for mistake in error.mistakes))
+
+
+def _way_on(where: str) -> str:
+    """Return how to go on after a stop, with a ``;`` before it; "" for one before the training."""
+    if where == BEFORE_TRAINING:
+        return ""
+    if paths.is_on_platform():
+        return "; a job with this output as its input file resume goes on from there"
+    return "; the same command goes on from there"

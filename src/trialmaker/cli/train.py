@@ -70,7 +70,7 @@ def _run(outcome: TrainOutcome) -> None:
     sweep_files.register(sys.argv[1:], translation.config_directories(sys.argv[1:]))
     sys.argv += map(user_files.search_path, folders)
     hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="config")(outcome.run)()
-    for output, line in study.finish():
+    for output, line in study.finish(outcome.directories):
         outcome.outputs.setdefault(output, []).append(line)
 
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Collection
 
-NAMES = ("name", "note", "tags")  # what a person says of the run; MLflow and the result have places of their own for it
-PROCESS = ("output",)  # how this one process works: where its files go
+DESCRIPTIONS = ("name", "note", "tags")  # what a person says of the run, which MLflow has a place for
+OF_ONE_PROCESS = ("output", "resume", "checkpoint")  # how this process works: where its files go
 DATA_SOURCES = ("data.directory", "data.download", "data.mirrors")  # the data's digest says what came from there
 RECORDS = ("tracking",)  # where the run is recorded, and how densely
-TIME_LIMITS = ("training.max_seconds", "training.margin_seconds")  # how far it gets, not which way
+# How far it gets, not which way.
+TIME_LIMITS = ("training.max_seconds", "training.max_seconds_total", "training.margin_seconds")
 WEIGHT_SOURCES = ("init_model",)  # the weights' digest says what lies there
 PRINTED = ("training.log_every_steps",)  # which changes a run's log, but not its training
 
-INCIDENTAL = (*NAMES, *PROCESS, *DATA_SOURCES, *RECORDS, *TIME_LIMITS, *WEIGHT_SOURCES, *PRINTED)
+INCIDENTAL = (*DESCRIPTIONS, *OF_ONE_PROCESS, *DATA_SOURCES, *RECORDS, *TIME_LIMITS, *WEIGHT_SOURCES, *PRINTED)
 
 
 def is_among(path: str, fields: Collection[str]) -> bool:

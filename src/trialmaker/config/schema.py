@@ -22,6 +22,7 @@ from trialmaker.config.optimizer_schema import (
     RmsProp,
     Sgd,
 )
+from trialmaker.config.run_schema import Checkpoint, Resume, Tracking, Training
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid"]
 Initializer = Literal[
@@ -168,51 +169,6 @@ class Affine:
     pixels: float = field("largest shift along each axis, pixels", ge=0, le=1024)
 
 
-# ---- the run ---------------------------------------------------------------------------------------------------------
-
-
-@config_dataclass
-class Training:
-    """The training loop."""
-
-    epochs: int = field("passes over the training examples", ge=1, le=1_000_000)
-    batch_size: int = field(
-        "examples a step, all where there are fewer; what is left of an epoch's last batch is dropped",
-        ge=1,
-        le=1_000_000,
-    )
-    label_smoothing: Rate = field("share of each label spread evenly over all classes")
-    max_examples: int | None = field(
-        "use only so many of the training examples, drawn by data.split_seed, or null for all", ge=1
-    )
-    patience: int | None = field(
-        "stop after so many epochs without a better objective (a tie: val_loss), or null", ge=1
-    )
-    early_validation: float | None = field(
-        "share of the first epoch after which a study first asks whether a trial is hopeless, or null", gt=0, lt=1
-    )
-    max_seconds: float | None = field(
-        "longest time from the start of the process to its end, seconds; training ends before, or null", gt=0
-    )
-    margin_seconds: float = field("end so many seconds before max_seconds, which may kill without a signal", ge=0)
-    jit_compile: bool | None = field("compile with XLA; null for where it is known to be faster")
-    log_every_steps: int = field("steps between two 'step' lines; an epoch of fewer has one at its end", ge=1)
-
-
-@config_dataclass
-class Tracking:
-    """The records in MLflow."""
-
-    uri: str | None = field(
-        "MLflow tracking URI, or null for SQLite in the output directory; the default is MLFLOW_TRACKING_URI's value"
-    )
-    experiment: str = field(
-        "MLflow experiment that the run belongs to; the default is MLFLOW_EXPERIMENT_NAME's value, or the data's name",
-        min_length=1,
-    )
-    system_metrics_seconds: float = field("seconds between two samples of the machine's load", gt=0)
-
-
 @config_dataclass
 class Config:
     """The config of one run."""
@@ -223,12 +179,18 @@ class Config:
     schedule: Annotated[Constant | Cosine | Exponential | OneCycle, Field(discriminator="name")]
     augment: Annotated[NoAugment | Shift | Affine, Field(discriminator="name")]
     training: Training
+    checkpoint: Checkpoint
     tracking: Tracking
     init_model: str | None = field(
         "weights to start from: a published model, a folder or an output with one, .weights.h5 or .keras, or null",
         min_length=1,
     )
     output: str = field("folder for everything that the run leaves; the platform keeps it", min_length=1)
+    resume: Resume = field(
+        "auto: go on with an interrupted run of the same config and data; never: start anew; or the run to go on with,"
+        " a folder under logs/ or a run id, also a finished one with a higher training.epochs",
+        min_length=1,
+    )
     objective: Literal["val_accuracy", "val_loss"] = field("metric that decides what is best")
     direction: Literal["maximize", "minimize"] = field("which way the objective is better")
     trial_values: tuple[Literal["val_accuracy", "val_loss", "parameters"], ...] | None = field(

@@ -3,18 +3,25 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optuna_sweep.trial import CurrentTrial
 from trialmaker.errors import one_line
 from trialmaker.experiment.output_page.page import RunPage
+from trialmaker.platform.log_file import move_log_file
 from trialmaker.platform.redaction import without_password
-from trialmaker.platform.run_result import UNPUBLISHED, RunResult
+from trialmaker.platform.run_result import NO_SPACE, RESULT_FILE, UNPUBLISHED, RunResult
 from trialmaker.platform.signals import Signals, Stopped
+from trialmaker.platform.system_errors import is_lack_of_space
+
+if TYPE_CHECKING:  # which imports NumPy
+    from trialmaker.experiment.resume.resumption import Resumption
 
 
 def reason_to_withhold(debug: str | None) -> str:
@@ -26,18 +33,22 @@ def reason_to_withhold(debug: str | None) -> str:
     return f"debug={debug} publishes nothing" if debug else os.environ.get(UNPUBLISHED, "")
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunContext:
     """What a run is given beside its config.
 
     Args:
-        directory: Hydra's, for what belongs to this run alone.
+        directory: Hydra's, for what belongs to this run alone; of a run that goes on, the earlier one.
         trial: the study's trial that the run is, or the no-op trial.
         started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
         signals: those that the process received.
         result: filled in by the run; ``recorded`` writes it.
         notes: called before the result is written; each fills in what is known by then.
         withheld: why the run's model is not published; "" if it is.
+        versions: of what its results depend on beside config and data, by name: see ``resume.identity``.
+        resumption: the interrupted run that this one goes on with; None where it begins.
+        run_key: a random name of the run, which all its attempts share.
+        has_trained: whether this attempt has made a step.
     """
 
     directory: Path
@@ -47,6 +58,29 @@ class RunContext:
     result: RunResult
     notes: list[Callable[[], None]] = field(default_factory=list)
     withheld: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    resumption: "Resumption | None" = None
+    run_key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    has_trained: bool = False
+
+    def go_on_with(self, resumption: "Resumption") -> None:
+        """Make this run the next attempt of an interrupted one, in its directory."""
+        fresh, self.directory = self.directory, resumption.directory
+        self.resumption, self.run_key = resumption, resumption.run_key
+        self.result.started_at, self.result.attempts = resumption.run.started_at, resumption.run.attempts + 1
+        self.signals.where = "before it went on"
+        move_log_file(fresh, self.directory, resumption.log_size)
+
+    def note_training(self, _: object = None) -> None:
+        """Note that the training makes steps; a run that goes on has no result from here on, until it has its own."""
+        if not self.has_trained:
+            self.has_trained = True
+            (self.directory / RESULT_FILE).unlink(missing_ok=True)
+
+    @property
+    def spent_seconds(self) -> float:
+        """Return how long earlier attempts of the run took together."""
+        return self.resumption.run.spent_seconds if self.resumption else 0.0
 
     @cached_property
     def page(self) -> RunPage:
@@ -73,6 +107,8 @@ class RunContext:
             raise
         finally:
             self.write_result()
+            if self.resumption:
+                self.resumption.claim.close()
 
     def fail(self, error: BaseException) -> None:
         """Note why the run did not finish. What fails after a signal fails because of it."""
@@ -80,13 +116,16 @@ class RunContext:
             error = Stopped(self.signals.received, self.signals.where)
         self.result.status = "failed" if isinstance(error, Exception) else "stopped"
         self.result.message = without_password(one_line(error))
+        if isinstance(error, Exception) and is_lack_of_space(error):
+            self.result.ended_by = NO_SPACE
 
     def write_result(self) -> None:
         """Write the result as it stands. An output that can't be written to has no such file."""
         for note in self.notes:
             note()
-        self.result.seconds = round(time.monotonic() - self.started, 3)
-        with suppress(OSError):
-            self.result.write(self.directory)
+        self.result.seconds = round(self.spent_seconds + time.monotonic() - self.started, 3)
+        if self.has_trained or not self.resumption:  # else the run is as it was left
+            with suppress(OSError):
+                self.result.write(self.directory)
         if not self.is_trial:
             self.page.write(is_running=False)

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from trialmaker.platform.console import FILE_LOGGER
 from trialmaker.training.metrics import loss_and_accuracy
 
-log = logging.getLogger(__name__)
+log, file_log = logging.getLogger(__name__), logging.getLogger(FILE_LOGGER)
 
 
 def measure(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -16,7 +17,14 @@ def measure(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return {"test_loss": loss, "test_accuracy": accuracy}
 
 
-def log_best(epoch: int, objective: str, value: float, test_metrics: Mapping[str, float]) -> None:
-    """Log the line of the best epoch: its objective, and what its weights reach on the test split."""
+def log_best(
+    epoch: int, objective: str, value: float, test_metrics: Mapping[str, float], *, is_repeated: bool = False
+) -> None:
+    """Log the line of the best epoch: its objective, and what its weights reach on the test split.
+
+    Args:
+        is_repeated: whether it was printed before the run was interrupted; then the log file alone gets it.
+    """
     tested = " ".join(f"{name}={test_metrics[name]:.4f}" for name in ("test_loss", "test_accuracy"))
-    log.info(f"best epoch={epoch} {objective}={value:.4f} {tested}")
+    write = file_log.info if is_repeated else log.info
+    write(f"best epoch={epoch} {objective}={value:.4f} {tested}")

@@ -1,6 +1,6 @@
 """The end of a multirun that is no study: what its runs have reached, side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -12,13 +12,15 @@ from trialmaker.platform.run_result import RESULT_FILE, read_result
 from trialmaker.platform.run_summary import ComparedRun, summary_lines
 
 
-def end_lines(directory: Path) -> Iterator[str]:
+def end_lines(directory: Path, earlier: Collection[Path]) -> Iterator[str]:
     """Yield the summary of a multirun's runs; nothing where there are not several.
 
     Args:
         directory: the multirun's, with a folder for each run.
+        earlier: folders of its runs that may lie elsewhere, since they went on there.
     """
-    runs = [run for path in directory.rglob(RESULT_FILE) if (run := _read(path))]
+    files = {*directory.rglob(RESULT_FILE), *(folder / RESULT_FILE for folder in earlier)}
+    runs = [run for path in files if (run := _read(path))]
     if len(runs) > 1:
         runs.sort(key=lambda run: (run.result.started_at, len(run.place), run.place))
         yield from map(printable, summary_lines(runs))

@@ -1,14 +1,13 @@
 """One run: train, publish, test, record."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
@@ -16,11 +15,10 @@ from trialmaker.data.subsets import subsample
 from trialmaker.errors import UserError
 from trialmaker.experiment import batch_size, final_test, run_messages
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.fitting import Fitting
 from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.output_page.test_report import report_on
-from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.run_card import run_card
-from trialmaker.experiment.stop_conditions import StopCondition
 from trialmaker.experiment.store_check import wait_for_store
 from trialmaker.experiment.tensorboard import tensorboard_listener
 from trialmaker.experiment.tracking_messages import best_model, data_used
@@ -30,15 +28,9 @@ from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Metrics, Predictions, surest_errors
-from trialmaker.training import loop, program_cache, schedules
-from trialmaker.training.console_listener import console_listener
-from trialmaker.training.events import Listener
+from trialmaker.training import program_cache
 from trialmaker.training.loop import Outcome
-from trialmaker.training.loop_state import LoopState
-from trialmaker.training.objective import Objective
-from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
-from trialmaker.training.step_means import StepMeans
 from trialmaker.training.tensorboard_listener import TensorBoardListener
 
 log = logging.getLogger(__name__)
@@ -67,23 +59,33 @@ def run(
     wait_for_store(config, context, tracker)
     publisher = _publisher(config, context, export_model, whole, tracker)
     reporter = TrialReporter(context.trial, config.objective)
-    stop = StopCondition(config.training, context.started, context.signals, reporter)
     with tensorboard_listener(config, context) as board:
-        outcome = _train(config, context, program, dataset, stop, publisher, [tracker, publisher, reporter, board])
+        fitting = Fitting(config, context, program, dataset, tracker, publisher, reporter, board)
+        outcome = fitting.train()
+    context.result.ended_by = outcome.reason
     best = outcome.best.metrics
     if context.is_trial:  # of a study, whose best model alone is tested, at its end
-        if publisher.own_best:
-            with suppress(UserError):  # of its store: a trial that is trained counts, and the tracker says why
-                publisher.record_run_id(tracker.wait_for_run_id())
         context.result.status = "pruned" if reporter.is_pruned else "finished"
-        tracker.finish(is_pruned=reporter.is_pruned)
-        tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": best[config.objective]}))
-        values = {**best, "parameters": float(export_model.count_params())}
-        return [values[name] for name in config.trial_values or (config.objective,)]
+        _end_trial(config, outcome, publisher, tracker, is_pruned=reporter.is_pruned)
+        return _trial_values(config, best, export_model)
+    tracker.record_best(outcome.best, outcome.epochs)
     _test(config, context, program, dataset, outcome, tracker, board)
     _hand_over(config, context, publisher, tracker, outcome, dataset)
     context.result.status = "finished"
     return [best[config.objective]]
+
+
+def _end_trial(config: Config, outcome: Outcome, publisher: Publisher, tracker: Tracker, *, is_pruned: bool) -> None:
+    if publisher.own_best:
+        with suppress(UserError):  # of its store: a trial that is trained counts, and the tracker says why
+            publisher.record_run_id(tracker.wait_for_run_id())
+    tracker.finish(is_pruned=is_pruned)
+    tracker.send(Metrics(outcome.best.epoch, {f"best_{config.objective}": outcome.best.metrics[config.objective]}))
+
+
+def _trial_values(config: Config, best: Mapping[str, float], model: keras.Model) -> list[float]:
+    values = {**best, "parameters": float(model.count_params())}
+    return [values[name] for name in config.trial_values or (config.objective,)]
 
 
 def _publisher(
@@ -97,9 +99,17 @@ def _publisher(
     publisher = Publisher(
         export_model,
         dataset.class_names,
-        lambda event: run_card(config, dataset, epoch=event.epoch, metrics=event.metrics, study=context.trial.study),
+        lambda event: run_card(
+            config,
+            dataset,
+            epoch=event.epoch,
+            metrics=event.metrics,
+            study=context.trial.study,
+            stopped_by=event.stopped_by,
+        ),
         lambda: tracker.run_id,
         Path(config.output).absolute() / "model",
+        run_key=context.run_key,
         at_end=context.is_trial or bool(context.withheld),
         on_published=context.page.write,
     )
@@ -141,75 +151,6 @@ def _build(
     return model, program
 
 
-def _train(
-    config: Config,
-    context: RunContext,
-    program: Program,
-    dataset: Dataset,
-    stop: StopCondition,
-    publisher: Publisher,
-    listeners: Sequence[Listener],
-) -> Outcome:
-    """Train to the end, and publish what is best; a signal counts when both are done."""
-    output = Path(config.output).absolute()
-    listeners = [*listeners, ResultListener(context.result, context.directory, context.page.history)]
-    context.notes.append(lambda: context.result.note_model(publisher.version_directory, output))
-    with context.signals.deferred():
-        with publisher:
-            outcome = _fit(config, context, program, dataset, listeners, stop)
-            context.signals.where = run_messages.progress_text(config.objective, outcome)
-            if stop.reporter.is_pruned:
-                publisher.withhold("the trial was pruned")
-        if line := run_messages.change_of_data(publisher):
-            log.info(line)
-    return outcome
-
-
-def _fit(
-    config: Config,
-    context: RunContext,
-    program: Program,
-    dataset: Dataset,
-    listeners: Sequence[Listener],
-    stop: StopCondition,
-) -> Outcome:
-    training = config.training
-    steps = training.epochs * (len(dataset.train) // training.batch_size)
-    with console_listener(total_steps=steps, epochs=training.epochs, is_trial=context.is_trial) as lines:
-        outcome = loop.fit(
-            _plan(config, context, len(dataset.train)),
-            program=program,
-            train=dataset.train,
-            validation=dataset.validation,
-            state=LoopState(),
-            stop=stop,
-            listeners=[StepMeans(training.log_every_steps, [lines, *listeners])],
-        )
-    if outcome.reason in ("patience", "max_seconds"):
-        limit = f"training.{outcome.reason}={getattr(training, outcome.reason)}"
-        log.info(f"ended in epoch {outcome.epochs} of {training.epochs} by {limit}")
-    return outcome
-
-
-def _plan(config: Config, context: RunContext, examples: int) -> TrainingPlan:
-    training = config.training
-    schedule = schedules.schedule(
-        **asdict(config.schedule),
-        learning_rate=config.optimizer.learning_rate,
-        steps_per_epoch=examples // training.batch_size,
-        epochs=training.epochs,
-    )
-    return TrainingPlan(
-        learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
-        objective=Objective(config.objective, config.direction),
-        seed=config.seed,
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        patience=training.patience,
-        early_validation=training.early_validation if context.is_trial else None,
-    )
-
-
 def _test(
     config: Config,
     context: RunContext,
@@ -223,8 +164,9 @@ def _test(
     test, best = dataset.test, outcome.best
     logits = program.logits(test.images)
     context.result.test_metrics = metrics = final_test.measure(logits, test.labels)
-    final_test.log_best(best.epoch, config.objective, best.metrics[config.objective], metrics)
-    tracker.send(Metrics(best.epoch, metrics))
+    message, value = Metrics(best.epoch, metrics), best.metrics[config.objective]
+    final_test.log_best(best.epoch, config.objective, value, metrics, is_repeated=tracker.has_message(message))
+    tracker.send(message)
     probabilities = keras.ops.softmax(logits).numpy()
     images = {index: test.images[index] for index in surest_errors(test.labels, probabilities)}
     context.page.test = report_on(test, probabilities, dataset.class_names)

@@ -14,6 +14,7 @@ def run_card(
     epoch: int = 0,
     metrics: Mapping[str, float] | None = None,
     study: str | None = None,
+    stopped_by: str | None = None,
 ) -> Card:
     """Return the card of an epoch's model, still without the run's id and key.
 
@@ -23,6 +24,7 @@ def run_card(
         epoch: counted from 1; 0 for a card that only says what its model would be compared with.
         metrics: the epoch's.
         study: of which the run is a trial.
+        stopped_by: why the epoch ended early; None for a whole one.
     """
     return Card(
         run_id="",
@@ -35,4 +37,5 @@ def run_card(
         epoch=epoch,
         metrics=metrics or {},
         study=study or "",
+        stopped_by=stopped_by or "",
     )

@@ -19,7 +19,7 @@ from trialmaker.platform.console import FILE_LOGGER
 from trialmaker.platform.memory import memory_limit
 from trialmaker.platform.redaction import without_password
 
-USED_INPUTS = ("config", "data", "init_model")
+USED_INPUTS = ("config", "data", "init_model", "resume")
 log = logging.getLogger(__name__)
 COLUMN_WIDTH = 38  # two columns with what parts them are 80 wide
 

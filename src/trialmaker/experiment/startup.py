@@ -13,12 +13,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trialmaker.config.fields import leaves_as_text
-from trialmaker.config.incidental import NAMES
+from trialmaker.config.incidental import DESCRIPTIONS
 from trialmaker.config.schema import Config, Data
 from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.stop_conditions import time_limit
 from trialmaker.experiment.store_check import seconds_left
 from trialmaker.experiment.tensorflow_import import importing_tensorflow
 from trialmaker.model_store.weights_source import find_weights
@@ -27,6 +28,7 @@ from trialmaker.platform.progress_bar import status
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Start
+from trialmaker.tracking.places import absolute_store
 
 log = logging.getLogger(__name__)
 RECORD_MARGIN_SECONDS = 3.0  # of training.max_seconds, for what follows the record's end
@@ -48,11 +50,11 @@ def start_run(config: Config, context: RunContext) -> list[float]:
     threading.Thread(target=_load, args=(config, dataset), daemon=True).start()
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
-    message = start_message(
-        config, context.directory, context.result.name, study=context.trial.study, trial=context.trial.number
-    )
+    trial = {"study": context.trial.study, "trial": context.trial.number}
+    identity = {"run_key": context.run_key, "versions": dict(context.versions), "withheld": context.withheld}
+    message = start_message(config, context.directory, context.result.name, **trial, **identity)
     with Tracker(message, _record_deadline(config, context)) as tracker:
-        context.notes.append(lambda: _note_run_id(context, tracker))
+        context.notes.append(lambda: _note_record(context, tracker))
         values = _train(config, context, weights, dataset, tracker)
         context.signals.defer()
     return values
@@ -60,12 +62,11 @@ def start_run(config: Config, context: RunContext) -> list[float]:
 
 def _record_deadline(config: Config, context: RunContext) -> float:
     """Return the ``time.monotonic()`` after which MLflow is waited for no more, so that the run ends in its time."""
-    limit = config.training.max_seconds
-    return math.inf if limit is None else context.started + limit - RECORD_MARGIN_SECONDS
+    return context.started + (config.training.max_seconds or math.inf) - RECORD_MARGIN_SECONDS
 
 
-def _note_run_id(context: RunContext, tracker: Tracker) -> None:
-    context.result.mlflow_run_id = tracker.known_run_id or None
+def _note_record(context: RunContext, tracker: Tracker) -> None:
+    context.result.mlflow_run_id, context.result.undelivered = tracker.known_run_id or None, tracker.undelivered
 
 
 def _load(config: Config, dataset: "Future[Dataset]") -> None:
@@ -89,48 +90,47 @@ def _train(
 
         devices = tensorflow_import.find_devices()
     log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
-    loaded = _in_time(config, dataset, context.started)
+    loaded = _in_time(config, dataset, context)
     return run.run(config, context, dataset=loaded, initial_weights=weights, tracker=tracker)
 
 
-def _in_time(config: Config, dataset: "Future[Dataset]", started: float) -> Dataset:
-    limit, left = config.training.max_seconds, seconds_left(config, started)
+def _in_time(config: Config, dataset: "Future[Dataset]", context: RunContext) -> Dataset:
+    left = seconds_left(config, context)
     with status("reading the data", is_shown=not dataset.done()):
         wait([dataset], None if left is None else max(0.0, left))
     if not dataset.done():
-        raise UserError(f"training.max_seconds={limit:g}: was over before the data had been read")
+        field, _ = time_limit(config.training, context.spent_seconds)
+        limit = getattr(config.training, field)
+        raise UserError(f"training.{field}={limit:g}: was over before the data had been read")
     return dataset.result()
 
 
-def start_message(
-    config: Config, directory: Path, name: str, *, study: str | None = None, trial: int | None = None
-) -> Start:
+def start_message(config: Config, directory: Path, name: str, **fields: Any) -> Start:
     """Return what the tracking process is told first.
 
     Args:
         directory: Hydra's, of the run or of the study.
         name: the run's.
-        study: that the run is a trial of, or None.
-        trial: its number.
+        fields: of ``Start``, which the config does not have.
     """
     output = Path(config.output).absolute()
     return Start(
-        uri=config.tracking.uri,
+        uri=absolute_store(config.tracking.uri) if config.tracking.uri else None,
         output=output,
         experiment=config.tracking.experiment,
         run_name=name,
         run_directory=directory.absolute(),
         project=paths.PROJECT,
-        params={path: without_password(value) for path, value in leaves_as_text(_params(config))},
-        resolved_config="" if study else without_password(OmegaConf.to_yaml(asdict(config))),
+        params=params(config),
+        resolved_config="" if fields.get("study") else without_password(OmegaConf.to_yaml(asdict(config))),
         system_metrics_seconds=config.tracking.system_metrics_seconds,
         tags=dict(config.tags),
         note=config.note or "",
-        study=study,
-        trial=trial,
+        **fields,
     )
 
 
-def _params(config: Config) -> dict[str, Any]:
-    """Return the fields that are MLflow's params: all but those that MLflow has a place of their own for."""
-    return {name: value for name, value in asdict(config).items() if name not in NAMES}
+def params(config: Config) -> dict[str, str]:
+    """Return the fields that are MLflow's params, as text, by path: those that it has no place of its own for."""
+    values = {name: value for name, value in asdict(config).items() if name not in DESCRIPTIONS}
+    return {path: without_password(text) for path, text in leaves_as_text(values)}

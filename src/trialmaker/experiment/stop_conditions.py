@@ -3,7 +3,7 @@
 import math
 import time
 
-from trialmaker.config.schema import Training
+from trialmaker.config.run_schema import Training
 from trialmaker.experiment.trial_listener import TrialReporter
 from trialmaker.platform.signals import Signals
 
@@ -13,10 +13,14 @@ class StopCondition:
 
     Args:
         started: ``time.monotonic()`` from which ``training.max_seconds`` counts.
+        spent_seconds: by earlier attempts of the run, which ``training.max_seconds_total`` counts too.
     """
 
-    def __init__(self, training: Training, started: float, signals: Signals, reporter: TrialReporter) -> None:
-        self.deadline = started + (training.max_seconds or math.inf) - training.margin_seconds
+    def __init__(
+        self, training: Training, started: float, spent_seconds: float, signals: Signals, reporter: TrialReporter
+    ) -> None:
+        self.limit, seconds = time_limit(training, spent_seconds)
+        self.deadline = started + seconds - training.margin_seconds
         self.signals, self.reporter = signals, reporter
 
     def __call__(self) -> str | None:
@@ -25,4 +29,19 @@ class StopCondition:
             return "signal"
         if self.reporter.is_pruned:
             return "pruned"
-        return "max_seconds" if time.monotonic() >= self.deadline else None
+        return self.limit if time.monotonic() >= self.deadline else None
+
+
+def time_limit(training: Training, spent_seconds: float) -> tuple[str, float]:
+    """Return the field that limits the time of a process, and its seconds, from the start of the process.
+
+    Args:
+        training: with the limits.
+        spent_seconds: by earlier attempts of the run, which ``training.max_seconds_total`` counts too.
+    """
+    limits = {
+        "max_seconds": training.max_seconds or math.inf,
+        "max_seconds_total": (training.max_seconds_total or math.inf) - spent_seconds,
+    }
+    field = min(limits, key=lambda name: limits[name])
+    return field, limits[field]

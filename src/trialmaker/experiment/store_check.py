@@ -6,6 +6,7 @@ import time
 from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.stop_conditions import time_limit
 from trialmaker.tracking.client import Tracker
 
 
@@ -16,7 +17,7 @@ def wait_for_store(config: Config, context: RunContext, tracker: Tracker) -> Non
         UserError: the store cannot be used.
         StudyError: the same, of a study's trial.
     """
-    left = seconds_left(config, context.started)
+    left = seconds_left(config, context)
     try:
         tracker.wait_for_store(math.inf if left is None else left)
     except UserError as error:
@@ -25,7 +26,9 @@ def wait_for_store(config: Config, context: RunContext, tracker: Tracker) -> Non
         raise
 
 
-def seconds_left(config: Config, started: float) -> float | None:
+def seconds_left(config: Config, context: RunContext) -> float | None:
     """Return the seconds until the training must end, by ``training.max_seconds``; None without a limit."""
-    limit = config.training.max_seconds
-    return None if limit is None else started + limit - config.training.margin_seconds - time.monotonic()
+    _, limit = time_limit(config.training, context.spent_seconds)
+    if limit == math.inf:
+        return None
+    return context.started + limit - config.training.margin_seconds - time.monotonic()

@@ -1,7 +1,7 @@
 """The beginning and the end of a study: its header, the test of its best model, its MLflow run."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,11 +14,13 @@ from optuna_sweep.location import name_and_place
 from optuna_sweep.trial import is_worker
 from trialmaker.config import validation
 from trialmaker.config.arguments import translation
+from trialmaker.config.run_schema import NEVER
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment import multirun, run_header, running_study, study_identity
 from trialmaker.experiment.context import reason_to_withhold
 from trialmaker.experiment.output_page.page import PAGE_FILE
+from trialmaker.experiment.resume import earlier_job
 from trialmaker.experiment.run_name import run_differences
 from trialmaker.platform import result_files
 from trialmaker.platform.redaction import without_password
@@ -46,6 +48,8 @@ class StudyEnd(Callback):
             if not config.hydra.sweeper.dry_run:
                 with suppress(OSError):  # which the trials will raise
                     result_files.prepare_result(Path(config.output).absolute())
+                if config.resume != NEVER:
+                    earlier_job.prepare_study(Path(config.output).absolute(), *name_and_place(config.hydra))
             with suppress(UserError):  # which the trials will raise
                 valid = validation.load(_without_hydra(config))
                 changes = run_differences(valid, config.hydra.runtime)
@@ -60,8 +64,11 @@ class StudyEnd(Callback):
         self.ended.append(config)
 
 
-def finish() -> Iterator[tuple[Path, str]]:
+def finish(directories: Collection[Path]) -> Iterator[tuple[Path, str]]:
     """Finish the studies that have ended: test the best model of each, complete its MLflow run, write its page.
+
+    Args:
+        directories: of the command's runs, of which a multirun prints a summary.
 
     Yields:
         the output of each study, and a line on its result.
@@ -72,7 +79,7 @@ def finish() -> Iterator[tuple[Path, str]]:
         composed = StudyEnd.ended.pop()
         sweeper = composed.hydra.sweeper
         if sweeper.get("_target_") != OPTUNA_SWEEPER:
-            for line in multirun.end_lines(Path(composed.hydra.sweep.dir)):
+            for line in multirun.end_lines(Path(composed.hydra.sweep.dir), directories):
                 log.info(line)
         elif not sweeper.dry_run and not is_worker():
             config = validation.load(_without_hydra(composed))

@@ -10,6 +10,7 @@ from optuna_sweep import application
 from trialmaker.config import validation
 from trialmaker.config.incidental import INCIDENTAL
 from trialmaker.experiment import run_header
+from trialmaker.experiment.resume import earlier_job
 from trialmaker.model_store.weights_source import find_weights
 
 
@@ -35,16 +36,19 @@ def _facts(config: DictConfig, searched: Collection[str]) -> dict[str, str]:
 
     Raises:
         UserError: the data or the weights cannot be read.
+        OSError: the study of the earlier job cannot be copied.
     """
     from trialmaker.experiment import startup
 
+    if error := earlier_job.failure():
+        raise error
     facts = {}
     if not any(f"{name}.".startswith("data.") for name in searched):
         facts["data_digest"] = startup.load_dataset(validation.load_data(config)).digest
         if config.hydra.sweeper.n_jobs > 1:
             startup.load_dataset.cache_clear()  # the workers read it themselves
     if config.init_model and "init_model" not in searched:
-        facts["init_model_digest"] = _digest(find_weights(Path(config.init_model)))
+        facts["init_model_digest"] = digest(find_weights(Path(config.init_model)))
     return facts
 
 
@@ -53,7 +57,7 @@ def _objectives(config: DictConfig) -> list[str]:
     return [str(name) for name in config.trial_values or (config.objective,)]
 
 
-def _digest(weights: Path) -> str:
+def digest(weights: Path) -> str:
     """Return the SHA-256, hexadecimal, of a Keras file, or of the variables of a published model."""
     files = sorted((weights / "variables").iterdir()) if weights.is_dir() else [weights]
     return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()

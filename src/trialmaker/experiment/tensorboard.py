@@ -1,5 +1,6 @@
 """What a run writes for TensorBoard."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,7 +28,16 @@ def tensorboard_listener(config: Config, context: RunContext) -> TensorBoardList
         hparams=hparams(config),
         objective=config.objective,
         has_curves=not context.is_trial,
+        positions=_positions(context),
     )
+
+
+def _positions(context: RunContext) -> Mapping[str, int] | None:
+    """Return what the event files had at the checkpoint that the run goes on from; None for a new run."""
+    if context.resumption is None:
+        return None
+    snapshot = context.resumption.snapshot
+    return snapshot.values["run"]["event_files"] if snapshot else {}
 
 
 def hparams(config: Config) -> dict[str, Hparam]:

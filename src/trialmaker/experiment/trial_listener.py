@@ -1,5 +1,7 @@
 """The listener that reports a run to the study whose trial it is."""
 
+from collections.abc import Iterable
+
 from optuna_sweep.trial import CurrentTrial
 from trialmaker.training.events import EarlyValidation, EpochDone, Event
 
@@ -15,12 +17,25 @@ class TrialReporter:
     def __init__(self, trial: CurrentTrial, objective: str) -> None:
         self.trial, self.objective = trial, objective
         self.is_pruned = False
+        self.reports: list[tuple[int, float]] = []  # (step, value)
 
     def __call__(self, event: Event) -> None:
         """Report a validation; one within the first epoch counts as step 0."""
         if self.is_pruned:  # by the early validation, so that the epoch is cut short and no result
             return
+        if isinstance(event, EpochDone) and event.stopped_by == "signal":  # the next attempt makes the whole epoch
+            return
         if isinstance(event, EarlyValidation | EpochDone):
             step = event.epoch if isinstance(event, EpochDone) else 0
-            self.trial.report(event.metrics[self.objective], step)
+            self._report(step, event.metrics[self.objective])
             self.is_pruned = self.trial.should_prune()
+
+    def restore(self, reports: Iterable[tuple[int, float]]) -> None:
+        """Report again what an earlier attempt has reported: the study's pruner compares with all of it."""
+        for step, value in reports:
+            self._report(step, value)
+        self.is_pruned = bool(self.reports) and self.trial.should_prune()
+
+    def _report(self, step: int, value: float) -> None:
+        self.reports.append((step, value))
+        self.trial.report(value, step)

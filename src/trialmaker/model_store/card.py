@@ -24,6 +24,8 @@ class Card:
         validation_digest: the digest of the validation examples; "" in the cards of earlier releases.
         run_key: a random name of the run, which is known before ``run_id`` is; "" in the cards of earlier releases.
         study: of which the run was a trial; "" for a plain run, and in the cards of earlier releases.
+        stopped_by: why the epoch ended early, such as ``signal``; "" for a whole one. A run that goes on does not count
+            what it published of a part of an epoch.
     """
 
     run_id: str
@@ -38,6 +40,7 @@ class Card:
     validation_digest: str = ""
     run_key: str = ""
     study: str = ""
+    stopped_by: str = ""
 
     @property
     def value(self) -> float:
@@ -50,6 +53,10 @@ class Card:
         if not all(digests):
             digests = self.data_digest, other.data_digest
         return self.objective == other.objective and digests[0] == digests[1]
+
+    def is_superseded(self, card: "Card") -> bool:
+        """Return whether this is of a part of an epoch, and the card of a whole epoch of the same run."""
+        return bool(self.run_key and self.run_key == card.run_key and self.stopped_by and not card.stopped_by)
 
     def is_better(self, other: "Card") -> bool:
         """Return whether this version is better than a comparable one; not by equal metrics."""

@@ -60,8 +60,13 @@ def read_cards(directory: Path) -> list[Card]:
 
 
 def best_comparable(directory: Path, card: Card) -> Card | None:
-    """Return the best version of the card's data and objective; None where there is none."""
-    return best_of(one for one in read_cards(directory) if one.is_comparable(card))
+    """Return the best version of the card's data and objective, what it supersedes left out; None for none."""
+    return best_among(read_cards(directory), card)
+
+
+def best_among(cards: Iterable[Card], card: Card) -> Card | None:
+    """Return the best of the cards of a card's data and objective, what it supersedes left out; None for none."""
+    return best_of(one for one in cards if one.is_comparable(card) and not one.is_superseded(card))
 
 
 def best_of_each_data(cards: Iterable[Card]) -> list[Card]:

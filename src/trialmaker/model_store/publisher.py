@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -31,6 +30,7 @@ class Publisher:
         run_id: waits for the run's id in MLflow, and returns it. It is called on a thread of its own when there is
             something to publish, which does not wait for it.
         directory: the folder of versions.
+        run_key: a random name of the run, by which it knows what it has published before it was interrupted.
         at_end: publish the best model at the end of the context, and only if no exception passes through it: until
             then ``withhold`` may be called. For a trial, which may be pruned.
         on_published: called on the publisher's thread after each publication.
@@ -53,12 +53,13 @@ class Publisher:
         run_id: Callable[[], str],
         directory: Path,
         *,
+        run_key: str,
         at_end: bool = False,
         on_published: Callable[[], None] = lambda: None,
     ) -> None:
         self.export_model, self.card, self.wait_for_run_id, self.directory = export_model, card, run_id, directory
         self.class_names, self.at_end, self.on_published = class_names, at_end, on_published
-        self.run_key, self.run_id = uuid.uuid4().hex, ""
+        self.run_key, self.run_id = run_key, ""
         self.own_best: Card | None = None
         self.best: Card | None = None
         self.served_before: Card | None = None
@@ -69,7 +70,7 @@ class Publisher:
         self.error: Exception | None = None
         self.run_id_lock = threading.Lock()
         self.run_id_thread = threading.Thread(target=self._add_run_id, daemon=True)
-        publishing.prepare(directory)
+        publishing.prepare(directory, self.run_key)
         self.thread = threading.Thread(target=self._publish_events, daemon=True)
         self.thread.start()
 
@@ -102,6 +103,8 @@ class Publisher:
             self.is_ending = True
             self.condition.notify()
         self.thread.join()
+        if self.own_best and not error:
+            publishing.remove_replaced(self.directory, self.run_key)
         if self.error and not error:
             raise self.error
 
@@ -148,18 +151,23 @@ class Publisher:
             return event
 
     def _publish(self, weights: list[np.ndarray], card: Card) -> None:
-        """Publish a model that beats all versions of its data; else have the best one served, the first time."""
+        """Publish a model that beats all versions of its data; else have the best one served, the first time.
+
+        That may be this run's own, which an earlier attempt was killed in the midst of publishing.
+        """
         self.export_model.set_weights(weights)
         if self.withheld:
             return
         is_first, served = self.best is None, catalog.read_best(self.directory)
         card = replace(card, run_key=self.run_key, run_id=self.run_id)
-        self.best = publishing.rival(card, self.directory) or publishing.publish(self.exportable, card, self.directory)
+        rival = publishing.rival(card, self.directory)
+        self.best = rival or publishing.publish(self.exportable, card, self.directory)
+        if is_first and (rival or self.best.run_key != self.run_key):
+            # later it would take turns with a concurrent run on other data
+            self.best = publishing.serve_best(card, self.directory) or self.best
         self.own_best = self.best if self.best.run_key == self.run_key else None
         if self.own_best:
             self._complete_run_id(self.own_best)
-        elif is_first:  # later it would take turns with a concurrent run on other data
-            self.best = publishing.serve_best(card, self.directory) or self.best
         if is_first and served and not served.is_comparable(card):
             self.served_before = served
         if self.own_best:

@@ -4,14 +4,24 @@ import shutil
 import time
 import uuid
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from trialmaker.model_store.card import Card
-from trialmaker.model_store.catalog import LOCK_FILE, best_comparable, read_best, read_cards, write_best, write_card
+from trialmaker.model_store.catalog import (
+    LOCK_FILE,
+    best_among,
+    best_comparable,
+    read_best,
+    read_cards,
+    write_best,
+    write_card,
+)
 from trialmaker.model_store.saved_model import Exportable
-from trialmaker.model_store.versions import version_numbers
+from trialmaker.model_store.versions import CARD_FILE, version_numbers
 from trialmaker.platform.atomic_files import locked
 
+REPLACED_SECONDS = 5.0  # for which a version can still be loaded after a better one of its run has come
 ABANDONED_SECONDS = 3600  # the age at which a hidden folder is taken for that of a killed process
 
 
@@ -25,7 +35,8 @@ def publish(exportable: Exportable, card: Card, directory: Path) -> Card:
     """Publish a model as the version that is served, if it beats all versions of its data.
 
     The export is written under a hidden name and renamed, so that a number never names half a model. Earlier versions
-    of the same run are removed. Several processes may publish in the same folder at once.
+    of the same run are removed some seconds later, since somebody may be loading them: by the next publication or
+    ``remove_replaced``. Several processes may publish in the same folder at once.
 
     Args:
         exportable: the model.
@@ -35,7 +46,7 @@ def publish(exportable: Exportable, card: Card, directory: Path) -> Card:
     Returns:
         the card of the best version of the data: ``card`` with its number, or that of the model it did not beat.
     """
-    hidden = _hidden(directory)
+    hidden = _hidden(directory, card.run_key)
     try:
         exportable.export(hidden)
         with locked(directory / LOCK_FILE):
@@ -44,14 +55,41 @@ def publish(exportable: Exportable, card: Card, directory: Path) -> Card:
             card = replace(card, version=_next_number(directory))
             write_card(card, hidden)
             hidden.rename(directory / str(card.version))
-            cards = read_cards(directory)
-            earlier = [one for one in cards if one.run_key == card.run_key and one.version != card.version]
-            write_best(card, [one for one in cards if one not in earlier], directory)
-            for one in earlier if card.run_key else ():
-                _remove(directory / str(one.version))
+            write_best(card, read_cards(directory), directory)
+            _remove_replaced(directory, card.run_key, REPLACED_SECONDS)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
     return card
+
+
+def remove_replaced(directory: Path, run_key: str) -> None:
+    """Remove all versions of a run but its last one, at its end; ``best.json`` names a version that is there then.
+
+    Raises:
+        UserError: ``best.json`` cannot be read.
+    """
+    with locked(directory / LOCK_FILE):
+        _remove_replaced(directory, run_key, 0.0)
+
+
+def _remove_replaced(directory: Path, run_key: str, seconds: float) -> None:
+    """Remove the versions of a run that a later one of it took the place of so many seconds ago. Call it locked."""
+    cards, served = read_cards(directory), read_best(directory)
+    own = [card for card in cards if run_key and card.run_key == run_key]
+    replaced = [old for old, new in pairwise(own) if _age(directory / str(new.version)) >= seconds]
+    remaining = [card for card in cards if card not in replaced]
+    is_served = served is not None and served.version in [card.version for card in remaining]
+    if own and not is_served:  # a process was killed before it had said which version is served now
+        served = best_among(remaining, own[-1])
+    if served and (replaced or not is_served):  # before the rest goes: what it names must be there at every moment
+        write_best(served, remaining, directory)
+    for card in replaced:
+        _remove(directory / str(card.version), run_key)
+
+
+def _age(version: Path) -> float:
+    """Return the seconds since a version was published, or its card was last changed."""
+    return time.time() - (version / CARD_FILE).stat().st_mtime
 
 
 def serve_best(card: Card, directory: Path) -> Card | None:
@@ -80,8 +118,11 @@ def serve_best(card: Card, directory: Path) -> Card | None:
     return best
 
 
-def prepare(directory: Path) -> None:
+def prepare(directory: Path, run_key: str = "") -> None:
     """Make the folder of versions, and remove what killed processes left half-written there an hour ago.
+
+    Args:
+        run_key: of a run that no other process works on: what an interrupted one left of it is removed at once.
 
     Raises:
         UserError: its ``best.json`` cannot be read.
@@ -89,7 +130,8 @@ def prepare(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     read_best(directory)
     for hidden in directory.glob(".*/"):
-        if time.time() - hidden.stat().st_mtime > ABANDONED_SECONDS:
+        is_own = run_key and hidden.name.startswith(f".{run_key}.")
+        if is_own or time.time() - hidden.stat().st_mtime > ABANDONED_SECONDS:
             shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -108,12 +150,12 @@ def _copy_to_highest(card: Card, directory: Path) -> Card:
     return copy
 
 
-def _remove(version: Path) -> None:
+def _remove(version: Path, run_key: str = "") -> None:
     """Remove a version's folder, which vanishes at once."""
-    hidden = _hidden(version.parent)
+    hidden = _hidden(version.parent, run_key)
     version.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _hidden(directory: Path) -> Path:
-    return directory / f".{uuid.uuid4().hex}"
+def _hidden(directory: Path, run_key: str = "") -> Path:
+    return directory / ".".join(["", *filter(None, [run_key]), uuid.uuid4().hex])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trialmaker.errors import UserError
-from trialmaker.platform.paths import inputs, root
+from trialmaker.platform.paths import root
 from trialmaker.platform.regular_files import read_text
 
 IP_WITH_PORT = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+)?")
@@ -17,14 +17,11 @@ def check_supported() -> None:
     """Refuse a job that this version cannot run.
 
     Raises:
-        UserError: the job has several instances, or an earlier job to resume.
+        UserError: the job has several instances.
     """
     resource = root() / "config" / "resource.json"
     if (count := count_instances(resource)) > 1:
         raise UserError(f"{resource}: names {count} instances, but training runs on one: start the job with 1 instance")
-    if earlier := inputs().get("resume"):
-        way_on = "to start from its weights, call the input init_model"
-        raise UserError(f"{earlier}: continuing an earlier job is not possible yet; {way_on}")
 
 
 def count_instances(resource: Path) -> int:

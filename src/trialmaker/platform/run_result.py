@@ -15,6 +15,7 @@ RESULT_FILE = "result.json"
 # Environment variables by which one process starts another:
 RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # a file that gets the path of each result, a line each
 UNPUBLISHED = "TRIALMAKER_UNPUBLISHED"  # why no model is published
+NO_SPACE, TIME_LIMIT = "no_space", "max_seconds"  # reasons for the end of a run that can go on
 
 
 @dataclass
@@ -32,6 +33,8 @@ class RunResult:
         trial: the number of the study's trial that the run is; None for a plain run.
         status: ``finished``, ``pruned`` (a study's trial), ``stopped`` (by a signal) or ``failed``.
         message: why the run is not finished, in a line; else "".
+        ended_by: what ended the training: ``epochs``, ``patience``, ``max_seconds`` (its time limit), ``pruned``,
+            ``signal`` or ``no_space``; "" for anything else.
         objective: the metric that decides what is best.
         best_epoch: counted from 1; None before the first epoch was validated.
         best_metrics: the best epoch's.
@@ -40,8 +43,10 @@ class RunResult:
         model_version: the number under which the run's best model is published; None where it is not.
         model_directory: the folder of the run's best model, relative to the output if it is below it; None where
             there is none.
-        seconds: from the start of the process, or of this run of a multirun, to the run's end.
-        started_at: ISO 8601, UTC.
+        undelivered: what MLflow has not got of the run, and why, in a line; "" where it has all.
+        attempts: in how many processes the run went on, this one included.
+        seconds: from the start of the process, or of this run of a multirun, to the run's end; of all attempts.
+        started_at: ISO 8601, UTC; of the first attempt.
         process_id: of the process that ran it.
     """
 
@@ -55,6 +60,7 @@ class RunResult:
     trial: int | None = None
     status: str = "failed"
     message: str = ""
+    ended_by: str = ""
     objective: str = ""
     best_epoch: int | None = None
     best_metrics: dict[str, float] = field(default_factory=dict)
@@ -62,6 +68,8 @@ class RunResult:
     mlflow_run_id: str | None = None
     model_version: int | None = None
     model_directory: str | None = None
+    undelivered: str = ""
+    attempts: int = 1
     seconds: float = 0.0
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     process_id: int = field(default_factory=os.getpid)
@@ -72,6 +80,11 @@ class RunResult:
         epoch = [f"best epoch={self.best_epoch}"] if self.best_epoch else []
         model = [f"model={self.model_directory}"] if self.model_directory else []
         return " ".join([self.status, *epoch, *values, *model])
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Return whether the run ended before its time, so that the same command goes on with it."""
+        return self.status == "stopped" or self.ended_by in (NO_SPACE, TIME_LIMIT)
 
     def note_model(self, directory: Path | None, output: Path) -> None:
         """Note where the run's best model lies, if anywhere, and under which number it is published, if it is."""

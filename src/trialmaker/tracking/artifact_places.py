@@ -36,11 +36,16 @@ def keep_inside(output: Path, experiment: str, run_id: str) -> None:
     if not (output / STORE_FILE).is_file():
         return
     with closing(sqlite3.connect(output / STORE_FILE)) as connection, connection:
-        for table, key, column, condition in PLACES:
-            query = f"SELECT {key}, {column} FROM {table} WHERE {condition}"
-            rows = connection.execute(query, {"experiment": experiment, "run": run_id}).fetchall()
-            for identity, address in _moved(rows, output):
-                connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (address, identity))
+        move_inside(connection, output, experiment, run_id)
+
+
+def move_inside(connection: sqlite3.Connection, output: Path, experiment: str, run_id: str) -> None:
+    """Do as ``keep_inside`` does, in a store that is open, and may not lie in its output yet. It commits nothing."""
+    for table, key, column, condition in PLACES:
+        query = f"SELECT {key}, {column} FROM {table} WHERE {condition}"
+        rows = connection.execute(query, {"experiment": experiment, "run": run_id}).fetchall()
+        for identity, address in _moved(rows, output):
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (address, identity))
 
 
 def _moved(rows: list[tuple[object, str | None]], output: Path) -> Iterator[tuple[object, str]]:

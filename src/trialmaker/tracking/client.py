@@ -17,7 +17,7 @@ from trialmaker.tracking.places import RunPlace
 from trialmaker.tracking.progress import RunProgress
 from trialmaker.tracking.record_ids import EventRecords, record_id
 from trialmaker.tracking.settings import STORE_FILE
-from trialmaker.training.events import Event
+from trialmaker.training.events import EpochDone, Event
 
 log = logging.getLogger(__name__)
 START_SECONDS = 1.0  # a training waits no longer for its store's answer, most of which TensorFlow's import hides
@@ -89,6 +89,15 @@ class Tracker:
         """Return whether an earlier attempt has recorded an event. Ask before the event is given to the tracker."""
         record = self._records(event)
         return record is not None and record[0] in self.journal.earlier_ids
+
+    def has_message(self, message: Message) -> bool:
+        """Return whether an earlier attempt has recorded a message."""
+        return record_id(message) in self.journal.earlier_ids
+
+    def record_best(self, best: EpochDone, epochs: int) -> None:
+        """Record a run's best epoch at its end, where an earlier attempt took a part of an epoch for it."""
+        if record := self._records.best_after_parts(best, epochs, self.journal.earlier_ids):
+            self.journal.append(record[1], record[0])
 
     @property
     def known_run_id(self) -> str:
@@ -181,7 +190,7 @@ class Tracker:
     def _fail(self, error: BaseException) -> None:
         is_stopped = not isinstance(error, Exception)  # by a signal
         self._end(End("KILLED" if is_stopped else "FAILED", f"{type(error).__name__}: {error}"))
-        if self._is_refused:
+        if self._is_refused and self.journal.is_new:  # nothing came of the run
             self.journal.remove()
         elif is_stopped:
             self.wait_for_end(KILLED_SECONDS, KILLED_SECONDS)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from trialmaker.tracking import refusals
 from trialmaker.tracking.backoff import Backoff
@@ -81,6 +82,16 @@ class Delivery:
         """Return what tells whether another run should come first: this one has ended, and others wait."""
         return lambda: live.others_wait() and has_ended(self.place.journal)
 
+    @cached_property
+    def is_resumed(self) -> bool:
+        """Return whether the run has had an earlier attempt."""
+        return last_attempt(self.place.journal, 2) is not None
+
+    @property
+    def may_refuse(self) -> bool:
+        """Return whether a store that refuses now ends the run: a new one, of which nothing would be lost."""
+        return self.is_first and self.is_live and not self.is_resumed
+
     @property
     def is_complete(self) -> bool:
         """Return whether MLflow has all of the journal, with an end."""
@@ -133,14 +144,14 @@ class Delivery:
     def _begin(self) -> None:
         """Read how far the delivery is, which is decided under the lock, and the run's start."""
         if not self.place.uri:
-            self.insistence.insist(self._clear_place, may_refuse=self.is_first and self.is_live)
+            self.insistence.insist(self._clear_place, may_refuse=self.may_refuse)
         self.state = DeliveryState.read(self.state_path)
         store = store_name(self.place)
         if self.state.store != store:  # what was delivered is in another one, where there was any
             self.state = DeliveryState(store, is_creating=self.state.is_creating or bool(self.state.run_id))
         if not self.place.uri and not (self.place.output / STORE_FILE).exists():
             self.state = DeliveryState()  # whatever store there was is gone
-        if self.is_first and last_attempt(self.place.journal, 2):
+        if self.is_first and self.is_resumed:
             self.state.is_creating = True  # an earlier attempt's delivery left no note, or it was lost
         start = head(self.place.journal)
         if start is None:
@@ -168,8 +179,8 @@ class Delivery:
             return False
         if self.store_watch.is_replaced(is_open=self.recorder is not None and self.recorder.run is not None):
             raise StoreReplaced
-        batch = [timed for record, _ in news for timed in self._timed(record)]
-        self._record(batch)
+        if batch := [timed for record, _ in news for timed in self._timed(record)]:
+            self._record(batch)
         self.state.offset, self.state.is_ended = news[-1].end, news[-1].record["type"] in END_TYPES
         has_more_than_metrics = any(record["type"] != "metrics" for record, _ in news)
         if has_more_than_metrics or time.monotonic() - self.saved_at > STATE_SECONDS:
@@ -207,8 +218,7 @@ class Delivery:
         recorder = self.recorder
         if recorder is None:
             return
-        may_refuse = self.is_first and self.is_live
-        if self.insistence.insist(lambda: self._attempt(recorder, batch), may_refuse=may_refuse):
+        if self.insistence.insist(lambda: self._attempt(recorder, batch), may_refuse=self.may_refuse):
             recorder.resume_sampling()
         self.is_first = False
 

@@ -39,7 +39,7 @@ class DeliveryState:
             return cls(**{name: type(default)(values[name]) for name, default in vars(cls()).items()})
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return cls(is_creating=True)
 
     def write(self, path: Path) -> None:

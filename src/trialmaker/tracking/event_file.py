@@ -1,6 +1,6 @@
 """Pictures for TensorBoard, written without TensorFlow."""
 
-import os
+import io
 import socket
 import time
 from collections.abc import Mapping
@@ -10,11 +10,15 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from trialmaker.platform.atomic_files import write_bytes
+from trialmaker.training.events import PICTURES_SUFFIX
+
 RGBA = 4  # channels
+LAST = 10**10 - 1  # in place of a time: TensorBoard reads a directory's files in the order of their names
 
 
 def write_images(directory: Path, images: Mapping[str, bytes], step: int) -> None:
-    """Write an event file with pictures.
+    """Write an event file with pictures; what is written again takes the place of what was there.
 
     Args:
         directory: of the event files; each directory is a run of TensorBoard's.
@@ -23,12 +27,12 @@ def write_images(directory: Path, images: Mapping[str, bytes], step: int) -> Non
     """
     directory.mkdir(parents=True, exist_ok=True)
     now = time.time()
-    path = directory / f"events.out.tfevents.{int(now):010}.{socket.gethostname()}.{os.getpid()}.pictures"
-    with path.open("wb") as file:
-        writer = RecordWriter(file)
-        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-        for tag, png in images.items():
-            width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # of PNG's first chunk
-            image = Summary.Image(width=width, height=height, colorspace=RGBA, encoded_image_string=png)
-            summary = Summary(value=[Summary.Value(tag=tag, image=image)])
-            writer.write(Event(wall_time=now, step=step, summary=summary).SerializeToString())
+    file = io.BytesIO()
+    writer = RecordWriter(file)
+    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    for tag, png in images.items():
+        width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # of PNG's first chunk
+        image = Summary.Image(width=width, height=height, colorspace=RGBA, encoded_image_string=png)
+        summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+        writer.write(Event(wall_time=now, step=step, summary=summary).SerializeToString())
+    write_bytes(directory / f"events.out.tfevents.{LAST}.{socket.gethostname()}{PICTURES_SUFFIX}", file.getvalue())

@@ -14,9 +14,9 @@ from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import experiment_view
 from trialmaker.tracking.messages import Start
 from trialmaker.tracking.run_list import NOTE_TAG, VIEW_TAG, RunListView
-from trialmaker.tracking.settings import STUDY_TAG
+from trialmaker.tracking.settings import STORE_LOCK_FILE, STUDY_TAG
 
-LOCK = ".mlflow.lock"  # in the output directory: one process at a time makes a store, an experiment, a study's run
+LOCK = STORE_LOCK_FILE
 DEFAULT_ID, DEFAULT_NAME = "0", "Default"  # the experiment that MLflow makes in each new store
 # (experiment id, parent run id) by (store, experiment, study); of the last run alone, which mostly is the next one's
 _latest_ids: dict[tuple[str, str, str | None], tuple[str, str]] = {}
@@ -74,9 +74,9 @@ def _experiment_id(client: mlflow.MlflowClient, start: Start) -> str:
             experiment.experiment_id if experiment else client.create_experiment(**_new_experiment(start))
         )
         if not start.uri and not {NOTE_TAG, VIEW_TAG} <= (experiment.tags if experiment else {}).keys():
-            experiment_view.begin(client, experiment_id, start)
             if experiment_id != DEFAULT_ID:
                 _hide_empty_default(client)
+            experiment_view.begin(client, experiment_id, start)  # last, since its tags say that all this is done
         return experiment_id
 
 

@@ -73,7 +73,7 @@ class Insistence:
                     raise StoreRefusal(refusals.explain(error)) from error
                 was_away, may_refuse = True, False
                 self._note_away(error)
-                self._wait(refusals.explain(error))
+                self._wait(refusals.outage(error))
             else:
                 self._note_back()
                 return was_away
@@ -91,7 +91,7 @@ class Insistence:
         if not self.is_away:
             print(without_password("".join(traceback.format_exception(error))), flush=True)
             self.is_away = True
-            self.report({"away": refusals.explain(error)})
+            self.report({"away": refusals.outage(error)})
 
     def _note_back(self) -> None:
         if self.is_away:

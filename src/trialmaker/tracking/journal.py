@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -27,6 +27,7 @@ from trialmaker.tracking.places import JOURNAL_FILE
 
 END_TYPES = ("end", "study")  # of records, that end an attempt
 RELEASE_SECONDS = 1.0
+END_OF_TIME = 4_102_444_800_000  # milliseconds since 1970 in the year 2100; no record is from later
 
 
 class JournalBusy(UserError):
@@ -52,6 +53,7 @@ class Journal:
     Attributes:
         earlier_ids: the ids of the records that were there when it was opened.
         head: the run's start, or None while there is none.
+        is_new: whether it held no record when it was opened.
 
     Raises:
         JournalBusy: another live process appends to it.
@@ -69,6 +71,7 @@ class Journal:
         except BaseException:
             self._file.close()
             raise
+        self.is_new = next(read_records(self.path), None) is None
         self.earlier_ids = frozenset(self._ids)
         self.head = head(self.path)
 
@@ -91,14 +94,23 @@ class Journal:
         record, arrays = to_record(message, self.output)
         if arrays:
             record["arrays"] = self._write_arrays(f"tracking.{record['type']}-{record['epoch']}.npz", arrays)
-        self._write(record, id)
+        self._write(_line(record, id))
+        if id is not None:
+            self._ids.add(id)
         if isinstance(message, Start):
             self.head = message
         return True
 
-    def append_attempt(self) -> None:
-        """Record that this process works on the run."""
-        self._write({"type": "attempt", **asdict(this_process())}, None)
+    def append_attempt(self, start: Start | None = None, params: Mapping[str, str] | None = None) -> None:
+        """Record that this process works on the run; in the same write, before it, the run's start.
+
+        Args:
+            start: of a new run; None for one that has begun.
+            params: what is no longer as the start says: an extension has more epochs.
+        """
+        head = _line(to_record(start, self.output)[0]) if start else b""
+        self._write(head + _line({"type": "attempt", **asdict(this_process()), "params": dict(params or {})}))
+        self.head = start or self.head
 
     def has(self, id: str) -> bool:
         """Return whether a record has the id."""
@@ -109,24 +121,20 @@ class Journal:
         self._file.close()
 
     def remove(self) -> None:
-        """Close it, and remove it with all that lies beside it: nothing came of the run."""
+        """Close it, and remove it with all that lies beside it."""
         self.close()
         for path in [*self.directory.glob("tracking.*.npz"), *self.directory.glob("tracking.*.json"), self.path]:
             path.unlink(missing_ok=True)
 
-    def _write(self, record: Record, id: str | None) -> None:
-        identity = {"id": id} if id is not None else {}
-        line = json.dumps({**record, **identity, "time": now()}, default=_plain).encode() + b"\n"
+    def _write(self, lines: bytes) -> None:
         begin = self._file.seek(0, os.SEEK_END)
         try:
-            written = self._file.write(line)
-            if written < len(line):  # there is no room for more: this raises
-                self._file.write(line[written:])
+            written = self._file.write(lines)
+            if written < len(lines):  # there is no room for more: this raises
+                self._file.write(lines[written:])
         except BaseException:
             self._file.truncate(begin)
             raise
-        if id is not None:
-            self._ids.add(id)
 
     def _write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> str:
         """Write a file of arrays beside the journal, whole or not at all; return its name."""
@@ -139,6 +147,12 @@ class Journal:
             temporary.unlink(missing_ok=True)
             raise
         return name
+
+
+def _line(record: Record, id: str | None = None) -> bytes:
+    """Return a record as a line, with the present time."""
+    identity = {"id": id} if id is not None else {}
+    return json.dumps({**record, **identity, "time": now()}, default=_plain).encode() + b"\n"
 
 
 def _plain(value: object) -> bool | int | float:
@@ -188,7 +202,7 @@ def last_attempt(path: Path, number: int = 1) -> ProcessIdentity | None:
     try:
         last = attempts[-number]
         return ProcessIdentity(str(last["host"]), int(last["pid"]), float(last["began"]))
-    except (IndexError, KeyError, TypeError, ValueError):
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -232,4 +246,4 @@ def _parse(line: bytes) -> Record | None:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < END_OF_TIME

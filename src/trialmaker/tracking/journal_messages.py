@@ -38,6 +38,9 @@ NAMES: dict[type[Message], str] = {
 }
 
 
+RECORD_ERRORS = (KeyError, TypeError, ValueError, OverflowError, OSError, zipfile.BadZipFile, AttributeError)
+
+
 class RecordError(UserError):
     """A record, or a file that it names, that does not hold what a record of its type holds."""
 
@@ -111,7 +114,7 @@ def from_record(record: Record, directory: Path, output: Path | None = None, hea
         if kind == "start":
             return _start(record, directory, output)
         return _READERS[kind](record, _Source(directory, output or (head.output if head else directory), head))
-    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile, AttributeError) as error:
+    except RECORD_ERRORS as error:
         raise RecordError(f"{directory}: a record of type {record.get('type')} cannot be read: {error!r}") from error
 
 

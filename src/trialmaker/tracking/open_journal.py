@@ -6,6 +6,8 @@ from trialmaker.tracking.journal import Journal, JournalBusy, head, is_held
 from trialmaker.tracking.messages import Start
 from trialmaker.tracking.places import JOURNAL_FILE
 
+EXTENT = ("training.epochs", "training.patience")  # how long a run goes on, which an extension may change
+
 
 def open_journal(start: Start) -> Journal:
     """Open the journal in a run's directory, with a start and an attempt of this process.
@@ -22,9 +24,10 @@ def open_journal(start: Start) -> Journal:
         _move_away(start)
     journal = Journal(start.run_directory, start.output)
     try:
-        if journal.head is None:
-            journal.append(start)
-        journal.append_attempt()
+        began_as = (journal.head or start).params
+        extent = {name: value for name, value in start.params.items() if name in EXTENT}
+        changed = {name: value for name, value in extent.items() if value != began_as.get(name)}
+        journal.append_attempt(start if journal.head is None else None, changed)
     except BaseException:
         journal.close()
         raise

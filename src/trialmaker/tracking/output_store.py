@@ -23,6 +23,7 @@ from mlflow.store import db_migrations
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform.atomic_files import locked
 from trialmaker.tracking import experiments
+from trialmaker.tracking.artifact_places import ARTIFACT_FOLDER
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.output_journals import journals
 from trialmaker.tracking.places import STATE_FILE
@@ -71,8 +72,22 @@ def clear_place(output: Path, *, is_suspect: bool = False) -> str | None:
     file = output / STORE_FILE
     with locked(output / experiments.LOCK):
         _remove_if_empty(file)
-        fault = find_fault(file, seconds=None if is_suspect else CHECK_SECONDS)
-        return f"{set_aside(file, fault)}{_forget_deliveries(output)}" if fault else None
+        notices = [_clear_artifacts(output / ARTIFACT_FOLDER)]
+        if fault := find_fault(file, seconds=None if is_suspect else CHECK_SECONDS):
+            notices.append(f"{set_aside(file, fault)}{_forget_deliveries(output)}")
+        return "; ".join(filter(None, notices)) or None
+
+
+def _clear_artifacts(folder: Path) -> str:
+    """Set aside what is no folder, and lies where MLflow's artifacts go; return a line that says so."""
+    if not os.path.lexists(folder) or folder.is_dir():
+        return ""
+    aside = _free_name(folder)
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise UserError(f"{folder} is no folder, and cannot be moved away: {error.strerror}") from error
+    return f"{folder} is no folder: a new one takes its place, and it is now {aside.name}{UNCHANGED}"
 
 
 def _remove_if_empty(file: Path) -> None:

@@ -1,6 +1,7 @@
 """Names of the files of a run's tracking record, and where one lies. Light: it imports no MLflow."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,6 +11,7 @@ STATE_FILE = "tracking.state.json"  # beside it: how far MLflow has it
 DELIVERY_LOCK_FILE = "tracking.lock"  # beside it: locked by the process that delivers it
 ENVIRONMENT_FILE = "tracking.environment.json"  # beside it: the code's commit and the packages of the training
 LOG_FILE = "tracking.log"  # beside it: what the tracking process prints
+RELATIVE_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:].*)")  # :memory: is no file
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,9 @@ class RunPlace:
         values = json.loads(line)
         project = Path(values["project"]) if values["project"] else None
         return cls(Path(values["directory"]), Path(values["output"]), values["uri"], project, values["storage"])
+
+
+def absolute_store(uri: str) -> str:
+    """Return a tracking URI that means the same in another current directory: a relative SQLite file's is not so."""
+    match = RELATIVE_SQLITE.fullmatch(uri)
+    return f"{match[1]}{Path(match[2]).absolute()}" if match else uri

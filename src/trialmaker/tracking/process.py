@@ -23,6 +23,7 @@ from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import refusals
 from trialmaker.tracking.backoff import Backoff
 from trialmaker.tracking.delivery_lock import DeliveryBusy
+from trialmaker.tracking.journal import last_attempt
 from trialmaker.tracking.places import LOG_FILE, STATE_FILE, RunPlace
 from trialmaker.tracking.recovery_process import RecoveryProcess
 from trialmaker.tracking.settings import ENVIRONMENT, NO_RETRIES
@@ -89,18 +90,18 @@ def _reply_of(place: RunPlace, reply: Reply, message: dict[str, Any]) -> None:
 
 
 def _check(place: RunPlace, report: Reply, away: set[RunPlace]) -> bool:
-    """Look whether the store's server can be reached; return False where it never will.
+    """Look whether the store's server can be reached; return False where it never will, and the run is a new one.
 
-    A server that may come back is noted among those that are away.
+    A server that may come back, or of a run that goes on, is noted among those that are away.
     """
     try:
         refusals.check_reachable(place.store)
     except UserError as error:
-        if not refusals.is_passing(error):
+        if not refusals.is_passing(error) and last_attempt(place.journal, 2) is None:
             report({"refused": refusals.explain(error)})
             return False
         away.add(place)
-        report({"away": refusals.explain(error)})
+        report({"away": refusals.outage(error)})
     return True
 
 

@@ -1,8 +1,11 @@
 """The records of a run's journal, by ids that are the same in a replay: of the loop's events, and of messages."""
 
+from collections.abc import Collection
+
 from trialmaker.tracking.messages import BestModel, DataUsed, Message, Metrics, Params, Predictions
 from trialmaker.training.events import EpochDone, Event, StepsDone, StepsMean
 
+PART = "part of epoch"  # how the ids of records begin that a run that goes on makes void
 TEST = "test_"  # how the names of metrics begin that are measured at the end
 
 
@@ -38,26 +41,32 @@ class EventRecords:
     def __call__(self, event: Event) -> tuple[str, Metrics] | None:
         """Return the id and the metrics of an event; None for one that has none to record.
 
-        A part of an epoch that a signal ended is made whole by the next attempt, and not recorded.
+        A part of an epoch is made whole by the next attempt, and not recorded; of one that is the best at the run's
+        time limit, what is best so far is, since the run may end with it. A pruned trial has no other attempt.
         """
         if isinstance(event, StepsDone):
             self._step = event.step
         if isinstance(event, StepsMean):
             return f"step {event.step}", Metrics(event.step, {"step_loss": event.loss, "step_accuracy": event.accuracy})
-        if isinstance(event, EpochDone) and _stopped_by(event) != "signal":
-            return self._id(event), Metrics(event.epoch, event.metrics | self._best(event))
-        return None
+        if not isinstance(event, EpochDone) or event.stopped_by == "signal":
+            return None
+        best = self._best(event)
+        if event.stopped_by in (None, "pruned"):
+            return f"epoch {event.epoch}", Metrics(event.epoch, event.metrics | best)
+        return (f"{PART} {event.epoch} at step {self._step}", Metrics(event.epoch, best)) if best else None
 
-    def _id(self, event: EpochDone) -> str:
-        return f"part of epoch {event.epoch} at step {self._step}" if _stopped_by(event) else f"epoch {event.epoch}"
+    def best_after_parts(self, best: EpochDone, epochs: int, ids: Collection[str]) -> tuple[str, Metrics] | None:
+        """Return the record of a run's best epoch at its end, where an earlier attempt has recorded a part as the best.
+
+        Args:
+            best: the best epoch.
+            epochs: of the whole run.
+            ids: of the earlier attempts' records.
+        """
+        has_parts = any(one.startswith(PART) for one in ids)
+        return (f"best after {epochs}", Metrics(epochs, self._best(best))) if has_parts else None
 
     def _best(self, event: EpochDone) -> dict[str, float]:
         if event.best_weights is None or self.is_trial or not self.objective:
             return {}
         return {f"best_{self.objective}": event.metrics[self.objective], "best_epoch": float(event.epoch)}
-
-
-def _stopped_by(event: EpochDone) -> str | None:
-    """Return why the epoch is but a part of one; None for a whole one."""
-    reason: str | None = getattr(event, "stopped_by", None)
-    return reason

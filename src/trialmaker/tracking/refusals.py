@@ -39,6 +39,17 @@ PASSING = re.compile(
     r"|closed connection without response|Remote end closed|error code (429|5\d\d)\b|too many 5\d\d error"
     r"|could not connect|Can't connect|Temporary failure in name resolution|Network is unreachable|No route to host"
 )
+OUTAGES = {
+    r"error code (\d{3})\b": "it answers with the error {}",
+    r"too many (\d)\d\d error": "it answers with errors {}xx",
+    r"Connection refused": "nothing listens at its address",
+    r"[Tt]imed out|[Tt]imeout": "no answer in time",
+    r"database is locked": "another program holds it",
+    r"disk is full|No space left|File too large": "no space left on its disk",
+    r"reset|[Aa]borted|closed connection|Remote end closed|BrokenPipe": "it broke the connection off",
+    r"name resolution|not known": "its host's name is not known now",
+}
+OUTAGE_CHARACTERS = 100
 STORE_PACKAGES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}  # their errors are the store's, not bugs
 
 
@@ -51,6 +62,15 @@ def is_of_store(error: Exception) -> bool:
 def is_passing(error: Exception) -> bool:
     """Return whether a store that refuses at the start of a run may come back by itself."""
     return bool(PASSING.search(str(error)))
+
+
+def outage(error: Exception) -> str:
+    """Return in a few words why a store does not answer now; the tracking process' log has the whole error."""
+    text = one_line(error)
+    for pattern, words in OUTAGES.items():
+        if match := re.search(pattern, text):
+            return words.format(*match.groups())
+    return f"{type(error).__name__}: {NOISE.sub('', text)[:OUTAGE_CHARACTERS].rstrip(' .')}"
 
 
 def explain(error: Exception) -> str:

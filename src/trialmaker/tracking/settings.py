@@ -1,6 +1,7 @@
 """MLflow's settings, and the names under which it keeps what is TrialMaker's. Light: it imports no MLflow."""
 
 STORE_FILE = "mlflow.db"  # in an output, and in a merged store
+STORE_LOCK_FILE = ".mlflow.lock"  # in an output: one process at a time makes a store, an experiment, a study's run
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "trialmaker.study", "trialmaker.trial", "trialmaker.trial_state"
 RUN_KEY_TAG, END_TAG = "trialmaker.run_key", "trialmaker.end"
 

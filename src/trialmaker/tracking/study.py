@@ -9,7 +9,7 @@ from optuna_sweep.importance import MIN_TRIALS, counted_study, trial_counts
 from optuna_sweep.storage import open_storage
 from trialmaker.tracking import experiment_view, experiments
 from trialmaker.tracking.messages import StudyDone
-from trialmaker.tracking.settings import TRIAL_TAG
+from trialmaker.tracking.settings import END_TAG, TRIAL_TAG
 
 PLOTS_FILE = "study/plots.html"
 
@@ -33,6 +33,8 @@ def record(client: mlflow.MlflowClient, done: StudyDone, time: int) -> str:
         client.log_metric(run_id, name, metric, time)
     _log_plots(client, run_id, study, done.objective)
     experiment_view.refresh(client, experiment_id, done.start)
+    if END_TAG in client.get_run(run_id).data.tags:  # of an earlier command, whose processes vanished
+        client.delete_tag(run_id, END_TAG)
     client.set_terminated(run_id, "FINISHED", time)
     return run_id
 

@@ -30,7 +30,7 @@ CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]*)\.npz")
 TEMPORARY_PATTERN = ".checkpoint-*.npz.*"
 VALUES, ARRAYS, SUFFIX = "values", "arrays/", ".npy"
 ARRAY_NAME = re.compile(r"[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*", re.ASCII)
-DAMAGE = (  # what zipfile, numpy and json raise where a file is cut, changed, or made to be trouble
+READ_ERRORS = (  # what zipfile, numpy and json raise where a file is cut, changed, or made to be trouble
     *(OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, NotImplementedError, RuntimeError),
     *(MemoryError, OverflowError, zipfile.BadZipFile, zlib.error),
 )
@@ -83,7 +83,7 @@ def read_checkpoint(directory: Path) -> Snapshot | None:
         try:
             with open_regular(path) as file:
                 return _snapshot(dict(_entries(file)))
-        except DAMAGE as error:
+        except READ_ERRORS as error:
             why = printable(one_line(getattr(error, "strerror", None) or error, MAX_SHOWN_CHARACTERS))
             log.warning(f"{path}: a damaged checkpoint ({why}) is left out: the one before it counts, if there is one")
     return None
@@ -133,14 +133,14 @@ def _verify(path: Path, text: bytes, arrays: list[str]) -> None:
             names = [entry.filename.removesuffix(SUFFIX) for entry in archive.infolist()]
             is_whole = archive.testzip() is None and names == [VALUES, *arrays]
             is_same = _array(archive.read(VALUES + SUFFIX)).tobytes() == text
-    except DAMAGE as error:
+    except READ_ERRORS as error:
         raise OSError(f"{path.name} could not be read back: {error}") from error
     if not (is_whole and is_same):
         raise OSError(f"{path.name} is not what was written")
 
 
 def _entries(file: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the archive's arrays by name, one after another; raise one of ``DAMAGE`` where something is wrong."""
+    """Yield the archive's arrays by name, one after another; raise one of ``READ_ERRORS`` where something is wrong."""
     size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         names = [entry.filename for entry in archive.infolist()]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+PICTURES_SUFFIX = ".pictures"  # of TensorBoard's event files that the tracking process writes
+
 
 @dataclass(frozen=True)
 class StepsDone:

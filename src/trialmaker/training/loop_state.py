@@ -8,7 +8,7 @@ import numpy as np
 
 from trialmaker.training.events import EpochDone, StepsDone
 from trialmaker.training.program import Program
-from trialmaker.training.snapshot import Snapshot, numbered_arrays
+from trialmaker.training.snapshot import Misfit, Snapshot, check_arrays, numbered_arrays
 
 STATE_NUMBERS = ("epochs_done", "step", "seconds", "epoch_steps", "is_early_validated")
 STEP_LISTS = ("losses", "accuracies")
@@ -82,21 +82,35 @@ class LoopState:
             program: just begun, built as that of the snapshot.
 
         Raises:
-            ValueError: the program's variables are others than the snapshot's.
+            Misfit: it is of another program; nothing is changed.
         """
-        _assign("weights", program.model.weights, snapshot)
-        _assign("optimizer", program.optimizer.variables, snapshot)
-        values = dict(snapshot.values)
-        if best := values.pop("best"):
+        cls.check(snapshot, program)
+        for name, variables in _variables(program).items():
+            for variable, array in zip(variables, snapshot.numbered(name), strict=True):
+                variable.assign(array)
+        if best := snapshot.values["best"]:
             best = EpochDone(best["epoch"], best["metrics"], snapshot.numbered("best"))
-        lists = {name: snapshot.arrays[name].tolist() for name in STEP_LISTS}
-        return cls(**values, **lists, best=best)
+        numbers = {name: snapshot.values[name] for name in STATE_NUMBERS}
+        losses, accuracies = snapshot.lists(*STEP_LISTS)
+        return cls(**numbers, losses=losses, accuracies=accuracies, best=best)
+
+    @staticmethod
+    def check(snapshot: Snapshot, program: Program) -> None:
+        """Check that a snapshot is of a state of the program, as ``restore`` does before anything else.
+
+        Raises:
+            Misfit: it is not.
+        """
+        if others := sorted({*STATE_NUMBERS, "best"} ^ set(snapshot.values)):
+            raise Misfit(f"loop: other fields: {', '.join(others)}")
+        for name, variables in _variables(program).items():
+            check_arrays(name, snapshot.numbered(name), variables)
+        check_arrays("best", snapshot.numbered("best"), program.model.weights if snapshot.values["best"] else [])
+        steps, epoch_steps = len(snapshot.lists(*STEP_LISTS)[0]), snapshot.values["epoch_steps"]
+        if steps > epoch_steps:
+            raise Misfit(f"loop: {steps} steps of an epoch of {epoch_steps}")
 
 
-def _assign(name: str, variables: Sequence[Any], snapshot: Snapshot) -> None:
-    arrays = snapshot.numbered(name)
-    shapes = [tuple(variable.shape) for variable in variables]
-    if [array.shape for array in arrays] != shapes:
-        raise ValueError(f"{name}: variables of shapes {shapes} can't be restored from {[a.shape for a in arrays]}")
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
+def _variables(program: Program) -> dict[str, Sequence[Any]]:
+    """Return the variables that a snapshot holds, by their name there."""
+    return {"weights": program.model.weights, "optimizer": program.optimizer.variables}

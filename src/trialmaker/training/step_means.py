@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trialmaker.training.events import EpochDone, Event, Listener, StepsDone, StepsMean
-from trialmaker.training.snapshot import Snapshot
+from trialmaker.training.snapshot import Misfit, Snapshot
 
 
 class StepMeans:
@@ -49,9 +49,20 @@ class StepMeans:
         return Snapshot({"step": self.step, "is_due": self.is_due}, arrays)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Raises:
+            Misfit: the snapshot is none of means; nothing is changed.
+        """
+        self.losses, self.accuracies = self.check(snapshot)
         self.step, self.is_due = snapshot.values["step"], snapshot.values["is_due"]
-        self.losses, self.accuracies = (snapshot.arrays[name].tolist() for name in ("losses", "accuracies"))
+
+    @staticmethod
+    def check(snapshot: Snapshot) -> list[list[float]]:
+        """Return the losses and accuracies of a snapshot; raise ``Misfit`` if it has none."""
+        if set(snapshot.values) != {"step", "is_due"}:
+            raise Misfit(f"means: {', '.join(snapshot.values)} there, step, is_due here")
+        return snapshot.lists("losses", "accuracies")
 
     def _notify_mean(self) -> None:
         self._notify(StepsMean(self.step, mean(self.losses), mean(self.accuracies)))

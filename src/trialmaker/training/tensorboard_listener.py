@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import summary_v2
 
 from trialmaker.platform import paths
-from trialmaker.training.events import EpochDone, Event, StepsMean
+from trialmaker.training.events import PICTURES_SUFFIX, EpochDone, Event, StepsMean
 
 
 class TensorBoardListener:
@@ -107,7 +107,10 @@ class TensorBoardListener:
 
 
 def _cut_back(directory: Path, positions: Mapping[str, int]) -> None:
-    """Cut a directory's event files back to the sizes given, and remove those that have none."""
+    """Cut a directory's event files back to the sizes given, and remove those that have none.
+
+    The pictures stay, which the tracking process draws once.
+    """
     for path in _files(directory):
         size = positions.get(path.relative_to(directory).as_posix())
         if size is None or path.is_symlink():
@@ -117,7 +120,8 @@ def _cut_back(directory: Path, positions: Mapping[str, int]) -> None:
 
 
 def _files(directory: Path) -> list[Path]:
-    return [path for path in directory.rglob("events.out.tfevents.*") if path.is_file() or path.is_symlink()]
+    files = [path for path in directory.rglob("events.out.tfevents.*") if path.is_file() or path.is_symlink()]
+    return [path for path in files if not path.name.endswith(PICTURES_SUFFIX)]
 
 
 def _without_prefix(metrics: Mapping[str, float]) -> dict[str, float]:

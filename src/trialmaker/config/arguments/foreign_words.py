@@ -74,6 +74,9 @@ SYNONYMS = {
     "output_path": "output",
     "out_dir": "output",
     "save_dir": "output",
+    "auto_resume": "resume",
+    "resume_from": "resume",
+    "resume_from_checkpoint": "resume",
     "random_seed": "seed",
     "random_state": "seed",
 }
@@ -98,7 +101,7 @@ HINTS = {
     **dict.fromkeys(("loss", "criterion", "loss_fn", "class_weight"), _LOSS),
     **dict.fromkeys(("metrics", "monitor", "scoring"), "loss and accuracy are measured; objective says what is best"),
     **dict.fromkeys(("save_model", "save_steps", "save_best_only", "save_strategy", "checkpoint_dir"), _KEPT),
-    **dict.fromkeys(("pretrained", "weights", "checkpoint", "ckpt", "ckpt_path", "resume", "resume_from_checkpoint",
+    **dict.fromkeys(("pretrained", "weights", "ckpt", "ckpt_path",
                      "model_name_or_path", "load_model", "warm_start"), _START),
     **dict.fromkeys(("num_classes", "input_shape", "image_size", "img_size", "input_dim", "output_dim"), _SHAPE),
     **dict.fromkeys(("log_dir", "logdir", "logging_dir", "tensorboard", "wandb", "logger", "report_to"), _LOGS),

@@ -1,0 +1,81 @@
+"""What makes two runs one: the same config but for what is incidental, the same data, the same kind of run."""
+
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialmaker.config.incidental import is_incidental
+from trialmaker.config.schema import Config
+from trialmaker.experiment import run_header, startup, study_identity
+from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.resume.earlier_run import EarlierRun
+from trialmaker.model_store.weights_source import find_weights
+
+NUMERIC_PACKAGES = ("tensorflow", "keras", "numpy")  # another version may compute other bits
+INIT_MODEL = "init_model_digest"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run is, as far as its results depend on it.
+
+    Args:
+        params: the config's fields as text, by path.
+        versions: of packages, of TrialMaker, and the digest of the initial weights.
+        withheld: why the run publishes nothing; "" if it does.
+    """
+
+    params: Mapping[str, str]
+    versions: Mapping[str, str]
+    withheld: str
+
+    def differences(self, run: EarlierRun, but: tuple[str, ...] = ()) -> Iterator[str]:
+        """Yield how an earlier run's config differs, a phrase for each field.
+
+        Args:
+            run: the earlier one.
+            but: fields that may differ.
+        """
+        other = run.params
+        for name in sorted({*self.params, *other}):
+            if (
+                not is_incidental(name)
+                and name not in but
+                and other.get(name, NO_FIELD) != self.params.get(name, NO_FIELD)
+            ):
+                yield f"{name}={other.get(name, NO_FIELD)} there, {self.params.get(name, NO_FIELD)} here"
+        if run.head.versions.get(INIT_MODEL, "") != self.versions.get(INIT_MODEL, ""):
+            yield "the weights that it started from are others than those of init_model"
+        if run.head.withheld != self.withheld:
+            there, here = (one or "publishes its model" for one in (run.head.withheld, self.withheld))
+            yield f"it {there} there, {here} here"
+
+    def data_differences(self, run: EarlierRun, config: Config) -> Iterator[str]:
+        """Yield how the data of an earlier run differ, which are read for that."""
+        digests = [record.get("digest") for record in run.records if record["type"] == "data"]
+        if digests and digests[0] != startup.load_dataset(config.data).digest:
+            place = getattr(config.data, "directory", config.data.name)
+            yield f"data.directory={place}: holds other data than it trained on"
+
+    def version_differences(self, run: EarlierRun) -> Iterator[str]:
+        """Yield which versions of what computes differ."""
+        for package in NUMERIC_PACKAGES:
+            there, here = run.head.versions.get(package), self.versions[package]
+            if there != here:
+                yield f"{package} {there} there, {here} here"
+
+
+NO_FIELD = "unset"
+
+
+def identity(config: Config, context: RunContext) -> Identity:
+    """Return what a run is."""
+    return Identity(startup.params(config), context.versions, context.withheld)
+
+
+def versions(config: Config) -> dict[str, str]:
+    """Return what a run's results depend on beside its config and its data: versions, and a digest of weights."""
+    packages = {name: importlib.metadata.version(name) for name in NUMERIC_PACKAGES}
+    weights = {INIT_MODEL: study_identity.digest(find_weights(Path(config.init_model)))} if config.init_model else {}
+    return {"trialmaker": run_header.version(), **packages, **weights}
