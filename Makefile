@@ -1,10 +1,10 @@
-# make train | test | lint | format | ui | bench | requirements
+# make train | test | lint | format | ui | bench | soak | requirements
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: train test lint format ui bench requirements
+.PHONY: train test lint format ui bench soak requirements
 .DELETE_ON_ERROR:
 
 train: $(VENV)/runtime  ## train on the embedded digits, to the end
@@ -27,6 +27,9 @@ ui: $(VENV)/runtime  ## MLflow's UI over this project's output
 
 bench: $(VENV)/runtime
 	$(RUN) benchmarks/run.py
+
+soak: $(VENV)/runtime  ## kill trainings at any instant, start them again, compare; ARGUMENTS="--help"
+	PYTHONPATH=benchmarks $(RUN) -m soak $(ARGUMENTS)
 
 requirements: $(VENV)/development  ## freeze what pyproject.toml allows
 	$(RUN) -m pip install --quiet uv
