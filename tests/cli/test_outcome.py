@@ -242,7 +242,7 @@ def test_a_signal_ends_a_job_in_order(tmp_path: Path, how: signal.Signals, code:
     (run,) = result.runs()
     assert (run.info.status, run.data.tags["trialmaker.end"]) == ("KILLED", f"Stopped: {where}")
     (left,) = [result for _, result in run_results(result.output)]
-    assert (left.status, left.message, left.test_metrics) == ("stopped", failure.strip(), {})
+    assert (left.status, left.message, left.test_metrics) == ("stopped", where, {})
     assert (left.best_epoch, left.best_metrics) == (best["epoch"], best["metrics"])
     assert (left.mlflow_run_id, left.model_directory) == (run.info.run_id, f"model/{best['version']}")
 

@@ -12,7 +12,6 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from trialmaker.cli.train import train as train_entry
-from trialmaker.tracking.settings import RUN_VARIABLES
 
 PROJECT = Path(__file__).parents[2]
 # As debug=smoke, but published; and of the smallest model.
@@ -43,8 +42,6 @@ def run_entry(root: Path, *arguments: str) -> Result:
     """Run ``python train.py ARGUMENTS`` in this process, with ``AI_ROOT`` in a directory."""
     output, errors = (TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
-        for name in RUN_VARIABLES:
-            patch.delenv(name, raising=False)
         patch.setenv("AI_ROOT", str(root))
         patch.setattr(sys, "argv", ["train.py", *arguments])
         GlobalHydra.instance().clear()

@@ -105,8 +105,12 @@ def test_one_can_be_asked_for(tmp_path: Path) -> None:
     assert step(tmp_path) == 1
 
 
-def test_a_full_disk_costs_a_line_and_no_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_costs_a_line_and_no_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.INFO)
+    root = logging.getLogger()  # with the log file of an earlier test's run, which is larger than the limit below
+    monkeypatch.setattr(root, "handlers", [one for one in root.handlers if not isinstance(one, logging.FileHandler)])
     training, limits = Training(10**5), resource.getrlimit(resource.RLIMIT_FSIZE)
     with Checkpointer(tmp_path, training.capture, every_seconds=0) as checkpoints:
         training.go_on(checkpoints)

@@ -175,6 +175,8 @@ def _schedule_notice(config: Config, epochs: int) -> str:
 def _of_earlier_job(config: Config, own: Identity, output: Path, is_alone: bool) -> Resumption | None:
     """Return the interrupted run of the earlier job that ``input/resume`` holds, copied to the output.
 
+    None where another process has it by now, or where all of them are in the output already.
+
     Raises:
         UserError: it must hold one of the same config and data, and holds none.
     """
@@ -186,9 +188,7 @@ def _of_earlier_job(config: Config, own: Identity, output: Path, is_alone: bool)
     for run in new:
         if not any(_all_differences(run, own, config)):
             earlier_job.copy_output(source, output)
-            copied = EarlierRun(output / "logs" / run.name, output, run.head)
-            if resumption := _take_up(copied, own):
-                return resumption
+            return _take_up(EarlierRun(output / "logs" / run.name, output, run.head), own)
     if len(new) < len(runs) or not is_alone:
         return None
     if not runs:
