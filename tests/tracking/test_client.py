@@ -36,7 +36,9 @@ def trial_start(output: Path, number: int) -> Start:
 
 
 def trial_runs(output: Path) -> list[mlflow.entities.Run]:
-    return [run for run in Result(0, "", "", output).runs() if "trialmaker.trial" in run.data.tags]
+    """By their numbers: several may have begun in one millisecond."""
+    runs = [run for run in Result(0, "", "", output).runs() if "trialmaker.trial" in run.data.tags]
+    return sorted(runs, key=lambda run: int(run.data.tags["trialmaker.trial"]))
 
 
 def test_trials_that_end_faster_than_mlflow_writes_are_all_there(output: Path) -> None:

@@ -41,8 +41,8 @@ class EventRecords:
     def __call__(self, event: Event) -> tuple[str, Metrics] | None:
         """Return the id and the metrics of an event; None for one that has none to record.
 
-        A part of an epoch is made whole by the next attempt, and not recorded; of one that is the best at the run's
-        time limit, what is best so far is, since the run may end with it. A pruned trial has no other attempt.
+        A part of an epoch that a signal ended is made whole by the next attempt, and not recorded; one at the run's
+        time limit is, under an id of its own, since the run may end with it. A pruned trial has no other attempt.
         """
         if isinstance(event, StepsDone):
             self._step = event.step
@@ -50,10 +50,9 @@ class EventRecords:
             return f"step {event.step}", Metrics(event.step, {"step_loss": event.loss, "step_accuracy": event.accuracy})
         if not isinstance(event, EpochDone) or event.stopped_by == "signal":
             return None
-        best = self._best(event)
-        if event.stopped_by in (None, "pruned"):
-            return f"epoch {event.epoch}", Metrics(event.epoch, event.metrics | best)
-        return (f"{PART} {event.epoch} at step {self._step}", Metrics(event.epoch, best)) if best else None
+        is_final = event.stopped_by in (None, "pruned")
+        id = f"epoch {event.epoch}" if is_final else f"{PART} {event.epoch} at step {self._step}"
+        return id, Metrics(event.epoch, event.metrics | self._best(event))
 
     def best_after_parts(self, best: EpochDone, epochs: int, ids: Collection[str]) -> tuple[str, Metrics] | None:
         """Return the record of a run's best epoch at its end, where an earlier attempt has recorded a part as the best.
