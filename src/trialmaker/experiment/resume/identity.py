@@ -3,6 +3,7 @@
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from trialmaker.config.incidental import is_incidental
@@ -14,6 +15,7 @@ from trialmaker.model_store.weights_source import find_weights
 
 NUMERIC_PACKAGES = ("tensorflow", "keras", "numpy")  # another version may compute other bits
 INIT_MODEL = "init_model_digest"
+NO_FIELD = "unset"  # in place of the value of a field that one side does not have
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,9 @@ class Identity:
         """
         other = run.params
         for name in sorted({*self.params, *other}):
-            if (
-                not is_incidental(name)
-                and name not in but
-                and other.get(name, NO_FIELD) != self.params.get(name, NO_FIELD)
-            ):
-                yield f"{name}={other.get(name, NO_FIELD)} there, {self.params.get(name, NO_FIELD)} here"
+            there, here = (params.get(name, NO_FIELD) for params in (other, self.params))
+            if there != here and name not in but and not is_incidental(name):
+                yield f"{name}={there} there, {here} here"
         if run.head.versions.get(INIT_MODEL, "") != self.versions.get(INIT_MODEL, ""):
             yield "the weights that it started from are others than those of init_model"
         if run.head.withheld != self.withheld:
@@ -66,9 +65,6 @@ class Identity:
                 yield f"{package} {there} there, {here} here"
 
 
-NO_FIELD = "unset"
-
-
 def identity(config: Config, context: RunContext) -> Identity:
     """Return what a run is."""
     return Identity(startup.params(config), context.versions, context.withheld)
@@ -76,6 +72,10 @@ def identity(config: Config, context: RunContext) -> Identity:
 
 def versions(config: Config) -> dict[str, str]:
     """Return what a run's results depend on beside its config and its data: versions, and a digest of weights."""
-    packages = {name: importlib.metadata.version(name) for name in NUMERIC_PACKAGES}
     weights = {INIT_MODEL: study_identity.digest(find_weights(Path(config.init_model)))} if config.init_model else {}
-    return {"trialmaker": run_header.version(), **packages, **weights}
+    return {"trialmaker": run_header.version(), **_packages(), **weights}
+
+
+@lru_cache  # each trial of a study asks
+def _packages() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in NUMERIC_PACKAGES}
