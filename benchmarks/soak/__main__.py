@@ -3,9 +3,9 @@
 make soak ARGUMENTS="--rounds 30 --sweep-rounds 10 --seed 0 --keep FOLDER"
 
 A kill takes the whole process group, the training process alone, or the tracking process alone; of a sweep all
-processes, the supervisor, or a worker. Two thirds of the rounds kill at random instants; the others go for the phases
-and targets that were hit least. A kill that falls into several phases at once (a step, while a checkpoint is written)
-counts in each.
+processes, the supervisor, or a worker. The first rounds kill at random instants; the last third, and at least one for
+each phase, go for the phases and targets that were hit least. A kill that falls into several phases at once (a step,
+while a checkpoint is written) counts in each.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def _soak(command: Command, rounds: int, seed: int, *, is_kept: bool) -> bool:
     source, played = random.Random(f"{seed} {command.name}"), list[Round]()
     seconds = reference.attempts[0].seconds
     for number in range(1, rounds + 1):
-        if number <= -(-2 * rounds // 3):
+        if number <= rounds - max(rounds // 3, len(PHASES)):
             plans = random_plans(command, source, seconds)
         else:
             plans = targeted_plans(command, source, *rarest(command, played))

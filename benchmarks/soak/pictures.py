@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from soak import store
 from soak.masks import TIMES, Masks
+from trialmaker.experiment.tensorflow_import import importing_tensorflow
 
 METRIC_LINE = re.compile(r"^(step \d+, |(part of )?epoch=|best epoch=|best trial)")
 TIME_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ \w+ ")
@@ -138,8 +138,8 @@ def _as_json(value: np.ndarray) -> Any:
 
 def _models(output: Path, masks: Masks) -> Picture:
     """Return the variables of each exported model, and its answers to fixed images, by TensorFlow and by LiteRT."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    with importing_tensorflow(output.parent, is_shown=False):
+        import tensorflow as tf
 
     result: Picture = {}
     for path in [one for one in _files(output) if one.name == "saved_model.pb"]:

@@ -176,7 +176,7 @@ def targeted_plans(command: Command, source: random.Random, phase: str, target: 
     is_of_sweep = command.targets is SWEEP_TARGETS
     trainer = "worker" if is_of_sweep else "trainer"
     seen_by = "tracker" if phase == "tracking" else trainer
-    visits = {"start": 1, "end": 1, "checkpoint": 6, "publish": 6, "tracking": 12}.get(phase, 60)
+    visits = {"start": 1, "end": 1, "checkpoint": 6, "publish": 2 if is_of_sweep else 6, "tracking": 12}.get(phase, 60)
     delays = {"start": 3.0, "end": 0.8, "step": 0.01, "validation": 0.003, "checkpoint": 0.01}
     plan = Plan(
         target,
@@ -190,9 +190,10 @@ def targeted_plans(command: Command, source: random.Random, phase: str, target: 
 
 
 def rarest(command: Command, rounds: Sequence[Round]) -> tuple[str, str]:
-    """Return the phase and target that were hit least so far."""
+    """Return the phase that was hit least so far, and the target that was hit least in it."""
     counts = count(command, rounds)
-    return min(counts, key=lambda cell: counts[cell])
+    totals = {phase: sum(counts[phase, target] for target in command.targets) for phase in PHASES}
+    return min(counts, key=lambda cell: (totals[cell[0]], counts[cell]))
 
 
 def count(command: Command, rounds: Sequence[Round]) -> dict[tuple[str, str], int]:

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -41,6 +43,41 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: P
     with pytest.raises(FileNotFoundError):
         write_bytes(tmp_path / "no folder" / "file", b"")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_used_again(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "file", tmp_path / "elsewhere"
+    script = (
+        "import os; from pathlib import Path; from trialmaker.platform import atomic_files;"
+        "os.fsync = lambda _: os.kill(os.getpid(), 9);"
+        f"atomic_files.write_text(Path({str(path)!r}), 'a long text that is never there')"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
+    write_text(path, "new")
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+    elsewhere.write_text("not ours")
+    (tmp_path / ".file.part").symlink_to(elsewhere)
+    write_text(path, "newer")
+    assert (path.read_text(), elsewhere.read_text()) == ("newer", "not ours")
+    assert sorted(tmp_path.iterdir()) == [elsewhere, path]
+
+
+def write_often(path: Path, text: str) -> None:
+    for _ in range(300):
+        write_text(path, text)
+
+
+def test_processes_that_write_the_same_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path, texts = tmp_path / "file", ["one " * 5000, "other " * 100]
+    path.write_text(texts[0])
+    processes = [multiprocessing.get_context("spawn").Process(target=write_often, args=(path, one)) for one in texts]
+    for process in processes:
+        process.start()
+    while any(process.is_alive() for process in processes):
+        assert path.read_text() in texts
+    assert [process.exitcode for process in processes] == [0, 0]
     assert list(tmp_path.iterdir()) == [path]
 
 

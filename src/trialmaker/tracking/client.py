@@ -192,6 +192,8 @@ class Tracker:
         self._end(End("KILLED" if is_stopped else "FAILED", f"{type(error).__name__}: {error}"))
         if self._is_refused and self.journal.is_new:  # nothing came of the run
             self.journal.remove()
+        elif not self.journal.path.exists():  # then nobody can deliver it
+            self.undelivered, self.progress.is_given_up = "its journal was removed", True
         elif is_stopped:
             self.wait_for_end(KILLED_SECONDS, KILLED_SECONDS)
         else:
