@@ -20,6 +20,7 @@ from optuna import load_study
 from optuna_sweep.storage import open_storage
 from support.entry import SMALL, Result, Train
 from trialmaker.experiment import startup
+from trialmaker.platform import processor
 from trialmaker.training.checkpoint_files import read_checkpoint, write_checkpoint
 
 FEATURES = (*SMALL, "model.dropout_rate=0.2", "optimizer=adamw", "augment=shift")
@@ -120,6 +121,17 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(interrupted: Result, train: Tra
     assert record(run)["best_metrics"]["val_accuracy"] == record(uninterrupted)["best_metrics"]["val_accuracy"]
     assert record(run)["test_metrics"] == record(uninterrupted)["test_metrics"]
     assert len(resumed.runs()) == 1 and resumed.runs()[0].info.status == "FINISHED"
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_run_that_goes_on_on_another_machine_says_so(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    here = processor.description()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    resumed = train(*RUN)
+    assert resumed.code == 0, resumed.err
+    (line,) = [one for one in resumed.out.splitlines() if one.startswith("the machine is another: ")]
+    assert f": {here} there, {here}, CUDA_VISIBLE_DEVICES=-1 here; results may differ" in line
 
 
 def test_a_finished_run_is_not_taken_up(train: Train) -> None:

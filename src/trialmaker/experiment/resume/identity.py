@@ -12,9 +12,11 @@ from trialmaker.experiment import run_header, startup, study_identity
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.resume.earlier_run import EarlierRun
 from trialmaker.model_store.weights_source import find_weights
+from trialmaker.platform import processor
 
 NUMERIC_PACKAGES = ("tensorflow", "keras", "numpy")  # another version may compute other bits
 INIT_MODEL = "init_model_digest"
+PROCESSOR = "processor"
 NO_FIELD = "unset"  # in place of the value of a field that one side does not have
 
 
@@ -24,7 +26,7 @@ class Identity:
 
     Args:
         params: the config's fields as text, by path.
-        versions: of packages, of TrialMaker, and the digest of the initial weights.
+        versions: of packages, of TrialMaker, the processor, and the digest of the initial weights.
         withheld: why the run publishes nothing; "" if it does.
     """
 
@@ -64,6 +66,16 @@ class Identity:
             if there != here:
                 yield f"{package} {there} there, {here} here"
 
+    def notices(self, run: EarlierRun) -> Iterator[str]:
+        """Yield what else has changed since an earlier run, which does not keep it from being gone on with."""
+        other = run.head.versions
+        there, here = other.get("trialmaker"), self.versions["trialmaker"]
+        if there != here:
+            yield f"the code has changed since: {there} there, {here} here"
+        there, here = other.get(PROCESSOR), self.versions[PROCESSOR]
+        if there not in (None, here):
+            yield f"the machine is another: {there} there, {here} here; results may differ from an unbroken run's"
+
 
 def identity(config: Config, context: RunContext) -> Identity:
     """Return what a run is."""
@@ -71,9 +83,9 @@ def identity(config: Config, context: RunContext) -> Identity:
 
 
 def versions(config: Config) -> dict[str, str]:
-    """Return what a run's results depend on beside its config and its data: versions, and a digest of weights."""
+    """Return what a run's results depend on beside config and data: versions, the processor, a digest of weights."""
     weights = {INIT_MODEL: study_identity.digest(find_weights(Path(config.init_model)))} if config.init_model else {}
-    return {"trialmaker": run_header.version(), **_packages(), **weights}
+    return {"trialmaker": run_header.version(), PROCESSOR: processor.description(), **_packages(), **weights}
 
 
 @lru_cache  # each trial of a study asks

@@ -76,9 +76,7 @@ def _take_up(run: EarlierRun, own: Identity, *notices: str) -> Resumption | None
     if now.is_alive or now.is_interrupted != run.is_interrupted:
         claimed.close()
         return None
-    there, here = run.head.versions.get("trialmaker"), own.versions["trialmaker"]
-    changed = [f"the code has changed since: {there} there, {here} here"] if there != here else []
-    return Resumption(now, read_checkpoint(now.checkpoints), claimed, (*changed, *notices))
+    return Resumption(now, read_checkpoint(now.checkpoints), claimed, (*own.notices(run), *notices))
 
 
 def _of_trial(config: Config, context: RunContext) -> Resumption | None:
