@@ -124,7 +124,8 @@ class Trials:
         failed = self.disk.free()
         mistakes = [] if failed else ["no write failed: the pattern or the number of writes is wrong"]
         mistakes += mistakes_of_end(result) + mistakes_of_earlier(root, before)
-        out = result.out
+        out, lines = result.out, [line for line in result.out.splitlines() if SPACE.search(line)]
+        mistakes += [] if result.err or lines else ["no line says that there was no space"]
         if result.code:
             time.sleep(1.1)  # or the new directory, named for the second, would have a number
             again = start(root, command)
@@ -138,8 +139,7 @@ class Trials:
         except Exception as error:
             mistakes.append(f"the output cannot be read: {type(error).__name__}: {error}")
         end = f"exit code {result.code}" if result.code else "goes on to its end"
-        lines = [line for line in out.splitlines() if SPACE.search(line)]
-        verdict = "; ".join([*result.err.splitlines(), *lines]) or "no line"
+        verdict = "; ".join([*result.err.splitlines(), *lines])
         print(f"{site.name}: {'as it should be' if not mistakes else 'WRONG'}; {end}; {failed} writes failed;"
               f" {time.monotonic() - began:.1f} s: {verdict:.300}", flush=True)  # fmt: skip
         for mistake in mistakes[:SHOWN]:

@@ -5,7 +5,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,8 @@ from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import NO_SPACE, RESULT_FILE, UNPUBLISHED, RunResult
 from trialmaker.platform.signals import Signals, Stopped
 from trialmaker.platform.system_errors import is_lack_of_space
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:  # which imports NumPy
     from trialmaker.experiment.resume.resumption import Resumption
@@ -125,7 +127,10 @@ class RunContext:
             note()
         self.result.seconds = round(self.spent_seconds + time.monotonic() - self.started, 3)
         if self.has_trained or not self.resumption:  # else the run is as it was left
-            with suppress(OSError):
+            try:
                 self.result.write(self.directory)
+            except OSError as error:
+                if self.result.status == "finished":  # else the run itself says what is wrong
+                    log.warning(f"{self.directory / RESULT_FILE}: {error.strerror}; the run has finished without it")
         if not self.is_trial:
             self.page.write(is_running=False)

@@ -1,5 +1,6 @@
 """The page's content, gathered while a run goes on, and its file."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # NumPy's import, which --help need not wait for
     from trialmaker.data.splits import Dataset
     from trialmaker.experiment.output_page.test_report import TestReport
 
+log = logging.getLogger(__name__)
 SHOWN_APART = ("name=", "note=", "tags.")  # differences that have a place of their own
 PAGE_FILE = "index.html"
 # What the template needs of a run or a study, where it has nothing to say.
@@ -154,14 +156,17 @@ def write_refusal_page(output: Path, command: str, message: str) -> None:
 
 
 def write_page(output: Path, values: Mapping[str, Any]) -> None:
-    """Replace an output's page; do nothing where it can't be written to.
+    """Replace an output's page; where it can't be written to, a run that has finished says so, and others go on.
 
     Args:
         output: the folder.
         values: of the names in the template, beside those that are of the folder itself.
     """
-    with suppress(OSError):
+    try:
         write_text(output / PAGE_FILE, render(output, values))
+    except OSError as error:
+        if values["result"].status == "finished":
+            log.warning(f"{output / PAGE_FILE}: {error.strerror}; the run has finished without it")
 
 
 def render(output: Path, values: Mapping[str, Any]) -> str:
