@@ -101,7 +101,9 @@ def test_the_examples_run(service: Service, browser: Browser, tmp_path: Path) ->
 def test_the_examples_run_with_keys(published: Path, browser: Browser, tmp_path: Path) -> None:
     Image.new("L", (40, 40)).save(tmp_path / "picture.png")
     with (
-        serving(published, "--invert", "off", MODELMAKER_AK="me", MODELMAKER_SK="s3cret") as service,
+        serving(
+            published, "--invert", "off", MODELMAKER_AK="me", MODELMAKER_SK="s3cret", MODELMAKER_AUTH="either"
+        ) as service,
         open_page(1280, 800, browser, locale="en-GB") as page,
     ):
         page.route("**/openapi.json", lambda route: route.abort(), times=1)
@@ -127,6 +129,28 @@ def test_the_examples_run_with_keys(published: Path, browser: Browser, tmp_path:
         assert run_python(signature.replace("YOUR_AK", "me").replace('["success"]', '["error"]'), tmp_path) == (
             "Authorization: missing or not valid\n"
         )
+
+
+def test_where_requests_must_be_signed_the_page_shows_only_that(
+    published: Path, browser: Browser, tmp_path: Path
+) -> None:
+    with (
+        serving(published, MODELMAKER_AK="me", MODELMAKER_SK="s3cret") as service,
+        open_page(1280, 800, browser, locale="zh-CN") as page,
+    ):
+        open_docs(page, service)
+        expect(page.locator("#keys")).to_have_text(TEXTS["docs_keys_signed"]["zh"])
+        expect(page.locator("#notice")).to_have_text(TEXTS["key_signature"]["zh"])
+        for name in ("#python", "#curl", "#choose", "#key"):
+            expect(page.locator(name)).to_be_hidden()
+        assert "Authorization: YOUR_AK" not in page.locator("main").inner_text()
+        signature = page.locator("#signature").inner_text()
+        assert run_python(signature.replace("YOUR_AK", "me").replace("YOUR_SK", "s3cret"), tmp_path) == "True\n"
+        assert faults(page) == []
+        page.goto(f"http://127.0.0.1:{service.port}/")
+        expect(page.locator("#model")).to_have_text(TEXTS["key_signature"]["zh"])
+        expect(page.locator("#key")).to_be_hidden()
+        assert faults(page) == []
 
 
 def test_every_address_has_a_text() -> None:

@@ -1,12 +1,13 @@
 """The page on which a person draws, or shows a picture, in a real browser: by mouse, touch and keyboard."""
 
 import base64
+import functools
 import io
 import math
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,7 @@ class Colours:
     port: int
     load: Callable[[], None]
     load_digits: Callable[[], None]
+    load_better_digits: Callable[[], None]
 
 
 @pytest.fixture
@@ -320,7 +322,8 @@ def colours() -> Iterator[Colours]:
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)
-    yield Colours(port, lambda: application.serve(model), lambda: application.serve(digits))
+    better = replace(digits, version=replace(digits.version, number=3))
+    yield Colours(port, *(functools.partial(application.serve, one) for one in (model, digits, better)))
     server.should_exit = True
     thread.join(timeout=20)
 
@@ -356,6 +359,10 @@ def test_the_page_notices_that_the_service_is_back_and_serves_another_model(
         draw(page, SEVEN)
         expect(page.locator("#prompt")).to_be_hidden()
         assert page.evaluate("state.strokes.length") == 1
+        colours.load_better_digits()  # of the same size and classes
+        draw(page, ZERO)
+        expect(page.locator("#model")).to_have_text("Model model, version 3")
+        expect(page.locator("#headline")).to_have_text(re.compile(r"^\d ·\s"))
 
 
 @pytest.mark.parametrize("width", [1280, 390])

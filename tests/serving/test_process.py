@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
@@ -86,12 +87,42 @@ def test_several_workers_serve_and_stop_together(published: Path, number: signal
     assert (said + out).count("serving mlp version") == 1
 
 
-def test_workers_end_when_the_process_that_started_them_is_killed(published: Path) -> None:
-    with serving(published, "--workers", "2") as service:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_the_process_that_started_them_and_leave_no_files(
+    published: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Their metrics lie in a folder that only their owner can read."""
+    with serving(published, "--workers", "2", TMPDIR=str(tmp_path)) as service:
         children = psutil.Process(service.process.pid).children()
         assert len(children) == 2
-        service.process.kill()
+        (folder,) = tmp_path.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700 and folder.stat().st_uid == os.getuid()
+        service.process.send_signal(number)
         assert psutil.wait_procs(children, timeout=20)[1] == []
+        service.process.wait(timeout=20)
+        wait_until(lambda: [*tmp_path.iterdir()] == [])
+
+
+def test_a_worker_that_dies_beside_a_broken_version_does_not_end_the_others(published: Path, tmp_path: Path) -> None:
+    shutil.copytree(best_version(published), tmp_path / "1")
+    with serving(tmp_path, "--workers", "2") as service:
+        process = psutil.Process(service.process.pid)
+        wait_until(lambda: service.ask(PREDICT, IMAGE).status == 200 and len(process.children()) == 2)
+        shutil.copytree(best_version(published), tmp_path / ".2")
+        (tmp_path / ".2" / "assets" / "class_names.json").write_text("broken")
+        (tmp_path / ".2").rename(tmp_path / "2")
+        dead = process.children()[1]
+        dead.kill()
+        time.sleep(4)  # in which it cannot be replaced
+        assert service.ask(PREDICT, IMAGE).status == 200
+        shutil.rmtree(tmp_path / "2")
+        wait_until(lambda: len(process.children()) == 2 and dead not in process.children(), seconds=20)
+        time.sleep(1)
+        assert service.ask(PREDICT, IMAGE).status == 200 and len(process.children()) == 2
+        code, _, err = service.stop()
+    lines = err.splitlines()
+    assert code == 0 and len(lines) <= 3, err
+    assert sum("is not the list of class names" in line for line in lines) == 1, err
 
 
 def test_mistakes_end_with_a_line(published: Path, tmp_path: Path) -> None:

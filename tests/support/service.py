@@ -78,17 +78,21 @@ def command(*words: str) -> list[str]:
 
 
 @contextmanager
-def serving(model: Path, *words: str, ready: bool = True, **environment: str) -> Iterator[Service]:
-    """Run the service of a model within the context.
+def serving(
+    model: Path, *words: str, ready: bool = True, listens_by_default: bool = False, **environment: str
+) -> Iterator[Service]:
+    """Run the service of a model within the context, on 127.0.0.1 unless ``words`` say otherwise.
 
     Args:
         model: what ``--model-dir`` names.
         words: more arguments.
+        listens_by_default: say nothing of where it listens.
         ready: wait until the model is ready; else the context begins at once.
         environment: more environment variables.
     """
     port = free_port()
-    command_line = command("--host", "127.0.0.1", "--port", str(port), "--model-dir", str(model), *words)
+    host = () if listens_by_default else ("--host", "127.0.0.1")
+    command_line = command(*host, "--port", str(port), "--model-dir", str(model), *words)
     process = subprocess.Popen(
         command_line, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -35,7 +35,7 @@ URL = "http://127.0.0.1:10000/ModelMaker/predict"
     help="Where MNIST lies; if not there, scikit-learn's digits (default: workspace/input/data).",
 )
 @click.option("--url", default=URL, metavar="URL", help=f"(default: {URL})")
-@click.option("--ak", metavar="KEY", help="Access key (default: $MODELMAKER_AK).")
+@click.option("--ak", metavar="KEY", help="Access key (default: $MODELMAKER_AK, which 'ps' does not show).")
 @click.option("--sk", metavar="KEY", help="Secret key, to sign with (default: $MODELMAKER_SK).")
 def command(index: int | None, image: Path | None, data: Path | None, url: str, ak: str | None, sk: str | None) -> int:
     """Execute the command; return the exit code."""

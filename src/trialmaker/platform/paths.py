@@ -7,14 +7,14 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[3]
 CONF = PROJECT / "conf"
 SWEEPS = PROJECT / "sweeps"
+PLATFORM = Path("/opt/ai")  # the platform's root
 
 
 def root() -> Path:
     """Return the platform's root: ``AI_ROOT`` if it is set, else ``/opt/ai`` if it exists, else ``workspace/``."""
     if os.environ.get("AI_ROOT"):
         return Path(os.environ["AI_ROOT"]).absolute()
-    platform = Path("/opt/ai")
-    return platform if platform.is_dir() else PROJECT / "workspace"
+    return PLATFORM if PLATFORM.is_dir() else PROJECT / "workspace"
 
 
 def is_on_platform() -> bool:
@@ -23,6 +23,11 @@ def is_on_platform() -> bool:
     What is advised there must be possible in a form, which has names and values, and no shell.
     """
     return (root() / "src").resolve() == PROJECT
+
+
+def is_deployed() -> bool:
+    """Return whether this is a container of the platform: its root is there, or what it puts into the root."""
+    return PLATFORM.is_dir() or is_on_platform() or (root() / "model").is_dir()
 
 
 def run_name(run_directory: Path, output: Path) -> str:

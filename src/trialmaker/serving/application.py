@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trialmaker.model_store.batches import MAX_IMAGES_PER_CALL
+from trialmaker.model_store.versions import Version
 from trialmaker.serving import decoding, openapi, pages, request_body, tensorflow_serving
-from trialmaker.serving.batching import Batcher
 from trialmaker.serving.errors import HTTPError
 from trialmaker.serving.metrics import Metrics
 from trialmaker.serving.predictor import Model
+from trialmaker.serving.served_model import ServedModel, served
 from trialmaker.serving.settings import Settings
 
 INLINE_JSON_BYTES = 200_000  # a smaller body is decoded on the event loop; a larger one takes some milliseconds
@@ -33,22 +34,20 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.model: Model | None = None
-        self.batcher: Batcher | None = None
+        self.model: ServedModel | None = None
         self.decoder_threads = ThreadPoolExecutor(DECODER_THREADS)
         self.pending_decodes = 0
         self.read_body = request_body.BodyReader(max_bytes=settings.max_body, seconds=settings.seconds)
 
     def serve(self, model: Model) -> None:
-        """Answer requests with this model, which has answered once, from now on."""
-        self.batcher = Batcher(
-            model.predict,
-            max_images=MAX_IMAGES_PER_CALL,
-            max_queued=self.settings.queue,
-            observe=self.metrics.batch.observe,
-        )
+        """Answer with this model, which has answered once, from now on; requests that have begun end with the last."""
+        self.model = served(model, self.settings.max_waiting, self.metrics.batch.observe)
         self.metrics.version.set(model.version.number)
-        self.model = model
+
+    def describe(self, version: Version) -> None:
+        """Tell another record of the version that is served."""
+        assert self.model
+        self.model = replace(self.model, version=version)
 
     def routes(self) -> list[Route]:
         """Return the routes of every address."""
@@ -84,7 +83,7 @@ class Application:
         """Answer a request of the platform's: JSON, or a picture's file as ``multipart/form-data``."""
         model = self._loaded_model()
         decode, is_quick = await self._read_platform_request(request, model)
-        probabilities, is_batch = await self._predict(decode, inline=is_quick)
+        probabilities, is_batch = await self._predict(model, decode, inline=is_quick)
         rows = [_labelled(model, row) for row in probabilities.tolist()]
         return _json({"success": True, "predictions": rows if is_batch else rows[0]})
 
@@ -99,8 +98,10 @@ class Application:
                 raise HTTPError(400, f"image: must be one image here, but got {len(images)}")
             return images, decoding.data_url(images[0])
 
-        probabilities, image = await self._predict(decode_and_encode, inline=False)
-        return _json({"success": True, "predictions": _labelled(model, probabilities[0].tolist()), "image": image})
+        probabilities, image = await self._predict(model, decode_and_encode, inline=False)
+        answer = _json({"success": True, "predictions": _labelled(model, probabilities[0].tolist()), "image": image})
+        answer.headers["model-version"] = str(model.version.number)
+        return answer
 
     async def _read_platform_request(self, request: Request, model: Model) -> tuple[Decode[bool], bool]:
         """Read a request of the platform's; return what decodes it, and whether that is quick."""
@@ -116,7 +117,7 @@ class Application:
 
     def _decode_picture(self, content_type: str, body: bytes, model: Model) -> np.ndarray:
         return decoding.decode_picture(
-            request_body.multipart_field(content_type, body, "image"),
+            request_body.multipart_file(content_type, body, "image"),
             model.input_shape,
             max_pixels=self.settings.max_pixels,
             light_on_dark=self.settings.invert and model.is_handwriting_model,
@@ -124,28 +125,33 @@ class Application:
 
     async def predict_as_tensorflow_serving(self, request: Request) -> Response:
         """Answer a predict request of TensorFlow Serving's REST API."""
-        self._check_version(request, self._loaded_model())
-        probabilities, by_rows = await self._predict_rows_or_columns(request)
+        model = self._loaded_model()
+        self._check_version(request, model)
+        probabilities, by_rows = await self._predict_rows_or_columns(request, model)
         return Response(tensorflow_serving.encode_answer(probabilities, by_rows), media_type="application/json")
 
     async def predict_as_mlflow(self, request: Request) -> Response:
         """Answer as ``mlflow models serve`` does, whose two forms for arrays are TensorFlow Serving's."""
-        probabilities, _ = await self._predict_rows_or_columns(request)
+        probabilities, _ = await self._predict_rows_or_columns(request, self._loaded_model())
         answer = orjson.dumps({"predictions": probabilities}, option=orjson.OPT_SERIALIZE_NUMPY)
         return Response(answer, media_type="application/json")
 
-    async def _predict_rows_or_columns(self, request: Request) -> tuple[np.ndarray, bool]:
+    async def _predict_rows_or_columns(self, request: Request, model: ServedModel) -> tuple[np.ndarray, bool]:
         """Return the probabilities for a request in one of TensorFlow Serving's forms, and whether that is by rows."""
-        model = self._loaded_model()
         body = await self.read_body(request)
-        return await self._predict(
-            lambda: tensorflow_serving.decode_request(body, model.input_shape), inline=len(body) < INLINE_JSON_BYTES
-        )
 
-    async def _predict(self, decode: Decode[AnswerForm], *, inline: bool) -> tuple[np.ndarray, AnswerForm]:
+        def decode() -> tuple[np.ndarray, bool]:
+            return tensorflow_serving.decode_request(body, model.input_shape)
+
+        return await self._predict(model, decode, inline=len(body) < INLINE_JSON_BYTES)
+
+    async def _predict(
+        self, model: ServedModel, decode: Decode[AnswerForm], *, inline: bool
+    ) -> tuple[np.ndarray, AnswerForm]:
         """Decode a request and predict its images, within the time that a request has.
 
         Args:
+            model: the one that the request began with.
             decode: called on the event loop where ``inline`` is true, else on a thread.
             inline: whether decoding is quick.
 
@@ -155,11 +161,10 @@ class Application:
         Raises:
             HTTPError: what ``decode`` raises; 503, too much at once; 504, the time is over; 400, no finite answer.
         """
-        assert self.batcher
         try:
             async with asyncio.timeout(self.settings.seconds):
                 images, answer_form = decode() if inline else await self._decode_on_thread(decode)
-                probabilities = await self.batcher(images)
+                probabilities = await model.batcher(images)
         except TimeoutError:
             raise HTTPError(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
         if not np.isfinite(probabilities).all():
@@ -178,7 +183,7 @@ class Application:
     def _count_decode(self, _: object) -> None:
         self.pending_decodes -= 1
 
-    def _loaded_model(self) -> Model:
+    def _loaded_model(self) -> ServedModel:
         if self.model is None:
             raise HTTPError(503, "the model is being loaded; try again", Retry_After="1")
         return self.model
@@ -204,19 +209,7 @@ class Application:
 
     async def describe_model(self, _: Request) -> Response:
         """Answer with what the page shows of the model."""
-        model = self._loaded_model()
-        return _json(
-            {
-                "name": str(model.version.card.get("model", self.settings.name)),
-                "version": model.version.number,
-                "data": model.version.card.get("data"),
-                "metrics": dict(model.version.metrics),
-                "class_names": list(model.class_names),
-                "input_shape": list(model.input_shape),
-                "handwriting": model.is_handwriting_model,
-                "inverts": self.settings.invert and model.is_handwriting_model,
-            }
-        )
+        return _json(self._loaded_model().description(self.settings.name, inverts=self.settings.invert))
 
     # ---- about the service
 

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from trialmaker.data.files import read_file
-from trialmaker.errors import UserError, one_line
-from trialmaker.serving.authorization import Keys, authorization_header
+from trialmaker.errors import UserError, one_line, printable
+from trialmaker.platform.redaction import without_password
+from trialmaker.serving.authorization import MODES, Keys, authorization_header, malformed_keys
 
 ANSWER_TIMEOUT_SECONDS = 30
+MAX_ANSWER_BYTES = 10_000_000  # more is no whole JSON any more
 REASON_CHARACTERS = 300  # of an error answer that is no JSON
 
 
@@ -28,23 +30,33 @@ def send_request(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
     Raises:
         UserError: nobody answers, or the answer is an error.
     """
-    headers = {"host": urlsplit(url).netloc, "content-type": content_type, "date": formatdate(usegmt=True)}
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    shown = without_password(url)
+    headers = {"host": host, "content-type": content_type, "date": formatdate(usegmt=True)}
     if keys.access:
         headers["authorization"] = authorization_header(keys, headers)
     try:
         with _opener(url).open(urllib.request.Request(url, body, headers), timeout=ANSWER_TIMEOUT_SECONDS) as answer:
-            return json.load(answer)
+            return json.loads(answer.read(MAX_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         text = error.read(2000).decode(errors="replace")
-        raise UserError(f"{url}: answered {error.code} {error.reason}: {_reason(text)}") from None
+        place = f", which names {error.headers['location']}" if "location" in error.headers else ""
+        raise UserError(f"{shown}: answered {error.code} {error.reason}{place}: {_reason(text)}") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise UserError(f"{url}: does not answer ({error}); python predict.py starts the service") from None
+        raise UserError(f"{shown}: does not answer ({error}); python predict.py starts the service") from None
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
     """Return an opener of URLs, without a proxy where the service is on this machine."""
     is_local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_local else []))
+    return urllib.request.build_opener(_NoRedirects, *([urllib.request.ProxyHandler({})] if is_local else []))
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer: urllib would send the keys on to whatever host it names."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none."""
 
 
 def json_body(image: np.ndarray) -> bytes:
@@ -74,21 +86,28 @@ def likeliest_class(answer: Any) -> str:
     """
     try:
         best = max(answer["predictions"], key=lambda prediction: prediction["probability"])
-        return f"{best['label']} ({100 * best['probability']:.1f} %)"
+        return f"{printable(str(best['label']))} ({100 * best['probability']:.1f} %)"
     except (LookupError, TypeError, ValueError) as error:
         raise UserError(f"expected predictions with label and probability, got {json.dumps(answer)[:200]}") from error
 
 
 def caller_keys(access: str | None, secret: str | None) -> Keys:
-    """Return the caller's keys: those given, else MODELMAKER_AK and MODELMAKER_SK.
+    """Return the caller's keys: those given, else MODELMAKER_AK and MODELMAKER_SK; it signs where there is a secret.
 
     Raises:
-        UserError: there is a secret key without an access key.
+        UserError: there is a secret key without an access key, or MODELMAKER_AUTH needs one that is not there.
     """
-    keys = Keys(access or os.environ.get("MODELMAKER_AK", ""), secret or os.environ.get("MODELMAKER_SK", ""))
-    if keys.secret and not keys.access:
+    access, secret = access or os.environ.get("MODELMAKER_AK", ""), secret or os.environ.get("MODELMAKER_SK", "")
+    mode = os.environ.get("MODELMAKER_AUTH", "")
+    if secret and not access:
         raise UserError("--sk: is given without --ak; name both, or --ak alone")
-    return keys
+    if mode not in ("", *MODES):
+        raise UserError(f"MODELMAKER_AUTH: must be one of {', '.join(MODES)}, got {mode}")
+    if mode == "signature" and not secret:
+        raise UserError("MODELMAKER_AUTH=signature: needs a secret key to sign with; set MODELMAKER_SK, or give --sk")
+    if mistakes := malformed_keys(access, secret):
+        raise UserError(*mistakes)
+    return Keys(access, secret, mode)
 
 
 def _reason(text: str) -> str:

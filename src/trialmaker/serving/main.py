@@ -2,7 +2,6 @@
 
 import resource
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from trialmaker.errors import UserError, printable
 from trialmaker.model_store.catalog import served_text
 from trialmaker.model_store.versions import Version, find_version
 from trialmaker.platform.input_methods import plain_options
+from trialmaker.serving import listening
 from trialmaker.serving import settings as settings_
 from trialmaker.serving.prefork import STOP_SIGNALS, WorkerPool, exit_at_once, report_error, serve
 from trialmaker.serving.settings import Settings
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"predict.py: {notice}", file=sys.stderr)
         settings = settings_.read(words)
         version = find_version(settings.model_dir)  # before a port is taken
-        listener = _listen(settings)
+        listener = listening.listen(settings)
     except UserError as error:
         for mistake in error.mistakes:
             print(f"predict.py: error: {printable(mistake)}", file=sys.stderr)
@@ -56,14 +56,3 @@ def _allow_many_connections() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-        listener.set_inheritable(True)
-    except (OSError, OverflowError) as error:
-        place = f"--host {settings.host} --port {settings.port}"
-        raise UserError(f"{place}: cannot listen there: {error}; another process may, so choose another port") from None
-    return listener

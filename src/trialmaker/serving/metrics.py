@@ -1,8 +1,11 @@
 """The service's Prometheus metrics."""
 
 import os
+from collections.abc import Iterable
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, multiprocess
+from prometheus_client.registry import Collector
 
 LATENCY_BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -32,12 +35,26 @@ class Metrics:
             "trialmaker_batch_images", "Images in one call of the model", buckets=BATCH_SIZE_BUCKETS, registry=registry
         )
         self.version = Gauge(
-            "trialmaker_model_version", "The served model's version", multiprocess_mode="max", registry=registry
+            "trialmaker_model_version", "The served model's version", multiprocess_mode="mostrecent", registry=registry
         )
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
-        registry = self.registry
         if self.is_shared:
-            multiprocess.MultiProcessCollector(registry := CollectorRegistry())  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+            return generate_latest(_Workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])))
+        return generate_latest(self.registry)
+
+
+class _Workers(Collector):
+    """The metrics of all workers, but for a file that its worker has made in this moment.
+
+    Prometheus' own collector (seen with 0.26.0) raises at a file of size 0, which each one is before its first entry.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics."""
+        files = [str(path) for path in sorted(self.folder.glob("*.db")) if path.stat().st_size]
+        return multiprocess.MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What surrounds every request: its key, the form of its errors, its metrics, and the end of its connection."""
+"""What surrounds every request: its head and key, the form of its errors, its metrics, the end of its connection."""
 
 import logging
 import re
@@ -7,18 +7,19 @@ from collections.abc import Mapping
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
+from trialmaker.serving import request_head
 from trialmaker.serving.application import Application
 from trialmaker.serving.errors import HTTPError
 
 log = logging.getLogger(__name__)
 MODEL_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?")
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
-KEYLESS_PATHS = {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}  # the pages ask for the key
+KEYLESS_PATHS = {"/", "/docs", "/openapi.json", "/ping", "/health/live", "/health/ready"}  # the pages ask for the key
+SAFETY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin")]
 
 
 class Middleware:
@@ -53,6 +54,7 @@ class Middleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message["headers"], *SAFETY_HEADERS]
                 if self.is_draining or is_unread:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
@@ -66,10 +68,12 @@ class Middleware:
             self.application.metrics.seconds.labels(path).observe(time.perf_counter() - start)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the key and run the route; answer with an error of the path's form where either fails."""
+        """Check the head and the key, and run the route; answer with an error of the path's form where either fails."""
+        settings = self.application.settings
         try:
-            if scope["path"] not in KEYLESS_PATHS:
-                self.application.settings.keys.check(Request(scope).headers)
+            request_head.check(scope, local_only=settings.local_only)
+            if settings.keys.access and scope["path"] not in KEYLESS_PATHS:
+                settings.keys.check(request_head.combined(scope["headers"]))
             scope["app"] = self  # else the router would answer unknown addresses itself, in a form of its own
             await self.router(scope, receive, send)
         except HTTPError as error:

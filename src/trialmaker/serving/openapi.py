@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from trialmaker.serving import pages
-from trialmaker.serving.authorization import Keys
+from trialmaker.serving.authorization import REQUIRED_HEADERS, SCHEME, Keys
 
 Json = dict[str, Any]
 ANY_OBJECT: Json = {"type": "object"}
@@ -63,6 +63,7 @@ VERSION_PARAMETER: Json = {
     "required": True,
     "schema": {"type": "string", "example": "1"},
 }
+SIGNATURE_FORM = f"{SCHEME} AK=…,SignedHeaders={';'.join(REQUIRED_HEADERS)},Signature=…"
 ERROR_STATUSES = (400, 401, 404, 408, 413, 415, 503, 504)
 OF_VERSION = "_of_version"  # ends the operationId of what exists with and without a version
 
@@ -81,7 +82,7 @@ def document(name: str, keys: Keys, shape: tuple[int, int, int]) -> Json:
     responses = {"200": {"description": "text"}, **_errors(PLATFORM_ERROR)}
     paths["/metrics"] = {"get": {**_described("metrics"), "responses": responses}}
     info = {"title": "TrialMaker", "version": "1"}
-    return {"openapi": "3.1.0", "info": info, "paths": paths, **(_security() if keys.access else {})}
+    return {"openapi": "3.1.0", "info": info, "paths": paths, **(_security(keys.mode) if keys.access else {})}
 
 
 def _platform_paths(size: int) -> Json:
@@ -113,9 +114,9 @@ def _tensorflow_serving_paths(model_path: str) -> Json:
     return paths
 
 
-def _security() -> Json:
-    text = "the access key, or WS-HMAC-SHA1 AK=…,SignedHeaders=host;content-type;date,Signature=…"
-    scheme = {"type": "apiKey", "in": "header", "name": "Authorization", "description": text}
+def _security(mode: str) -> Json:
+    forms = {"ak": "the access key", "signature": SIGNATURE_FORM, "either": f"the access key, or {SIGNATURE_FORM}"}
+    scheme = {"type": "apiKey", "in": "header", "name": "Authorization", "description": forms[mode], "x-auth": mode}
     return {"components": {"securitySchemes": {"key": scheme}}, "security": [{"key": []}]}
 
 

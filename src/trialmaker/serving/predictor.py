@@ -65,6 +65,18 @@ def load(version: Version) -> Model:
     return _load_with(_start_tensorflow, "TensorFlow", version)
 
 
+def load_while_serving(version: Version) -> Model:
+    """Load a version as ``load`` does, but by LiteRT alone: TensorFlow's import would stop the answers for seconds.
+
+    Raises:
+        UserError: it cannot be loaded so.
+    """
+    if not (version.directory / LITERT_FILE).is_file():
+        law = "without which a service that runs does not take it up; predict.py anew may"
+        raise UserError(f"{version.directory}: has no {LITERT_FILE}, {law}")
+    return _load_with(_start_litert, "LiteRT", version)
+
+
 def _load_with(start: Callable[[Version], tuple[Shape, Predict]], runtime: str, version: Version) -> Model:
     try:
         with _silenced_stderr():

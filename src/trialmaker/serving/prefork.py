@@ -54,6 +54,7 @@ class WorkerPool:
         self.folder = Path(tempfile.mkdtemp(prefix="trialmaker-metrics-"))
         self.is_stopping = False
         self.deaths = 0
+        self.unloadable: set[int] = set()  # workers that could not load the model when they began last
 
     def run(self) -> int:
         """Start the workers, and replace those that die, until a signal comes.
@@ -84,12 +85,12 @@ class WorkerPool:
 
     def _work(self, worker: int) -> NoReturn:
         """Serve from the forked process, and end it."""
-        code = 1
+        code, parent = 1, os.getppid()
         try:
             for number in STOP_SIGNALS:
                 signal.signal(number, exit_at_once)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
+            threading.Thread(target=_stop_with_parent, args=(parent,), daemon=True).start()
             code = serve(self.settings, self.listener, announce=worker == 0, report_error=self._report_error_once)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
@@ -97,6 +98,8 @@ class WorkerPool:
             traceback.print_exc()
         finally:
             sys.stdout.flush()
+            if os.getppid() != parent:  # it was killed, and removes nothing any more
+                shutil.rmtree(self.folder, ignore_errors=True)
             os._exit(code)
 
     def _report_error_once(self, text: str) -> None:
@@ -113,14 +116,18 @@ class WorkerPool:
             worker, code = self.workers.pop(process_id), os.waitstatus_to_exitcode(status)
             if self.is_stopping:
                 continue
-            self.deaths += 1
-            if code == 2 or self.deaths > MAX_WORKER_DEATHS:  # the model cannot be loaded, or something else is wrong
+            if code == 2:  # the model cannot be loaded: perhaps a broken one has come, and the others go on
+                self.unloadable.add(worker)
+            else:
+                self.unloadable.discard(worker)
+                self.deaths += 1
+                report_error(f"predict.py: worker {worker} ended with {code}; another takes its place")
+            if len(self.unloadable) == self.settings.workers or self.deaths > MAX_WORKER_DEATHS:
                 exit_code = 2 if code == 2 else 1
                 self._stop()
-            else:
-                report_error(f"predict.py: worker {worker} ended with {code}; another takes its place")
-                time.sleep(RESTART_SECONDS)
-                self._start(worker)
+                continue
+            time.sleep(RESTART_SECONDS)
+            self._start(worker)
         return exit_code
 
     def _stop(self, *_: object) -> None:

@@ -1,12 +1,16 @@
 """A uvicorn protocol that closes the connections of silent, endless and non-reading callers."""
 
 import asyncio
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from trialmaker.serving.request_head import AUTHORITY
+
 IDLE_SECONDS = 20.0  # for a connection to bring the head of a request, or to take an answer
 MAX_HEAD_BYTES = 65_536
+ABSOLUTE_TARGET = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
 
 
 class Protocol(HttpToolsProtocol):
@@ -40,9 +44,13 @@ class Protocol(HttpToolsProtocol):
             self._start_idle_timer()  # uvicorn takes any byte for the next request
 
     def on_headers_complete(self) -> None:
-        """Stop the time for the head."""
+        """Stop the time for the head; split a target such as ``http://host/path``, which proxies send."""
         self.is_in_body = True
         self._stop_idle_timer()
+        if target := ABSOLUTE_TARGET.match(self.url):
+            rest = self.url[target.end() :]
+            self.scope["state"][AUTHORITY] = target[1]
+            self.url = rest if rest.startswith(b"/") else b"/" + rest
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -1,12 +1,14 @@
 """Reading and parsing of request bodies, within limits of size and time."""
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
+from trialmaker.serving import content_encoding
 from trialmaker.serving.errors import HTTPError
 
 DISCARDED_BYTES = 64_000_000  # of a body that is too long: read so that its sender hears why, then the line is cut
@@ -45,7 +47,7 @@ class BodyReader:
 
     async def _read(self, request: Request, chunks: list[bytes]) -> bytes:
         size = 0
-        async for chunk in request.stream():
+        async for chunk in content_encoding.plain_body(request, self.max_bytes):
             size += len(chunk)
             if size <= self.max_bytes:
                 chunks.append(chunk)
@@ -74,11 +76,16 @@ def body_format(request: Request) -> str:
     raise HTTPError(415, f"Content-Type: must be application/json or multipart/form-data, but is {media_type}")
 
 
-def multipart_field(content_type: str, body: bytes, name: str) -> bytes:
-    """Return the content of the one part of ``multipart/form-data`` with this name, whether or not it names a file.
+def multipart_file(content_type: str, body: bytes, name: str) -> bytes:
+    """Return the content of the one file in ``multipart/form-data``, whatever its field is called.
+
+    Args:
+        content_type: the request's.
+        body: its body.
+        name: of the field whose content is taken for a file too, where it names none.
 
     Raises:
-        HTTPError: 400, the body is not of this form, has no part of this name, or several.
+        HTTPError: 400, the body is not of this form, has no file, or several; 415, the file is encoded.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
@@ -90,13 +97,26 @@ def multipart_field(content_type: str, body: bytes, name: str) -> bytes:
         parser.finalize()
     except (FormParserError, ValueError) as error:
         raise HTTPError(400, f"the body is no valid multipart/form-data: {error}") from None
-    contents = [content for part_name, content in collector.parts if part_name == name]
-    if len(contents) != 1:
-        names = ", ".join(part_name for part_name, _ in collector.parts) or "none"
-        raise HTTPError(
-            400, f"expected one field {name} with a PNG or JPEG file, found {len(contents)}; the fields are: {names}"
-        )
-    return bytes(contents[0])
+    files = [part for part in collector.parts if part.is_file or part.name == name]
+    if len(files) != 1:
+        names = ", ".join(part.name for part in files or collector.parts) or "none"
+        law = f"expected one field {name} with a PNG or JPEG file, or one file in another field"
+        raise HTTPError(400, f"{law}; found {len(files)}; the fields are: {names}")
+    return bytes(files[0].content)
+
+
+@dataclass
+class _Part:
+    """A part of a form."""
+
+    name: str = ""
+    file_name: str | None = None
+    content: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether the part holds a file; a browser sends an empty one where none was chosen."""
+        return bool(self.file_name or (self.file_name is not None and self.content))
 
 
 # Starlette's ``Request.form`` (seen with 1.10.0) is no substitute: it parses on the event loop, writes large files to
@@ -106,21 +126,25 @@ class _PartCollector:
     """The names and contents of the parts that the parser meets."""
 
     def __init__(self) -> None:
-        self.parts: list[tuple[str, bytearray]] = []
+        self.parts: list[_Part] = []
         self.header_name, self.header_value = bytearray(), bytearray()
 
     def callbacks(self) -> Any:
         return {
-            "on_part_begin": lambda: self.parts.append(("", bytearray())),
+            "on_part_begin": lambda: self.parts.append(_Part()),
             "on_header_field": lambda data, start, end: self.header_name.extend(data[start:end]),
             "on_header_value": lambda data, start, end: self.header_value.extend(data[start:end]),
             "on_header_end": self._end_header,
-            "on_part_data": lambda data, start, end: self.parts[-1][1].extend(data[start:end]),
+            "on_part_data": lambda data, start, end: self.parts[-1].content.extend(data[start:end]),
         }
 
     def _end_header(self) -> None:
-        if self.header_name.lower() == b"content-disposition":
-            name = parse_options_header(bytes(self.header_value))[1].get(b"name", b"")
-            self.parts[-1] = (name.decode("utf-8", "replace"), self.parts[-1][1])
+        header, value = bytes(self.header_name).decode("latin-1").lower(), bytes(self.header_value)
+        content_encoding.check_part_encoding(header, value.decode("latin-1"))
+        if header == "content-disposition":
+            options = parse_options_header(value)[1]
+            file_name = options.get(b"filename", b"file" if b"filename*=" in value else None)
+            self.parts[-1].name = options.get(b"name", b"").decode("utf-8", "replace")
+            self.parts[-1].file_name = None if file_name is None else file_name.decode("utf-8", "replace")
         self.header_name.clear()
         self.header_value.clear()

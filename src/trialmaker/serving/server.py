@@ -5,15 +5,15 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
-from trialmaker.errors import UserError
-from trialmaker.model_store.versions import find_version
-from trialmaker.serving import predictor
+from trialmaker.errors import UserError, printable
+from trialmaker.serving import limited_log, listening, predictor, watching
 from trialmaker.serving.application import Application
 from trialmaker.serving.middleware import Middleware
 from trialmaker.serving.predictor import Model
@@ -41,25 +41,43 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
 
     async def load() -> None:
         try:
-            model = await asyncio.to_thread(predictor.load, find_version(settings.model_dir))
+            version, stamp = watching.look(settings.model_dir)
+            model = await asyncio.to_thread(predictor.load, version)
         except UserError as error:
             report_error(f"predict.py: error: {error}")
             server.exit_code, server.should_exit = 2, True
             return
         application.serve(model)
         if announce:
-            _announce(model, listener)
+            _announce(model, settings, listener)
+        if settings.watch:
+            report = _print if announce else _ignore  # of several workers, one speaks
+            load_again = predictor.load_while_serving
+            watcher = watching.Watcher(application, settings.model_dir, stamp, load_again, report)
+            server.watch_task = asyncio.ensure_future(watcher.run())
 
     server = _Server(Middleware(application), load)
-    server.run(sockets=[listener])
+    with limited_log.limited(_warn):
+        server.run(sockets=[listener])
     return server.exit_code
 
 
-def _announce(model: Model, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    local_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    print(f"serving {model.version} by {model.runtime} on {host}:{port}", flush=True)
-    print(f"try it in a browser: http://{local_host}:{port}/", flush=True)
+def _print(text: str) -> None:
+    print(printable(text), flush=True)
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _ignore(_: str) -> None:
+    """Do nothing."""
+
+
+def _announce(model: Model, settings: Settings, listener: socket.socket) -> None:
+    print(f"serving {printable(str(model.version))} by {model.runtime} on {listening.place(listener)}", flush=True)
+    print(listening.reach(settings, listener), flush=True)
+    print(f"try it in a browser: http://{listening.place(listener, for_browser=True)}/", flush=True)
 
 
 def _exit_within(seconds: float, code: int) -> None:
@@ -93,12 +111,13 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=FINISH_SECONDS,
-                backlog=2048,
+                backlog=middleware.application.settings.max_waiting,
             )
         )
         self.middleware, self.load = middleware, load
         self.is_one_of_several = middleware.application.settings.workers > 1
         self.exit_code = 0
+        self.watch_task: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections: one process at once, with 503 while it loads; each of several when it can serve them."""
@@ -112,6 +131,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no new connections, answer one more request on each of the present ones, then end them."""
         self.middleware.is_draining = True
+        if self.watch_task:
+            self.watch_task.cancel()
         _exit_within(EXIT_SECONDS, self.exit_code)
         for server in self.servers:
             server.close()

@@ -14,12 +14,13 @@ function translatePage() {
 }
 
 class ServiceError extends Error {
-  constructor(status, message) {
+  constructor(status, message, challenge) {
     super(message);
-    this.status = status;
+    Object.assign(this, { status, challenge });
   }
 }
 
+const SIGNATURE = "WS-HMAC-SHA1"; // the challenge of a service that takes no bare key: no browser lets a page set Date
 const MESSAGES = {
   401: "key_wrong", 408: "error_slow", 413: "error_large", 429: "error_busy", 502: "error_gone", 503: "error_busy",
   504: "error_slow",
@@ -38,9 +39,9 @@ async function send(address, options = {}) {
 async function call(address, options) {
   const response = await send(address, options);
   const answer = await response.json().catch(() => null); // a gateway may answer with HTML
-  if (response.ok && answer) return answer;
-  const error = answer?.error ?? `HTTP ${response.status}`;
-  throw new ServiceError(response.status, text(MESSAGES[response.status] ?? "error_other", { error }));
+  if (response.ok && answer) return { ...answer, served: response.headers.get("model-version") };
+  const error = answer?.error ?? `HTTP ${response.status}`, message = text(MESSAGES[response.status] ?? "error_other", { error });
+  throw new ServiceError(response.status, message, response.headers.get("www-authenticate"));
 }
 
 let isKeyNew = false; // given by the form that has just vanished, and the focus with it
@@ -57,6 +58,7 @@ async function load(address, ready, notice) {
     moveFocusFromKey();
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
+    if (error.challenge === SIGNATURE) return notice(text("key_signature"));
     if (error.status === 401) return askForKey(notice, sessionStorage.getItem("key") ? "key_wrong" : "key_needed");
     notice(error.status === 503 ? text("loading") : error.message);
     setTimeout(() => load(address, ready, notice), error.status === 503 ? 500 : 2000);

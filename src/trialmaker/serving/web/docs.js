@@ -52,7 +52,7 @@ function definition(term, meaning) {
   return [dt, dd];
 }
 
-function showDocument({ paths, security }) {
+function showDocument({ paths, security, components }) {
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).filter(([, operation]) => operation.operationId)
       .map(([method, { operationId }]) => [`${method.toUpperCase()} ${path}`, operationId.replace("_of_version", "")]));
@@ -62,7 +62,11 @@ function showDocument({ paths, security }) {
   needsKey = Boolean(security);
   const { image } = paths[`/${ADDRESS}`].post.requestBody.content["application/json"].schema.properties;
   documentedCount = image.example.length; // so that the examples run before the key is given, and with it the model
-  byId("keys").textContent = text(needsKey ? "docs_keys_needed" : "docs_keys_none");
+  const isSigned = components?.securitySchemes.key["x-auth"] === "signature"; // then the access key alone is refused
+  for (const element of document.querySelectorAll(".bare")) element.hidden = isSigned;
+  if (isSigned) byId("main").classList.remove("pending"); // the model's description needs a signature too
+  const keys = isSigned ? text("docs_keys_signed") : needsKey ? text("docs_keys_needed") : text("docs_keys_none");
+  byId("keys").textContent = keys;
   showExamples();
 }
 

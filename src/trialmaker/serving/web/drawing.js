@@ -13,12 +13,14 @@ async function refresh() {
   isStale = true;
   if (isBusy) return;
   isBusy = true;
+  let isChecked = false; // once: of several workers, one may take up a version a second later
   while (isStale) {
     isStale = false;
     try {
       const answer = isEmpty() ? null : await call("ModelMaker/preview", requestOptions());
-      if (answer && answer.predictions.map(one => one.label).join() !== model.class_names.join()) {
-        prepare(await call("ModelMaker/model")); // another model of the same size: the paper is sent to it again
+      if (answer && isOfAnother(answer) && !isChecked) {
+        isChecked = true;
+        prepare(await call("ModelMaker/model")); // of the same size: the paper is sent to it again
         continue;
       }
       showAnswer(isEmpty() ? null : answer);
@@ -28,6 +30,10 @@ async function refresh() {
     }
   }
   isBusy = false;
+}
+
+function isOfAnother({ served, predictions }) {
+  return served !== String(model.version) || predictions.map(one => one.label).join() !== model.class_names.join();
 }
 
 function showServiceError(error) {

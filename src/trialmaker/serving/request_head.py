@@ -1,0 +1,60 @@
+"""Checks of a request's head: what may be there once, and which host the request is for."""
+
+import re
+from collections.abc import Iterable
+
+from starlette.types import Scope
+
+from trialmaker.serving.errors import HTTPError
+
+SINGLE_HEADERS = frozenset({b"host", b"authorization", b"content-type", b"date"})  # two of them have no one meaning
+HOST_PATTERN = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+;=%-]*)(?::[0-9]*)?", re.ASCII)
+LOCAL_NAME = re.compile(r"localhost|.+\.localhost|127(\.[0-9]+){3}|\[::1\]", re.IGNORECASE)
+AUTHORITY = "authority"  # in the scope's state: the host of a request target such as http://host/path
+
+
+def check(scope: Scope, *, local_only: bool = False) -> None:
+    """Check the head of a request.
+
+    Args:
+        scope: the request's.
+        local_only: the service is for this machine alone, which no other name than its own may reach: a page of a
+            stranger can have its name point here, and would then read the answers (DNS rebinding).
+
+    Raises:
+        HTTPError: 400, a header is there twice, or the host is missing, not valid or unclear; 421, it is another one.
+    """
+    hosts = _single_values(scope["headers"])
+    if scope.get("http_version") == "1.1" and not hosts:
+        raise HTTPError(400, "Host: is missing; HTTP/1.1 needs it")
+    for host in hosts:
+        if not (match := HOST_PATTERN.fullmatch(host)):
+            raise HTTPError(400, f"Host: must be a name or an address, and a port; got {host.decode('latin-1')}")
+        if scope.get("state", {}).get(AUTHORITY, host).lower() != host.lower():
+            raise HTTPError(400, "Host: must be the host that the request's target names")
+        if local_only and not LOCAL_NAME.fullmatch(name := match[1].decode()):
+            law = "this service answers this machine alone, under its own names such as localhost"
+            raise HTTPError(421, f"Host: {law}; got {name}; predict.py --host 127.0.0.1 answers under every name")
+
+
+def combined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by name; those that are there several times, joined by commas."""
+    values: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        values[key] = f"{values[key]}, {text}" if key in values else text
+    return values
+
+
+def _single_values(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return the value of the host's header, if there is one."""
+    seen: set[bytes] = set()
+    hosts = []
+    for name, value in headers:
+        if name in SINGLE_HEADERS:
+            if name in seen:
+                raise HTTPError(400, f"{name.decode().title()}: is there more than once; send it once")
+            seen.add(name)
+            if name == b"host":
+                hosts.append(value)
+    return hosts
