@@ -121,3 +121,41 @@ async def answer(middleware: Middleware) -> tuple[int, dict[bytes, bytes], bytes
     scope = {"type": "http", "method": "POST", "path": "/ModelMaker/predict", "headers": [], "query_string": b""}
     await middleware(scope, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+
+def test_a_large_request_is_predicted_in_parts_between_which_others_come() -> None:
+    async def run() -> None:
+        batcher, sizes = make_batcher(lambda images: images * 2, queue=10_000)
+        batcher.seconds_per_image = 0.005  # as of a slow model: 10 images in 50 ms
+        large = asyncio.create_task(batcher(np.arange(35.0)[:, np.newaxis]))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(batcher(one_image(value))) for value in range(3)]
+        assert [float((await task)[0, 0]) for task in others] == [0, 2, 4]
+        assert not large.done()
+        np.testing.assert_array_equal((await large).ravel(), 2 * np.arange(35.0))
+        assert sum(sizes) == 38 and max(sizes) < 35
+
+    asyncio.run(run())
+
+
+def test_a_full_queue_refuses_the_large_requests_first() -> None:
+    ended = threading.Event()
+
+    def slow(images: np.ndarray) -> np.ndarray:
+        ended.wait(10)
+        return images
+
+    async def run() -> None:
+        batcher, _ = make_batcher(slow, queue=100)
+        first = asyncio.create_task(batcher(one_image(0)))
+        await asyncio.sleep(0.05)
+        large = [asyncio.create_task(batcher(np.zeros((50, 1)))) for _ in range(2)]
+        await asyncio.sleep(0)
+        small = asyncio.create_task(batcher(one_image(7)))
+        await asyncio.sleep(0)
+        ended.set()
+        assert float((await small)[0, 0]) == 7 and len(await first) == 1
+        outcomes = await asyncio.gather(*large, return_exceptions=True)
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["HTTPError", "ndarray"]
+
+    asyncio.run(run())

@@ -32,44 +32,60 @@ def is_picture(path: Path) -> bool:
 
 
 def decode(
-    source: Path | bytes, *, image_size: tuple[int, int], channels: int, formats: tuple[str, ...] = PILLOW_FORMATS
+    source: Path | bytes,
+    *,
+    image_size: tuple[int, int],
+    channels: int,
+    formats: tuple[str, ...] = PILLOW_FORMATS,
+    source_size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Decode a picture and resize it.
 
     The picture is rotated by its EXIF orientation, transparent pixels are composited on white, and 16-bit values are
     scaled to 8 bits; of several frames the first counts. It is then stretched to the size without cropping, so its
-    proportions may change. The filter is Pillow's bilinear one, which averages over all pixels when it scales down.
+    proportions may change, by Pillow's bilinear filter, which averages over all pixels when it scales down.
 
     Args:
         source: a file, or its bytes.
         image_size: (height, width) of the result, in pixels.
         channels: 1 for grey (luma, ITU-R 601), 3 for RGB.
         formats: Pillow's names of those that are read, whatever the file is called.
+        source_size: (width, height) that the picture must have, before it is rotated, in pixels; None for any.
 
     Returns:
         uint8 [height, width, channels] in 0..255.
 
     Raises:
-        UserError: the picture is of another format, is damaged, or has more pixels than Pillow's limit against
-            decompression bombs.
+        UserError: another format, damage, or more pixels than Pillow's limit against decompression bombs.
     """
     from PIL import Image, UnidentifiedImageError  # imported late: only image_folders and the service need it
 
-    place = str(source) if isinstance(source, Path) else "the picture"
-    raw = read_file(source) if isinstance(source, Path) else source
+    place, raw = (str(source), read_file(source)) if isinstance(source, Path) else ("the picture", source)
     try:
         with Image.open(io.BytesIO(raw), formats=formats) as image:
-            upright = _upright(image, image_size)
-        flat = _opaque(upright).convert("L" if channels == 1 else "RGB")
-        small = flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
+            small = _small(image, image_size, channels, source_size)
     except UnidentifiedImageError:
-        names = f"{', '.join(formats[:-1])} or {formats[-1]}"
-        raise UserError(f"{place}: expected a {names} picture, found something else") from None
+        raise UserError(f"{place}: expected a {_listed(formats)} picture, found something else") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(f"{place}: expected a picture of a sane size, found: {one_line(error)}") from None
-    except Exception as error:  # Pillow raises a dozen types on damaged files
+    except Exception as error:  # of a dozen types
         raise UserError(f"{place}: expected a whole picture, found a damaged one: {one_line(error)}") from None
     return np.asarray(small).reshape(*image_size, channels)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _small(
+    image: "Image.Image", image_size: tuple[int, int], channels: int, source_size: tuple[int, int] | None
+) -> "Image.Image":
+    from PIL import Image
+
+    if source_size and image.size != source_size:
+        raise ValueError(f"it has {image.width}x{image.height} pixels, and {source_size[0]}x{source_size[1]}")
+    flat = _opaque(_upright(image, image_size)).convert("L" if channels == 1 else "RGB")
+    return flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
 
 
 def _upright(image: "Image.Image", image_size: tuple[int, int]) -> "Image.Image":
@@ -77,7 +93,8 @@ def _upright(image: "Image.Image", image_size: tuple[int, int]) -> "Image.Image"
 
     # JPEG can be decoded at 1/2, 1/4 or 1/8: far faster for a photo, and still at least twice image_size.
     image.draft(None, (2 * max(image_size), 2 * max(image_size)))
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # else it copies a picture that needs no rotation
+    return image
 
 
 def _opaque(image: "Image.Image") -> "Image.Image":
@@ -89,6 +106,6 @@ def _opaque(image: "Image.Image") -> "Image.Image":
             raise ValueError("its pixels have more than 16 bits")
         return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image

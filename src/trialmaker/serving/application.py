@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import orjson
@@ -13,18 +13,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trialmaker.model_store.versions import Version
-from trialmaker.serving import decoding, openapi, pages, request_body, tensorflow_serving
+from trialmaker.serving import openapi, pages, tensorflow_serving
+from trialmaker.serving.decode_task import Decoded
 from trialmaker.serving.errors import HTTPError
+from trialmaker.serving.memory_budget import MemoryBudget
 from trialmaker.serving.metrics import Metrics
 from trialmaker.serving.predictor import Model
-from trialmaker.serving.served_model import ServedModel, served
+from trialmaker.serving.request_decoding import ReadRequest
+from trialmaker.serving.served_model import Pools, ServedModel, served
 from trialmaker.serving.settings import Settings
 
-INLINE_JSON_BYTES = 200_000  # a smaller body is decoded on the event loop; a larger one takes some milliseconds
-DECODER_THREADS = 2  # a large picture takes hundreds of megabytes
-MAX_PENDING_DECODES = 64  # bodies that are decoded, or wait for it
-AnswerForm = TypeVar("AnswerForm")  # what the form of the answer depends on
-Decode = Callable[[], tuple[np.ndarray, AnswerForm]]  # images, float32 [N, H, W, C]; and the form of the answer
+QUICK_ROWS = 32  # of an answer that is encoded on the event loop
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -35,19 +34,29 @@ class Application:
         self.settings = settings
         self.metrics = Metrics()
         self.model: ServedModel | None = None
-        self.decoder_threads = ThreadPoolExecutor(DECODER_THREADS)
-        self.pending_decodes = 0
-        self.read_body = request_body.BodyReader(max_bytes=settings.max_body, seconds=settings.seconds)
+        self.pools: Pools = {}
+        self.memory = MemoryBudget(settings.max_body)
 
     def serve(self, model: Model) -> None:
         """Answer with this model, which has answered once, from now on; requests that have begun end with the last."""
-        self.model = served(model, self.settings.max_waiting, self.metrics.batch.observe)
+        self.model = served(model, self.settings, self.pools, self.metrics.batch.observe)
         self.metrics.version.set(model.version.number)
 
     def describe(self, version: Version) -> None:
         """Tell another record of the version that is served."""
         assert self.model
         self.model = replace(self.model, version=version)
+
+    async def start_decoder(self) -> None:
+        """Start the process that decodes pictures before the first one comes."""
+        if self.model:
+            with suppress(OSError):  # then the first picture's answer says so
+                await self.model.decoder.pool.quick.start()
+
+    async def close(self) -> None:
+        """End the processes that decode."""
+        for pool in self.pools.values():
+            await pool.close()
 
     def routes(self) -> list[Route]:
         """Return the routes of every address."""
@@ -74,7 +83,7 @@ class Application:
             "/invocations": self.predict_as_mlflow,
             "/ModelMaker/preview": self.preview,
         }
-        routes = [Route(path, handler, methods=["POST"]) for path, handler in posts.items()]
+        routes = [Route(path, self._accounted(handler), methods=["POST"]) for path, handler in posts.items()]
         return routes + [Route(path, handler, methods=["GET"]) for path, handler in gets.items()]
 
     # ---- predictions
@@ -82,106 +91,65 @@ class Application:
     async def predict(self, request: Request) -> Response:
         """Answer a request of the platform's: JSON, or a picture's file as ``multipart/form-data``."""
         model = self._loaded_model()
-        decode, is_quick = await self._read_platform_request(request, model)
-        probabilities, is_batch = await self._predict(model, decode, inline=is_quick)
-        rows = [_labelled(model, row) for row in probabilities.tolist()]
-        return _json({"success": True, "predictions": rows if is_batch else rows[0]})
+        decoded, probabilities = await self._predict(model, request, await model.decoder.read_platform(request))
+        return await _encode(lambda: _platform_answer(model, probabilities, decoded.form), len(probabilities))
 
     async def preview(self, request: Request) -> Response:
         """Answer a request of the platform's for one image; add the image as the model received it."""
         model = self._loaded_model()
-        decode, _ = await self._read_platform_request(request, model)
-
-        def decode_and_encode() -> tuple[np.ndarray, str]:
-            images, _ = decode()
-            if len(images) != 1:
-                raise HTTPError(400, f"image: must be one image here, but got {len(images)}")
-            return images, decoding.data_url(images[0])
-
-        probabilities, image = await self._predict(model, decode_and_encode, inline=False)
-        answer = _json({"success": True, "predictions": _labelled(model, probabilities[0].tolist()), "image": image})
+        read = await model.decoder.read_platform(request, with_preview=True)
+        decoded, probabilities = await self._predict(model, request, read)
+        predictions = _labelled(model, probabilities[0].tolist())
+        answer = _json({"success": True, "predictions": predictions, "image": decoded.preview})
         answer.headers["model-version"] = str(model.version.number)
         return answer
-
-    async def _read_platform_request(self, request: Request, model: Model) -> tuple[Decode[bool], bool]:
-        """Read a request of the platform's; return what decodes it, and whether that is quick."""
-        is_json = request_body.body_format(request) == "json"
-        body = await self.read_body(request)
-
-        def decode() -> tuple[np.ndarray, bool]:
-            if is_json:
-                return decoding.decode_platform_request(body, model.input_shape)
-            return self._decode_picture(request.headers["content-type"], body, model), False
-
-        return decode, is_json and len(body) < INLINE_JSON_BYTES
-
-    def _decode_picture(self, content_type: str, body: bytes, model: Model) -> np.ndarray:
-        return decoding.decode_picture(
-            request_body.multipart_file(content_type, body, "image"),
-            model.input_shape,
-            max_pixels=self.settings.max_pixels,
-            light_on_dark=self.settings.invert and model.is_handwriting_model,
-        )
 
     async def predict_as_tensorflow_serving(self, request: Request) -> Response:
         """Answer a predict request of TensorFlow Serving's REST API."""
         model = self._loaded_model()
         self._check_version(request, model)
-        probabilities, by_rows = await self._predict_rows_or_columns(request, model)
-        return Response(tensorflow_serving.encode_answer(probabilities, by_rows), media_type="application/json")
+        decoded, probabilities = await self._predict(model, request, await model.decoder.read_rows(request))
+        return await _encode(lambda: tensorflow_serving.encode_answer(probabilities, decoded.form), len(probabilities))
 
     async def predict_as_mlflow(self, request: Request) -> Response:
         """Answer as ``mlflow models serve`` does, whose two forms for arrays are TensorFlow Serving's."""
-        probabilities, _ = await self._predict_rows_or_columns(request, self._loaded_model())
-        answer = orjson.dumps({"predictions": probabilities}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return Response(answer, media_type="application/json")
+        model = self._loaded_model()
+        _, probabilities = await self._predict(model, request, await model.decoder.read_rows(request))
+        option = orjson.OPT_SERIALIZE_NUMPY
+        return await _encode(lambda: orjson.dumps({"predictions": probabilities}, option=option), len(probabilities))
 
-    async def _predict_rows_or_columns(self, request: Request, model: ServedModel) -> tuple[np.ndarray, bool]:
-        """Return the probabilities for a request in one of TensorFlow Serving's forms, and whether that is by rows."""
-        body = await self.read_body(request)
-
-        def decode() -> tuple[np.ndarray, bool]:
-            return tensorflow_serving.decode_request(body, model.input_shape)
-
-        return await self._predict(model, decode, inline=len(body) < INLINE_JSON_BYTES)
-
-    async def _predict(
-        self, model: ServedModel, decode: Decode[AnswerForm], *, inline: bool
-    ) -> tuple[np.ndarray, AnswerForm]:
+    async def _predict(self, model: ServedModel, request: Request, read: ReadRequest) -> tuple[Decoded, np.ndarray]:
         """Decode a request and predict its images, within the time that a request has.
 
         Args:
             model: the one that the request began with.
-            decode: called on the event loop where ``inline`` is true, else on a thread.
-            inline: whether decoding is quick.
+            request: whose memory counts.
+            read: what came.
 
         Returns:
-            probabilities, float32 [N, K]; and the second value of ``decode``.
+            what was decoded; and probabilities, float32 [N, K].
 
         Raises:
-            HTTPError: what ``decode`` raises; 503, too much at once; 504, the time is over; 400, no finite answer.
+            HTTPError: what decoding says; 503, too much at once; 504, the time is over; 400, no finite answer.
         """
         try:
             async with asyncio.timeout(self.settings.seconds):
-                images, answer_form = decode() if inline else await self._decode_on_thread(decode)
-                probabilities = await model.batcher(images)
+                decoded = await model.decoder.decode(request, read)
+                probabilities = await model.batcher(decoded.images)
         except TimeoutError:
             raise HTTPError(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
         if not np.isfinite(probabilities).all():
             raise HTTPError(400, "the numbers are so large that the model's answer is none; they should lie in 0 to 1")
-        return probabilities, answer_form
+        return decoded, probabilities
 
-    async def _decode_on_thread(self, decode: Decode[AnswerForm]) -> tuple[np.ndarray, AnswerForm]:
-        """Decode what takes long, while the event loop answers others."""
-        if self.pending_decodes >= MAX_PENDING_DECODES:
-            raise HTTPError(503, f"too many requests: {self.pending_decodes} bodies wait; try again", Retry_After="1")
-        self.pending_decodes += 1
-        future = asyncio.get_running_loop().run_in_executor(self.decoder_threads, decode)
-        future.add_done_callback(self._count_decode)
-        return await future
+    def _accounted(self, handler: Handler) -> Handler:
+        """Return a handler whose request counts among those that share the memory, until it is answered."""
 
-    def _count_decode(self, _: object) -> None:
-        self.pending_decodes -= 1
+        async def answer(request: Request) -> Response:
+            with self.memory.account(request):
+                return await handler(request)
+
+        return answer
 
     def _loaded_model(self) -> ServedModel:
         if self.model is None:
@@ -230,6 +198,16 @@ class Application:
         """Answer with the OpenAPI document."""
         shape = self.model.input_shape if self.model else (28, 28, 1)
         return _json(openapi.document(self.settings.name, self.settings.keys, shape))
+
+
+async def _encode(encode: Callable[[], bytes], rows: int) -> Response:
+    """Return the answer that ``encode`` returns; on a thread where it has many rows."""
+    return Response(encode() if rows <= QUICK_ROWS else await asyncio.to_thread(encode), media_type="application/json")
+
+
+def _platform_answer(model: Model, probabilities: np.ndarray, is_batch: bool) -> bytes:
+    rows = [_labelled(model, row) for row in probabilities.tolist()]
+    return orjson.dumps({"success": True, "predictions": rows if is_batch else rows[0]})
 
 
 def _labelled(model: Model, probabilities: list[float]) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """Decoding of requests into images, float32 [N, H, W, C] in [0, 1]."""
 
-import base64
-import io
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -11,7 +9,9 @@ import orjson
 
 from trialmaker.data import image_decoding
 from trialmaker.errors import UserError
+from trialmaker.serving import picture_header
 from trialmaker.serving.errors import HTTPError
+from trialmaker.serving.picture_header import PictureHeader
 
 Shape = tuple[int, int, int]
 MAX_DIMENSIONS = 4  # of a batch
@@ -103,39 +103,36 @@ def decode_picture(raw: bytes, shape: Shape, *, max_pixels: int, light_on_dark: 
         float32 [1, H, W, C] in [0, 1].
 
     Raises:
-        HTTPError: 400, it is no such file, or a damaged one; 413, it has more pixels than ``max_pixels``.
+        HTTPError: 400, it is no such file, or a damaged one; 413, as ``picture_header.check``.
     """
-    _check_pixels(raw, max_pixels)
+    header = check_picture(raw, shape, max_pixels)
+    size = (header.width, header.height)  # Pillow may read another one
     try:
-        pixels = image_decoding.decode(raw, image_size=shape[:2], channels=shape[2])
+        raw = picture_header.without_extras(raw)
+        pixels = image_decoding.decode(raw, image_size=shape[:2], channels=shape[2], source_size=size)
     except UserError as error:
-        hint = "; save a HEIC or AVIF photo as JPEG first" if raw[4:8] == b"ftyp" else ""
-        raise HTTPError(400, f"image: {error}{hint}") from None
+        if isinstance(error.__context__, MemoryError):
+            raise HTTPError(413, "image: takes more memory than a picture may; send a smaller one") from None
+        raise HTTPError(400, f"image: {error}") from None
     if light_on_dark and _border(pixels).mean() > 127:
         pixels = 255 - pixels
     return (pixels.astype(np.float32) / 255)[np.newaxis]
 
 
-def data_url(image: np.ndarray) -> str:
-    """Return an image, float32 [H, W, C] in [0, 1], as the ``data:`` URL of a PNG file."""
-    from PIL import Image
+def check_picture(raw: bytes, shape: Shape, max_pixels: int) -> PictureHeader:
+    """Check by its head that a picture may be decoded; return the head.
 
-    pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels.squeeze(axis=2) if image.shape[2] == 1 else pixels).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _check_pixels(raw: bytes, max_pixels: int) -> None:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(raw), formats=image_decoding.PILLOW_FORMATS) as picture:
-            width, height = picture.size
-    except Exception:  # what is wrong with it, decoding says
-        return
-    if width * height > max_pixels:
-        raise HTTPError(413, f"image: must have at most {max_pixels:,} pixels, but has {width}x{height}")
+    Raises:
+        HTTPError: 400, it has none; 413, as ``picture_header.check``.
+    """
+    header = picture_header.read(raw)
+    if header:
+        picture_header.check(header, shape, max_pixels)
+        return header
+    if raw.startswith(picture_header.FILE_STARTS):
+        raise HTTPError(400, "image: the picture: expected a whole picture, found a damaged one: it has no whole head")
+    hint = "; save a HEIC or AVIF photo as JPEG first" if raw[4:8] == b"ftyp" else ""
+    raise HTTPError(400, f"image: the picture: expected a JPEG or PNG picture, found something else{hint}")
 
 
 def _border(pixels: np.ndarray) -> np.ndarray:

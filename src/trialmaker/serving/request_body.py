@@ -8,16 +8,20 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from trialmaker.serving import content_encoding
+from trialmaker.serving import content_encoding, memory_budget
 from trialmaker.serving.errors import HTTPError
 
 DISCARDED_BYTES = 64_000_000  # of a body that is too long: read so that its sender hears why, then the line is cut
-BUFFERED_BYTES = 512_000_000  # of all requests together
+SMALL_BYTES = 32_000  # of a body that is read and decoded at once
+MAX_PARTS = 100  # of a form, which has one picture
+MAX_PADDING = 100  # blanks after a boundary, which the parser takes one by one
 JSON_TYPES = ("application/json", "text/json", "text/plain", "")  # clients that send JSON as text, or name no type
 
 
 class BodyReader:
-    """A reader of bodies, of all requests together at most ``BUFFERED_BYTES`` bytes at a time.
+    """A reader of bodies, which count among what their requests hold in memory.
+
+    Large ones are read a chunk at a time, in turn, each in a turn of the event loop, so that others come in between.
 
     Args:
         max_bytes: the largest body.
@@ -26,7 +30,7 @@ class BodyReader:
 
     def __init__(self, *, max_bytes: int, seconds: float) -> None:
         self.max_bytes, self.seconds = max_bytes, seconds
-        self.buffered_bytes = 0
+        self.turn = asyncio.Lock()
 
     async def __call__(self, request: Request) -> bytes:
         """Return the whole body of a request.
@@ -34,31 +38,34 @@ class BodyReader:
         Raises:
             HTTPError: 413 too long, 408 too slow, 503 too many at once, 400 cut off by its sender.
         """
-        chunks: list[bytes] = []
         try:
             async with asyncio.timeout(self.seconds):
-                return await self._read(request, chunks)
+                return await self._read(request)
         except TimeoutError:
             raise HTTPError(408, f"the body must come within {self.seconds:g} seconds") from None
         except ClientDisconnect:
             raise HTTPError(400, "the connection ended within the body") from None
-        finally:
-            self.buffered_bytes -= sum(map(len, chunks))
 
-    async def _read(self, request: Request, chunks: list[bytes]) -> bytes:
+    async def _read(self, request: Request) -> bytes:
+        memory = memory_budget.holding(request)
+        body = bytearray()  # chunks may be single bytes
         size = 0
         async for chunk in content_encoding.plain_body(request, self.max_bytes):
             size += len(chunk)
+            if size > SMALL_BYTES:
+                async with self.turn:
+                    await asyncio.sleep(0)
             if size <= self.max_bytes:
-                chunks.append(chunk)
-                self.buffered_bytes += len(chunk)
-            elif size > DISCARDED_BYTES:
+                body += chunk
+                memory.add(len(chunk))
+            elif size <= DISCARDED_BYTES:
+                body.clear()
+                memory.release()
+            else:
                 break
-            if self.buffered_bytes > BUFFERED_BYTES:
-                raise HTTPError(503, "too many bodies at once; try again", Retry_After="1")
         if size > self.max_bytes:
             raise HTTPError(413, f"the body must have at most {self.max_bytes:,} bytes")
-        return b"".join(chunks)
+        return bytes(body)
 
 
 def body_format(request: Request) -> str:
@@ -90,6 +97,7 @@ def multipart_file(content_type: str, body: bytes, name: str) -> bytes:
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise HTTPError(400, "Content-Type: multipart/form-data needs a boundary")
+    _check_parts(body, boundary)
     collector = _PartCollector()
     try:
         parser = MultipartParser(boundary, collector.callbacks())
@@ -117,6 +125,24 @@ class _Part:
     def is_file(self) -> bool:
         """Return whether the part holds a file; a browser sends an empty one where none was chosen."""
         return bool(self.file_name or (self.file_name is not None and self.content))
+
+
+def _check_parts(body: bytes, boundary: bytes) -> None:
+    """Check that a form has few parts, for each of which the parser takes long: it is plain Python.
+
+    Raises:
+        HTTPError: 400, it has many.
+    """
+    delimiter = b"--" + boundary
+    place = -1
+    for _ in range(MAX_PARTS + 2):  # with one at the end
+        place = body.find(delimiter, place + 1)
+        if place < 0:
+            return
+        padding = body[place + len(delimiter) : place + len(delimiter) + MAX_PADDING]
+        if len(padding) == MAX_PADDING and not padding.strip(b" \t"):
+            raise HTTPError(400, f"the body must have fewer than {MAX_PADDING} blanks after a boundary")
+    raise HTTPError(400, f"the body must have at most {MAX_PARTS} parts, but has more")
 
 
 # Starlette's ``Request.form`` (seen with 1.10.0) is no substitute: it parses on the event loop, writes large files to

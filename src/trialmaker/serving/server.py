@@ -1,6 +1,7 @@
 """The process that listens: from its settings to its exit code."""
 
 import asyncio
+import ctypes
 import logging
 import os
 import signal
@@ -8,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
@@ -20,6 +21,7 @@ from trialmaker.serving.predictor import Model
 from trialmaker.serving.protocol import Protocol
 from trialmaker.serving.settings import Settings
 
+MMAP_THRESHOLD, LARGE_BLOCK_BYTES = -3, 256_000  # of mallopt
 DRAIN_SECONDS = 2.0  # for connections to bring their next request, which is their last
 FINISH_SECONDS = 6  # for requests that run
 EXIT_SECONDS = 9.5  # from the signal to the exit, whatever still runs
@@ -37,6 +39,7 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
     Returns:
         the exit code: 0; 2 when the model cannot be loaded.
     """
+    _return_large_blocks()
     application = Application(settings)
 
     async def load() -> None:
@@ -50,6 +53,7 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
         application.serve(model)
         if announce:
             _announce(model, settings, listener)
+        await application.start_decoder()
         if settings.watch:
             report = _print if announce else _ignore  # of several workers, one speaks
             load_again = predictor.load_while_serving
@@ -60,6 +64,12 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
     with limited_log.limited(_warn):
         server.run(sockets=[listener])
     return server.exit_code
+
+
+def _return_large_blocks() -> None:
+    """Have glibc give what bodies took back to the system; its own threshold grows with what it has given back."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def _print(text: str) -> None:
@@ -140,6 +150,7 @@ class _Server(uvicorn.Server):
         while self.server_state.connections and asyncio.get_running_loop().time() < deadline and not self.force_exit:
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)
+        await self.middleware.application.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -38,8 +38,8 @@ class Settings:
         name: the model's, in TensorFlow Serving's addresses.
         workers: the number of processes.
         max_body: largest body, in bytes.
-        max_pixels: largest picture, in pixels.
-        max_waiting: images that may wait for the model; as many requests for decoding, and connections.
+        max_pixels: largest picture, in pixels; 0 for what the model's input asks for.
+        max_waiting: images that may wait for the model; as many connections.
         seconds: the time for a request's body to come, and again from its last byte to its answer.
         invert: whether dark strokes on light paper are inverted, for a model of digits or letters.
         watch: whether a new version is taken up.
@@ -92,7 +92,7 @@ def _unmet_requirements(args: argparse.Namespace) -> list[str]:
         "port": (0 <= args.port <= 65535, "must be 0 to 65535 (0: any free one)"),
         "workers": (1 <= args.workers <= 64, "must be 1 to 64"),
         "max-body": (args.max_body >= 1024, "must be at least 1024 bytes"),
-        "max-pixels": (args.max_pixels >= 1, "must be at least 1"),
+        "max-pixels": (args.max_pixels >= 0, "must be at least 1, or 0 for what the model asks for"),
         "max-waiting": (1 <= args.max_waiting <= 65535, "must be 1 to 65535"),
         "seconds": (0 < args.seconds < 1e6, "must be more than 0"),
         "name": (args.name.isidentifier(), "must be letters, digits and _"),
@@ -158,9 +158,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("name", "model", "the model's name in /v1/models/NAME", metavar="NAME")
     add("workers", 1, "processes, each with its own model", int, metavar="N")
     add("max-body", 8_000_000, "largest request, in bytes", int, metavar="N")
-    add("max-pixels", 25_000_000, "largest picture, in pixels", int, metavar="N")
-    add("max-waiting", 1024, "images that may wait for the model; see below", int, metavar="N",
-        other_name="queue", other_variable="TRIALMAKER_QUEUE")  # fmt: skip
+    pixels = "largest picture, in pixels; of a JPEG photo 8 times as many; 0: by the model's input, 9 to 25 million"
+    add("max-pixels", 0, pixels, int, metavar="N")
+    add("max-waiting", 1024, "images that may wait for the model, and that one request may have; see below", int,
+        metavar="N", other_name="queue", other_variable="TRIALMAKER_QUEUE")  # fmt: skip
     add("seconds", 10.0, "for the body to come, and for the answer after it", float, metavar="S")
     inversion = "dark digits or letters on light paper: auto turns them round, off takes them as they are"
     add("invert", "auto", inversion, choices=("auto", "off"))

@@ -1,0 +1,177 @@
+"""The processes that decode: one for what is quick and one for the rest, so that neither waits for the other."""
+
+import asyncio
+import bisect
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from trialmaker.serving.decode_task import Decoded, DecodeTask
+from trialmaker.serving.errors import HTTPError
+
+COMMAND = (sys.executable, "-P", "-m", "trialmaker.serving.decoder_process")
+SOURCE = Path(__file__).resolve().parents[2]
+INHERITED = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR")
+QUICK_MILLISECONDS = 10.0  # of what the first process takes
+QUICK_BYTES, QUICK_SECONDS = 64_000_000, 1.0  # memory and processor time that a body may take there
+MIN_BYTES, MAX_SECONDS = 200_000_000, 4.0  # and in the other
+BYTES_A_PIXEL, BYTES_A_VALUE = 16, 150  # of the largest picture, of a list of numbers
+PATIENCE = 50  # times the time that a body takes, for which quicker ones may go before it
+MAX_WAITING = 64  # bodies for each process
+READ_AHEAD_BYTES = 1 << 20
+
+
+@dataclass(order=True)
+class _Job:
+    """A body that waits. One goes before those that came a little earlier and take much longer.
+
+    Args:
+        turn: when it came, in seconds, and the later the longer it takes.
+        number: in the order of coming.
+    """
+
+    turn: float
+    number: int
+    task: DecodeTask = field(compare=False)
+    body: bytes = field(compare=False)
+    deadline: float = field(compare=False)
+    answer: "asyncio.Future[Decoded]" = field(compare=False)
+
+
+class Decoder:
+    """A process that decodes one body at a time, which is ended and replaced when a body takes too long.
+
+    Args:
+        max_bytes: memory that a body may take.
+        max_seconds: processor time that a body may take.
+    """
+
+    def __init__(self, max_bytes: int, max_seconds: float) -> None:
+        self.max_bytes, self.max_seconds = max_bytes, max_seconds
+        self.waiting: list[_Job] = []
+        self.count = 0
+        self.process: asyncio.subprocess.Process | None = None
+        self.worker: asyncio.Task[None] | None = None
+
+    async def decode(self, task: DecodeTask, body: bytes, *, milliseconds: float, seconds: float) -> Decoded:
+        """Decode a body, after those that take less time and came not much later.
+
+        Args:
+            task: how.
+            body: what.
+            milliseconds: how long it takes, about.
+            seconds: how long it may take, with its waiting.
+
+        Raises:
+            HTTPError: what decoding says; 413, it takes too much processor time; 503, it waits behind too many; 504.
+        """
+        loop = asyncio.get_running_loop()
+        self.count += 1
+        turn = loop.time() + PATIENCE * milliseconds / 1000
+        job = _Job(turn, self.count, task, body, loop.time() + seconds, loop.create_future())
+        bisect.insort(self.waiting, job)
+        if len(self.waiting) > MAX_WAITING:
+            refusal = HTTPError(503, f"too many requests: {MAX_WAITING} bodies wait; try again", Retry_After="1")
+            _settle(self.waiting.pop(), refusal)
+        if self.worker is None or self.worker.done():
+            self.worker = loop.create_task(self._work())
+        try:
+            return await job.answer
+        finally:
+            if job in self.waiting:  # its caller has gone, or was refused
+                self.waiting.remove(job)
+
+    async def start(self) -> None:
+        """Start the process, unless it runs."""
+        if self.process and self.process.returncode is None:
+            return
+        path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment |= {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        self.process = await asyncio.create_subprocess_exec(
+            *COMMAND, str(self.max_bytes), str(self.max_seconds),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env=environment, limit=READ_AHEAD_BYTES,
+        )  # fmt: skip
+
+    async def end(self) -> None:
+        """End the process, whatever it does."""
+        process, self.process = self.process, None
+        if process:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def _work(self) -> None:
+        """Decode what waits."""
+        while self.waiting:
+            job = self.waiting.pop(0)
+            try:
+                async with asyncio.timeout_at(job.deadline):
+                    outcome: Decoded | Exception = await self._exchange(job)
+            except TimeoutError:
+                await self.end()
+                outcome = HTTPError(504, "decoding took too long; send a smaller body")
+            except OSError as error:
+                await self.end()
+                outcome = HTTPError(503, f"no process that decodes can be started: {error}", Retry_After="1")
+            except Exception as error:
+                outcome = error
+            _settle(job, outcome)
+
+    async def _exchange(self, job: _Job) -> Decoded:
+        """Send a body to the process, and return what it answers."""
+        await self.start()
+        assert self.process and self.process.stdin and self.process.stdout
+        try:
+            self.process.stdin.write(f"{job.task.to_json()}\n{len(job.body)}\n".encode())
+            self.process.stdin.write(job.body)
+            await self.process.stdin.drain()
+            head = json.loads(await self.process.stdout.readuntil())
+            if "bug" in head:
+                raise RuntimeError(head["bug"])
+            if "status" in head:
+                raise HTTPError(head["status"], head["message"])
+            images = await self.process.stdout.readexactly(4 * int(np.prod(head["shape"])))
+            preview = await self.process.stdout.readexactly(head["preview"])
+        except (asyncio.IncompleteReadError, ConnectionError):  # the kernel has ended it
+            await self.end()
+            law = f"decoding must take at most {self.max_seconds:g} seconds and {self.max_bytes:,} bytes"
+            raise HTTPError(504, f"{law}; send a smaller or simpler body") from None
+        return Decoded(np.frombuffer(images, np.float32).reshape(head["shape"]), head["form"], preview.decode())
+
+
+class DecoderPool:
+    """The two processes, which start when they are needed.
+
+    Args:
+        max_pixels: of a picture.
+        values: numbers of an image.
+    """
+
+    def __init__(self, max_pixels: int, values: int) -> None:
+        memory = max(MIN_BYTES, BYTES_A_PIXEL * max_pixels, BYTES_A_VALUE * values)
+        self.quick, self.slow = Decoder(QUICK_BYTES, QUICK_SECONDS), Decoder(memory, MAX_SECONDS)
+
+    async def decode(self, task: DecodeTask, body: bytes, *, milliseconds: float, seconds: float) -> Decoded:
+        """Decode a body, as ``Decoder.decode`` does."""
+        decoder = self.quick if milliseconds <= QUICK_MILLISECONDS else self.slow
+        return await decoder.decode(task, body, milliseconds=milliseconds, seconds=seconds)
+
+    async def close(self) -> None:
+        """End both processes."""
+        for decoder in (self.quick, self.slow):
+            await decoder.end()
+
+
+def _settle(job: _Job, outcome: Decoded | Exception) -> None:
+    if job.answer.done():
+        return
+    if isinstance(outcome, Exception):
+        job.answer.set_exception(outcome)
+    else:
+        job.answer.set_result(outcome)

@@ -1,0 +1,90 @@
+"""From a request to its images: what is quick on the event loop, the rest in a process that can be ended."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from trialmaker.serving import decode_task, decoding, json_size, memory_budget, request_body
+from trialmaker.serving.decode_task import Decoded, DecodeTask
+from trialmaker.serving.decoder_pool import DecoderPool
+from trialmaker.serving.predictor import Model
+from trialmaker.serving.settings import Settings
+
+MS_A_JSON_BYTE = 4e-5
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """A request whose body has come, and may be decoded.
+
+    Args:
+        task: how.
+        body: the JSON, or the picture's file.
+        milliseconds: how long decoding takes, about.
+    """
+
+    task: DecodeTask
+    body: bytes
+    milliseconds: float
+
+    @property
+    def is_quick(self) -> bool:
+        """Return whether decoding is quick enough for the event loop."""
+        return self.task.form != "picture" and not self.task.with_preview and len(self.body) <= request_body.SMALL_BYTES
+
+
+class RequestDecoder:
+    """What reads and decodes the requests for one model.
+
+    Args:
+        settings: the service's.
+        model: whose input is decoded.
+        max_pixels: of a picture.
+        pool: the processes that decode.
+    """
+
+    def __init__(self, settings: Settings, model: Model, max_pixels: int, pool: DecoderPool) -> None:
+        self.settings, self.model, self.max_pixels, self.pool = settings, model, max_pixels, pool
+        self.read_body = request_body.BodyReader(max_bytes=settings.max_body, seconds=settings.seconds)
+
+    async def read_platform(self, request: Request, *, with_preview: bool = False) -> ReadRequest:
+        """Read a request of the platform's: JSON, or a picture's file as ``multipart/form-data``.
+
+        Raises:
+            HTTPError: what cannot be an image of the model, or takes too much to find out.
+        """
+        is_json = request_body.body_format(request) == "json"
+        body = await self.read_body(request)
+        if is_json:
+            return self._read_json(body, self._task("numbers", with_preview))
+        picture = request_body.multipart_file(request.headers["content-type"], body, "image")
+        return self._read_picture(picture, self._task("picture", with_preview))
+
+    async def read_rows(self, request: Request) -> ReadRequest:
+        """Read a request of TensorFlow Serving's, or of MLflow's; raise as ``read_platform``."""
+        return self._read_json(await self.read_body(request), self._task("rows"))
+
+    async def decode(self, request: Request, read: ReadRequest) -> Decoded:
+        """Decode a request that was read.
+
+        Raises:
+            HTTPError: 400, it holds no images; 413, 503, 504, it takes too much.
+        """
+        if read.is_quick:
+            return decode_task.run(read.task, read.body)
+        seconds = self.settings.seconds
+        decoded = await self.pool.decode(read.task, read.body, milliseconds=read.milliseconds, seconds=seconds)
+        memory_budget.holding(request).add(decoded.images.nbytes)
+        return decoded
+
+    def _task(self, form: str, with_preview: bool = False) -> DecodeTask:
+        light_on_dark = self.settings.invert and self.model.is_handwriting_model
+        return DecodeTask(form, self.model.input_shape, self.max_pixels, light_on_dark, with_preview)
+
+    def _read_json(self, body: bytes, task: DecodeTask) -> ReadRequest:
+        json_size.check(body, task.shape, self.settings.max_waiting)
+        return ReadRequest(task, body, len(body) * MS_A_JSON_BYTE)
+
+    def _read_picture(self, picture: bytes, task: DecodeTask) -> ReadRequest:
+        header = decoding.check_picture(picture, task.shape, task.max_pixels)
+        return ReadRequest(task, picture, header.milliseconds(task.shape))
