@@ -10,8 +10,9 @@ if __name__ == "__main__":
 
     interpreter.check("predict.py", interpreter.SERVING)
 
-    from trialmaker.platform import standard_streams
+    from trialmaker.platform import scratch, standard_streams
     from trialmaker.serving.main import main
 
     standard_streams.open_closed()
+    scratch.begin()
     sys.exit(main())

@@ -14,10 +14,11 @@ if __name__ == "__main__":
 
     started = time.monotonic()  # before the other imports, since the platform's limit counts from here
 
-    from trialmaker.platform import standard_streams
+    from trialmaker.platform import scratch, standard_streams
     from trialmaker.platform.signals import Signals
 
     standard_streams.guard()
+    scratch.begin()
     with Signals() as signals:
         signals.defer()  # while it imports
 

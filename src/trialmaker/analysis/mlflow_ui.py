@@ -5,10 +5,12 @@ The server's settings and the addresses of pages are those of MLflow 3.17.
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +25,7 @@ import psutil
 
 from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
+from trialmaker.platform.watchdog import Watchdog
 from trialmaker.tracking.run_list import RunListView, curves_address, list_address
 from trialmaker.tracking.settings import STORE_FILE
 
@@ -37,6 +40,7 @@ SERVER_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PYTHONSAFEPATH": "1",
 }
+SERVER_VARIABLE = "TRIALMAKER_UI"  # by which the watchdog knows the server and its workers
 EXIT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECT_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine
 
@@ -123,9 +127,12 @@ class PortTakenError(Exception):
 def exit_on_signals() -> Iterator[None]:
     """Exit the process normally on a signal: with 0 on SIGINT, the usual end of a server, else with 128 + its number.
 
-    The former handlers are restored at the end of the context.
+    SIGHUP that is ignored, as by ``nohup``, stays so. The former handlers are restored at the end of the
+    context.
     """
-    handlers = {number: signal.signal(number, _exit) for number in EXIT_SIGNALS}
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heeded = [number for number in EXIT_SIGNALS if not (is_ignored and number == signal.SIGHUP)]
+    handlers = {number: signal.signal(number, _exit) for number in heeded}
     try:
         yield
     finally:
@@ -152,11 +159,15 @@ class Server:
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store / STORE_FILE}"]
         command += ["--artifacts-destination", str(store / "mlartifacts"), "--host", HOST, "--port", str(port)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        token = secrets.token_hex(8)
+        own = {SERVER_VARIABLE: token, "TMPDIR": tempfile.gettempdir()}
+        self.watchdog = Watchdog(f"{SERVER_VARIABLE}={token}")
+        self.watchdog.__enter__()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--workers", "1"],
                 cwd=store,
-                env=inherited | SERVER_ENVIRONMENT,
+                env=inherited | SERVER_ENVIRONMENT | own,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -173,6 +184,7 @@ class Server:
                 os.killpg(self.process.pid, stop_signal)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=STOP_TIMEOUT_SECONDS)
+        self.watchdog.__exit__()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

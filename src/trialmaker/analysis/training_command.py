@@ -9,6 +9,8 @@ from pathlib import Path
 
 from trialmaker.platform import paths
 from trialmaker.platform.run_result import RESULT_LIST, UNPUBLISHED, RunResult, read_result
+from trialmaker.platform.signals import SHUTDOWN_SECONDS
+from trialmaker.platform.watchdog import Watchdog
 
 SINGLE_RUN = "hydra.mode=RUN"  # an override: a study's file asks for a study
 
@@ -16,7 +18,7 @@ SINGLE_RUN = "hydra.mode=RUN"  # an override: a study's file asks for a study
 def run_training(
     words: Sequence[str], on_line: Callable[[str], None] = lambda _: None, *, withheld: str = ""
 ) -> tuple[int, RunResult | None]:
-    """Run ``train.py`` once, and wait for its end.
+    """Run ``train.py`` once, and wait for its end. If this process is killed, the training is stopped in order.
 
     Args:
         words: what to type after ``train.py``.
@@ -29,7 +31,8 @@ def run_training(
     command = [sys.executable, str(paths.PROJECT / "train.py"), *words]
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as listing:
         environment = os.environ | {RESULT_LIST: listing.name, UNPUBLISHED: withheld}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        watchdog = Watchdog(f"{RESULT_LIST}={listing.name}", grace_seconds=SHUTDOWN_SECONDS, is_final=False)
+        with watchdog, subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 on_line(line)
         results = listing.read().splitlines()

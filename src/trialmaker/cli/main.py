@@ -12,7 +12,7 @@ import click
 from click.shell_completion import shell_complete
 
 from trialmaker.errors import UserError, one_line, printable
-from trialmaker.platform import standard_streams
+from trialmaker.platform import scratch, standard_streams
 from trialmaker.platform.input_methods import plain_options
 from trialmaker.platform.printable_stream import PrintableStream
 
@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         words, notice = plain_options(sys.argv[1:] if argv is None else argv)
         if notice:
             print(f"{NAME}: {notice}", file=sys.stderr)
-        code = _run(words)
+        with scratch.process_folder():
+            code = _run(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # who reads it has seen enough

@@ -40,11 +40,13 @@ def untracked(project: Path) -> list[str]:
 def output_of(project: Path, *arguments: str) -> str:
     """Return the standard output of a git command, or "" where it fails, takes over 10 s, or git is not installed.
 
-    Bytes that are not UTF-8 become surrogates, as in Python's file names.
+    The code of the folder is run here, so its repository is trusted too, which in a container is often another
+    account's; one that lies around the folder is not. Bytes that are not UTF-8 become surrogates, as in Python's file
+    names.
     """
     try:
         process = subprocess.run(
-            ["git", "-C", str(project), *arguments],
+            ["git", "-C", str(project), "-c", f"safe.directory={project.resolve()}", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             encoding="utf-8",

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from trialmaker.errors import UserError
+from trialmaker.platform import scratch
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import refusals
 from trialmaker.tracking.backoff import Backoff
@@ -42,7 +43,8 @@ def main() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        _serve(sys.stdin.buffer, reply)
+        with scratch.process_folder():
+            _serve(sys.stdin.buffer, reply)
     except Exception:
         reply({"bug": traceback.format_exc()})
         print(without_password(traceback.format_exc()), file=sys.stderr, flush=True)

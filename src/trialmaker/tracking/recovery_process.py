@@ -1,13 +1,16 @@
 """A process of its own that puts right the other runs of an output while, or after, a run is trained there."""
 
+import signal
 import subprocess
 import sys
 import threading
 from functools import partial
 
+from trialmaker.platform import scratch
 from trialmaker.tracking.places import RunPlace
 from trialmaker.tracking.recovery import recover, undelivered_runs
 
+LONGEST_MINUTES = 10  # of the process, whose work the next one goes on with
 DELAY_SECONDS = 20.0  # after the start of a training, which needs the machine for itself until then
 
 
@@ -50,8 +53,10 @@ class RecoveryProcess:
 
 def main() -> None:
     """Put right the runs of the output that standard input names, and of the server, if it names one."""
+    signal.alarm(LONGEST_MINUTES * 60)  # it may meet a server that never answers
     place = RunPlace.from_line(sys.stdin.buffer.readline())
-    recover(place.output, [place.uri] if place.uri else [], partial(print, flush=True))
+    with scratch.process_folder():
+        recover(place.output, [place.uri] if place.uri else [], partial(print, flush=True))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialmaker.platform import git, monitored_metrics
+from trialmaker.platform import git, monitored_metrics, scratch
 from trialmaker.platform.emulator import workspace
 from trialmaker.platform.emulator.process import JobProcess, StopRequests
-from trialmaker.platform.emulator.workspace import discard, next_version, save_outputs
+from trialmaker.platform.emulator.workspace import discard, new_version, save_outputs
 from trialmaker.platform.run_result import run_results
+from trialmaker.platform.watchdog import Watchdog
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 
@@ -56,26 +57,29 @@ def run(job: Job) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     workspace.check(job.code)
-    version = next_version(job.output)
-    scratch = Path(tempfile.mkdtemp(prefix="trialmaker-job-"))
-    roots = [scratch / f"instance-{number}" for number in range(1, job.instances + 1)]
-    with StopRequests() as requests:
+    with new_version(job.output) as version:
+        return _run(job, version, Path(tempfile.mkdtemp(prefix="trialmaker-job-")))
+
+
+def _run(job: Job, version: Path, folder: Path) -> int:
+    roots = [folder / f"instance-{number}" for number in range(1, job.instances + 1)]
+    with StopRequests() as requests, Watchdog(f"AI_ROOT={folder}/"):
         try:
             python = _prepare(job, roots, requests)
         except workspace.EmulationError as error:
             print_state(f"STARTING_FAIL: {error}")
-            return discard(scratch, version, 1)
+            return discard(folder, version, 1)
         if requests.count:
             print_state("stopped before TRAINING, as requested")
-            return discard(scratch, version, 130)
+            return discard(folder, version, 130)
         kept = [version, *(version / f"instance-{number}" for number in range(2, job.instances + 1))]
         processes = _train(job, python, dict(zip(roots, kept, strict=True)), requests)
     try:
         save_outputs([root / "output" for root in roots], version)
     except workspace.EmulationError as error:
-        print_state(f"TRAINING_FAIL: the output could not be copied to {version}: {error}; see {scratch}")
+        print_state(f"TRAINING_FAIL: the output could not be copied to {version}: {error}; see {scratch.keep(folder)}")
         return 1
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     return _finish(processes, version)
 
 

@@ -91,7 +91,8 @@ class StopRequests:
         self.count = 0
 
     def __enter__(self) -> "StopRequests":
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as by ``nohup``
+        numbers = (signal.SIGINT, signal.SIGTERM, *(() if is_ignored else (signal.SIGHUP,)))
         self.previous = {number: signal.signal(number, self._count) for number in numbers}
         return self
 

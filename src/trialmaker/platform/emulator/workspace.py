@@ -1,5 +1,6 @@
 """The directories of a rehearsed job: its code, data, other inputs, and the folder that keeps its output."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -22,26 +23,56 @@ class EmulationError(Exception):
     """A failure of the platform itself: it could not prepare a job, or keep its output. The message says why."""
 
 
-def next_version(output: Path) -> Path:
-    """Create the next free folder ``V0001``, ``V0002``, … for a job's output.
+@contextmanager
+def new_version(output: Path) -> Iterator[Path]:
+    """Create the next free folder ``V0001``, ``V0002``, … for a job's output, which is locked within the context.
 
-    This comes before the training, so that an output that can't be written to is found then.
+    This comes before the training, so that an output that can't be written to is found then. A job that was killed
+    leaves its folder empty and without a lock: it is removed first.
 
     Raises:
         UserError: the folder can't be created.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
-        numbers = (int(path.name[1:]) for path in output.glob("V*") if path.name[1:].isdecimal())
-        number = max(numbers, default=0)
-        while True:
+        for version in _versions(output):
+            _remove_abandoned(version)
+        number = max((int(path.name[1:]) for path in _versions(output)), default=0) + 1
+        while (lock := _claim(output / f"V{number:04}")) is None:
             number += 1
-            version = output / f"V{number:04}"
-            with suppress(FileExistsError):
-                version.mkdir()
-                return version
     except OSError as error:
         raise UserError(f"--output {output}: {error.strerror}: it must be a folder that can be written to") from error
+    try:
+        yield output / f"V{number:04}"
+    finally:
+        os.close(lock)
+
+
+def _versions(output: Path) -> list[Path]:
+    return [path for path in output.glob("V*") if path.name[1:].isdecimal()]
+
+
+def _claim(version: Path) -> int | None:
+    """Create and lock a folder; return the lock's file descriptor, or None where another job has the folder."""
+    try:
+        version.mkdir()
+        lock = os.open(version, os.O_RDONLY)
+    except FileExistsError:
+        return None
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
+def _remove_abandoned(version: Path) -> None:
+    """Remove a folder, if it is empty and no job has its lock."""
+    with suppress(OSError):
+        lock = os.open(version, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            version.rmdir()
+        finally:
+            os.close(lock)
 
 
 def discard(scratch: Path, version: Path, code: int) -> int:
@@ -140,9 +171,9 @@ def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) ->
         EmulationError: pip failed, or the installation was stopped.
     """
     python = target / "bin" / "python"
-    _run([sys.executable, "-m", "venv", str(target)], is_stopped)
+    _run([sys.executable, "-m", "venv", str(target)], target, is_stopped)
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", str(requirements)]
-    _run(command, is_stopped)
+    _run(command, target, is_stopped)
     return python
 
 
@@ -166,9 +197,15 @@ def _reason(error: OSError | shutil.Error) -> str:
     return one_line(error)
 
 
-def _run(command: Sequence[str], is_stopped: Callable[[], bool]) -> None:
+def _run(command: Sequence[str], target: Path, is_stopped: Callable[[], bool]) -> None:
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"AI_ROOT": f"{target}/"},  # by which the job's watchdog knows it
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         while process.poll() is None:
             if is_stopped():
                 os.killpg(process.pid, signal.SIGKILL)
