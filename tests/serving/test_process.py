@@ -10,20 +10,24 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import psutil
 import pytest
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 
 from support.servers import free_port
 from support.service import IMAGE, JSON, PREDICT, best_version, command, serving
 from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import saved_model
-from trialmaker.model_store.versions import find_version
+from trialmaker.model_store.versions import LITERT_FILE, find_version
 from trialmaker.serving import predictor
 
 
@@ -196,3 +200,81 @@ def test_a_model_without_litert_is_served_by_tensorflow(
         code, out, err = service.stop()
         assert code == 0 and " by TensorFlow on 127.0.0.1:" in out
         assert "; TensorFlow serves it instead" in err
+
+
+# ---- models that are made to be trouble
+
+
+def change_program(version: Path, edit: Callable) -> None:
+    """Change LiteRT's form of a model, which stays well-formed."""
+    path = version / LITERT_FILE
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    edit(model)
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(builder.Output())
+
+
+def crash(model) -> None:
+    code = model.operatorCodes[0]  # of an operation with one input; a slice has three
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SLICE
+
+
+def huge(model) -> None:
+    for tensor in model.subgraphs[0].tensors:
+        if tensor.shapeSignature is not None and len(tensor.shape) == 4:
+            tensor.shape = np.array([1, 200_000, 200_000, 1], np.int32)
+            tensor.shapeSignature = np.array([-1, 200_000, 200_000, 1], np.int32)
+
+
+def write_program(version: Path, target: Path) -> None:
+    """Replace a version's SavedModel by one that writes a file whenever it is called."""
+
+    def answer(images):
+        with tf.control_dependencies([tf.io.write_file(str(target), "written")]):
+            return {"probabilities": tf.fill([tf.shape(images)[0], 10], 0.1)}
+
+    module = tf.Module()
+    module.answer = tf.function(answer, input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.float32, name="images")])
+    module.class_names = tf.saved_model.Asset(str(version / "assets" / "class_names.json"))
+    shutil.copytree(version, version.with_name("copy"))
+    tf.saved_model.save(module, str(version), signatures={"serving_default": module.answer})
+    shutil.rmtree(version.with_name("copy"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (crash, "the process that runs it is ended by SIGSEGV: it is damaged, or hostile"),
+        (huge, "LiteRT cannot load it as a model: "),
+    ],
+)
+def test_a_program_that_crashes_or_needs_all_memory_does_not_end_the_service(
+    published: Path, tmp_path: Path, edit: Callable, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = shutil.copytree(best_version(published), tmp_path / "5")
+    change_program(version, edit)
+    model = predictor.load(find_version(tmp_path))
+    error = capsys.readouterr().err
+    assert model.runtime == "TensorFlow" and reason in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("edit", [None, crash])
+def test_a_saved_model_that_is_a_program_is_run_if_it_is_allowed_alone(
+    published: Path, tmp_path: Path, edit: Callable | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = shutil.copytree(best_version(published), tmp_path / "5")
+    write_program(version, tmp_path / "trace")
+    if edit:
+        change_program(version, edit)
+    else:
+        (version / LITERT_FILE).unlink()
+    with pytest.raises(UserError) as caught:
+        predictor.load(find_version(tmp_path))
+    assert str(caught.value).startswith(f"{version}: its SavedModel does not only compute, but holds WriteFile")
+    assert str(caught.value).endswith(
+        "; train it again, or run it with --allow-tensorflow if you trust who made it: it can do whatever you can"
+    )
+    assert "\n" not in str(caught.value) and not capsys.readouterr().err and not (tmp_path / "trace").exists()
+    assert predictor.load(find_version(tmp_path), allow_tensorflow=True).runtime == "TensorFlow"
+    assert (tmp_path / "trace").read_text() == "written"

@@ -6,10 +6,12 @@ import os
 import pickle
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,6 +194,41 @@ def test_a_zip_bomb_counts_as_damaged(tmp_path: Path) -> None:
         archive.writestr(*FINE)
         archive.writestr("arrays/w.npy", npy(np.zeros(10**6)))
     assert step(tmp_path) == 1
+
+
+def nested(payload: bytes, names: list[str]) -> bytes:
+    """A zip archive of arrays, each of which holds all those after it, so that they are more than the file."""
+    infos: list[tuple[bytes, int]] = []
+    for name in reversed(names):
+        header = npy(np.zeros(0, np.uint8), shape=(len(payload),))
+        content = header + payload
+        sizes = struct.pack("<III", zlib.crc32(content), len(content), len(content))
+        fields = struct.pack("<HHHHH", 20, 0, 0, 0, 33) + sizes + struct.pack("<HH", len(name), 0)
+        payload = b"PK\3\4" + fields + name.encode() + content
+        infos.append((name.encode(), len(payload)))
+        infos[-1] = (fields, infos[-1][1])
+    size, directory = len(payload), b""
+    for name, (fields, length) in zip(names, reversed(infos), strict=True):
+        directory += b"PK\1\2" + struct.pack("<H", 20) + fields + struct.pack("<HHHII", 0, 0, 0, 0, size - length)
+        directory += name.encode()
+    return payload + directory + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, len(names), len(names),
+                                                         len(directory), size, 0)  # fmt: skip
+
+
+def test_entries_that_lie_within_others_count_as_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_checkpoint(tmp_path, SMALL)
+    content = nested(bytes(1 << 20), [f"arrays/{number}.npy" for number in range(20)])
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert sum(len(archive.read(name)) for name in archive.namelist()) > 20 << 20
+    (tmp_path / "checkpoint-2.npz").write_bytes(content)
+    assert step(tmp_path) == 1 and "its entries say to be larger than the file" in caplog.text
+
+
+def test_one_that_memory_has_no_room_for_counts_as_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_checkpoint(tmp_path, SMALL)
+    with (tmp_path / "checkpoint-2.npz").open("w") as file:
+        file.truncate(1 << 42)
+    assert step(tmp_path) == 1 and "its 4398.0 GB are more than the memory that is free" in caplog.text
 
 
 def test_a_damaged_one_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,13 +1,13 @@
 """The files of class folders in the platform's layout: ``train/<class>/*.jpg``, ``validation/``, ``test/``."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from trialmaker.data.files import abridge, list_folder, list_sub_folders, natural_order
+from trialmaker.data.files import abridge, abridge_mistakes, list_folder, list_sub_folders, natural_order
 from trialmaker.data.image_decoding import is_picture
 from trialmaker.errors import UserError
 
@@ -75,12 +75,16 @@ def find_class_folders(directory: Path) -> ClassFolders:
             class without pictures; a class that ``train`` does not have; or pictures where they would be ignored.
     """
     root, parts = _find_root(directory)
-    names = tuple(dict.fromkeys(_class_names(parts["train"]).values()))
+    classes = _class_names(parts["train"])
+    names = tuple(dict.fromkeys(classes.values()))
     if len(names) < 2:
         actual = f"only {names[0]}" if names else "none"
         raise UserError(f"{parts['train']}: expected at least two class folders with pictures, found {actual}")
     others: list[Path] = []
-    pictures = {part: _find_pictures(folder, names, others) for part, folder in parts.items()}
+    pictures = {
+        part: _find_pictures(folder, classes if part == "train" else _class_names(folder), names, others)
+        for part, folder in parts.items()
+    }
     return ClassFolders(root, names, pictures["train"], pictures.get("validation"), pictures.get("test"), others)
 
 
@@ -131,23 +135,23 @@ def _class_names(part: Path) -> dict[Path, str]:
     return dict(sorted(classes.items(), key=lambda item: natural_order(Path(item[1]))))
 
 
-def _find_pictures(part: Path, names: Sequence[str], others: list[Path]) -> Pictures:
-    """Return all pictures of one part; report every wrong class folder as a mistake of its own.
+def _find_pictures(part: Path, classes: Mapping[Path, str], names: Sequence[str], others: list[Path]) -> Pictures:
+    """Return all pictures of one part; report the first wrong class folders.
 
     Args:
+        part: the folder of the part.
+        classes: the class names of its folders.
+        names: those of ``train``.
         others: gets the files that are no pictures.
     """
-    classes = _class_names(part)
     if not classes:
         raise UserError(f"{part}: expected class folders, found none; without {part.name}/ its share comes from train/")
     files = {folder: _files_of_class(folder, others) for folder in classes}
-    mistakes = [
-        f"{folder}: expected one of the classes in train/ ({abridge(names)}), found {name}"
-        for folder, name in classes.items()
-        if name not in names
-    ]
-    mistakes += [f"{folder}: expected pictures ({READABLE}), found none" for folder in classes if not files[folder]]
-    if mistakes:
+    known = set(names)
+    strange = [f"{folder}: expected one of the classes in train/ ({abridge(names)}), found {name}"
+               for folder, name in classes.items() if name not in known]  # fmt: skip
+    empty = [f"{folder}: expected pictures ({READABLE}), found none" for folder in classes if not files[folder]]
+    if mistakes := [*abridge_mistakes(strange), *abridge_mistakes(empty)]:
         raise UserError(*mistakes)
     label_of = {name: label for label, name in enumerate(names)}
     labels = [label_of[name] for folder, name in classes.items() for _ in files[folder]]

@@ -12,6 +12,7 @@ from trialmaker.errors import UserError, one_line
 from trialmaker.platform.regular_files import open_regular
 
 MAX_BYTES = 8 * 1000**3  # of a file, or of what is made from it: a bound for the absurd, not a promise
+MAX_MISTAKES = 5  # of one kind, that have a line each
 # Of what a person never made, in lower case. "__macosx" is a shadow tree in zip files of macOS, with a file beside each
 # real one; "@eadir", "#recycle" and "@recycle" are of network drives.
 SYSTEM_NAMES = {
@@ -112,3 +113,10 @@ def is_hidden(name: str) -> bool:
 def abridge(names: Sequence[str]) -> str:
     """Return the first five names, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def abridge_mistakes(mistakes: Sequence[str]) -> list[str]:
+    """Return mistakes of one kind, a line each; or of many the first one, with the number of the others."""
+    if len(mistakes) <= MAX_MISTAKES:
+        return list(mistakes)
+    return [f"{mistakes[0]}; and {len(mistakes) - 1} more like it"]

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from trialmaker.data.archives import InputFile, open_input
+from trialmaker.data.archives import InputFile, check_content, open_input
 from trialmaker.data.files import MAX_BYTES
 from trialmaker.errors import UserError
 
@@ -18,6 +18,7 @@ UINT8, INT32 = 0x08, 0x0C
 TYPE_NAMES = {UINT8: "uint8", 0x09: "int8", 0x0B: "int16", INT32: "int32", 0x0D: "float32", 0x0E: "float64"}
 DTYPES: dict[int, np.dtype[Any]] = {UINT8: np.dtype("u1"), INT32: np.dtype(">i4")}
 READ_BYTES = 1 << 20  # at once
+GZIP_MARK = b"\x1f\x8b"
 
 
 def read_idx(file: InputFile, *, ndim: int, type_code: int = UINT8) -> np.ndarray:
@@ -41,6 +42,7 @@ def read_idx(file: InputFile, *, ndim: int, type_code: int = UINT8) -> np.ndarra
     try:
         shape = _parse_shape(file, _first_bytes(file, header_size), ndim, type_code)
         size = math.prod(shape) * dtype.itemsize
+        check_content(file, size, is_packed=_is_gzip(file))
         # One byte more than expected, so that trailing bytes show.
         content = _first_bytes(file, header_size + size + 1)
     except zlib.error as error:
@@ -62,7 +64,7 @@ def unzip(stream: IO[bytes], limit: int) -> bytearray:
     """
     content = bytearray()
     chunk = stream.read(READ_BYTES)
-    if not chunk.startswith(b"\x1f\x8b"):
+    if not chunk.startswith(GZIP_MARK):
         while chunk and len(content) < limit:
             content += chunk[: limit - len(content)]
             chunk = stream.read(READ_BYTES)
@@ -76,6 +78,11 @@ def unzip(stream: IO[bytes], limit: int) -> bytearray:
     if len(content) < limit and (unpacker.unused_data or chunk):
         raise zlib.error("bytes follow its end")
     return content
+
+
+def _is_gzip(file: InputFile) -> bool:
+    with open_input(file) as stream:
+        return stream.read(len(GZIP_MARK)) == GZIP_MARK
 
 
 def _first_bytes(file: InputFile, limit: int) -> bytearray:

@@ -2,6 +2,9 @@
 
 import io
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,7 @@ import numpy as np
 
 from trialmaker.data.files import open_file, read_file
 from trialmaker.errors import UserError, one_line
+from trialmaker.platform.unpacking import check_memory
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 PILLOW_FORMATS = ("JPEG", "PNG")  # of what a caller of the inference service may send
 FILE_FORMATS = (*PILLOW_FORMATS, "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of a person's own files
 HEADER_BYTES = 16
+BYTES_PER_PIXEL = 16  # while it is decoded, turned and composited: up to four copies
+LARGE_PIXELS = 12_000_000  # of larger pictures one is decoded at a time, so that threads do not add up
+_one_large = threading.Lock()
 # How files of FILE_FORMATS begin.
 SIGNATURES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II\*\0|MM\0\*|P[1-6]\s[\s\d#]", re.DOTALL
@@ -63,7 +70,9 @@ def decode(
     place, raw = (str(source), read_file(source)) if isinstance(source, Path) else ("the picture", source)
     try:
         with Image.open(io.BytesIO(raw), formats=formats) as image:
-            small = _small(image, image_size, channels, source_size)
+            small = _small(image, place, image_size, channels, source_size)
+    except UserError:
+        raise
     except UnidentifiedImageError:
         raise UserError(f"{place}: expected a {_listed(formats)} picture, found something else") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -77,24 +86,34 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _small(
-    image: "Image.Image", image_size: tuple[int, int], channels: int, source_size: tuple[int, int] | None
-) -> "Image.Image":
+@contextmanager
+def _bounded(place: str, pixels: int) -> Iterator[None]:
+    """Decode a large picture inside, one at a time; refuse one that is too large for the memory there is."""
     from PIL import Image
+
+    if pixels <= LARGE_PIXELS:
+        yield
+        return
+    if pixels > (Image.MAX_IMAGE_PIXELS or pixels):  # Pillow warns of these, and refuses those of twice as many
+        raise Image.DecompressionBombError(f"{pixels} pixels, more than {Image.MAX_IMAGE_PIXELS}")
+    with _one_large:
+        check_memory(place, BYTES_PER_PIXEL * pixels)
+        yield
+
+
+def _small(
+    image: "Image.Image", place: str, image_size: tuple[int, int], channels: int, source_size: tuple[int, int] | None
+) -> "Image.Image":
+    from PIL import Image, ImageOps
 
     if source_size and image.size != source_size:
         raise ValueError(f"it has {image.width}x{image.height} pixels, and {source_size[0]}x{source_size[1]}")
-    flat = _opaque(_upright(image, image_size)).convert("L" if channels == 1 else "RGB")
-    return flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
-
-
-def _upright(image: "Image.Image", image_size: tuple[int, int]) -> "Image.Image":
-    from PIL import ImageOps
-
     # JPEG can be decoded at 1/2, 1/4 or 1/8: far faster for a photo, and still at least twice image_size.
     image.draft(None, (2 * max(image_size), 2 * max(image_size)))
-    ImageOps.exif_transpose(image, in_place=True)  # else it copies a picture that needs no rotation
-    return image
+    with _bounded(place, image.width * image.height):
+        ImageOps.exif_transpose(image, in_place=True)  # else it copies a picture that needs no rotation
+        flat = _opaque(image).convert("L" if channels == 1 else "RGB")
+        return flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
 
 
 def _opaque(image: "Image.Image") -> "Image.Image":

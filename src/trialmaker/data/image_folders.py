@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trialmaker.data.class_folders import ClassFolders, Pictures, find_class_folders
-from trialmaker.data.files import MAX_BYTES, abridge
+from trialmaker.data.files import MAX_BYTES, MAX_MISTAKES, abridge, abridge_mistakes
 from trialmaker.data.image_decoding import FILE_FORMATS, decode
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.data.stratified import random_order, split_three_ways
@@ -19,7 +19,6 @@ from trialmaker.platform.memory import free_memory
 from trialmaker.platform.progress_bar import progress_bar
 
 log = logging.getLogger(__name__)
-MAX_MISTAKES = 5
 
 
 def load(
@@ -85,7 +84,7 @@ def _check_counts(folders: ClassFolders, *, minimum: int) -> None:
         if count < minimum
     ]
     if mistakes:
-        raise UserError(*mistakes)
+        raise UserError(*abridge_mistakes(mistakes))
 
 
 def _decode_all(parts: Sequence[Pictures], image_size: tuple[int, int], channels: int) -> list[Split]:

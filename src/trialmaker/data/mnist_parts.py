@@ -67,7 +67,7 @@ def identify_files(files: Mapping[Role, InputFile]) -> str:
             return identify(read_npz(files[ARRAYS], NPZ_NAMES[1:2])[0])
         if (role := FOUR_ROLES[1]) in files:
             with open_input(files[role]) as stream:
-                packed = hashlib.md5(stream.read(), usedforsecurity=False).hexdigest()
+                packed = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
             return MD5_OF_TRAIN_LABELS.get(packed) or identify(_read_array(role, files[role]))
     return ""
 
@@ -93,4 +93,6 @@ def _read_array(role: Role, file: InputFile) -> np.ndarray:
     has_columns = re.search("idx2", file.name, re.I)
     is_int32 = re.search("-int", file.name, re.I)
     labels = read_idx(file, ndim=2 if has_columns else 1, type_code=INT32 if is_int32 else UINT8)
+    if has_columns and not labels.shape[1]:
+        raise UserError(f"{file}: expected labels as [N, 8], found {list(labels.shape)}")
     return labels[:, 0] if has_columns else labels

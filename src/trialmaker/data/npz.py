@@ -1,16 +1,18 @@
 """Reading of ``.npz`` archives (NumPy's own format), without pickle, which could run code."""
 
 import io
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from trialmaker.data.archives import InputFile, open_input
+from trialmaker.data.archives import BOUNDED_METHODS, InputFile, open_input
 from trialmaker.data.files import MAX_BYTES
 from trialmaker.errors import UserError, one_line
+from trialmaker.platform.unpacking import check_memory, check_unpacked
 
 
 def read_npz(file: InputFile, names: Sequence[str]) -> list[np.ndarray]:
@@ -31,8 +33,10 @@ def read_npz(file: InputFile, names: Sequence[str]) -> list[np.ndarray]:
         try:
             # Opened here: np.load forgets to close what it can't read.
             with np.load(stream, allow_pickle=False) as archive:
-                _check_sizes(archive, names)
+                _check_sizes(file, archive.zip.infolist() if archive.zip else (), names)
                 arrays = [archive[name] for name in names]
+        except UserError:
+            raise
         except Exception as error:  # numpy, zipfile, zlib and ast raise a dozen types on damaged files
             expected = f"an .npz archive with {', '.join(names)}"
             raise UserError(f"{file}: expected {expected}, found: {one_line(error)}") from None
@@ -49,7 +53,12 @@ def _seekable(file: InputFile) -> Iterator[IO[bytes]]:
         yield stream if isinstance(file, Path) else io.BytesIO(stream.read())
 
 
-def _check_sizes(archive: "np.lib.npyio.NpzFile", names: Sequence[str]) -> None:
-    for info in archive.zip.infolist() if archive.zip else ():
-        if info.filename.removesuffix(".npy") in names and info.file_size > MAX_BYTES:
+def _check_sizes(file: InputFile, entries: Iterable[zipfile.ZipInfo], names: Sequence[str]) -> None:
+    wanted = [info for info in entries if info.filename.removesuffix(".npy") in names]
+    for info in wanted:
+        if info.file_size > MAX_BYTES:
             raise ValueError(f"{info.filename} of {info.file_size} bytes, more than {MAX_BYTES}")
+        if info.compress_type not in BOUNDED_METHODS:
+            raise ValueError(f"{info.filename}, packed by another method than deflate")
+        check_unpacked(f"{info.filename} in {file}", info.file_size, packed=info.compress_size)
+    check_memory(file, 2 * sum(info.file_size for info in wanted))  # data is copied as it is split

@@ -3,11 +3,13 @@
 import io
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
 
-from trialmaker.data.archives import InputFile, open_input
+from trialmaker.data.archives import InputFile, check_content, open_input
+from trialmaker.data.files import MAX_BYTES
 from trialmaker.errors import UserError, one_line
 
 LABEL = "label"
@@ -28,13 +30,15 @@ def read_pixel_table(file: InputFile) -> tuple[np.ndarray, np.ndarray | None]:
     Raises:
         UserError: the file cannot be read, or is no such table.
     """
+    check_content(file, MAX_BYTES, is_packed=False)
     with open_input(file) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as lines:
         first, names, has_names = _first_line(lines)
         start = lines.readline(MAX_LINE_CHARACTERS) if has_names else first
         if not start.strip():
             raise _table_error(file, "a row for each picture", "none")
         try:
-            rows = np.loadtxt(chain([start], lines), np.uint8, delimiter=",", ndmin=2, quotechar='"', comments=None)
+            rest = iter(partial(lines.readline, MAX_LINE_CHARACTERS), "")  # a longer line has too many columns
+            rows = np.loadtxt(chain([start], rest), np.uint8, delimiter=",", ndmin=2, quotechar='"', comments=None)
         except (ValueError, OverflowError) as error:
             raise _table_error(file, f"whole numbers of 0 to 255 and {len(names)} columns", one_line(error)) from None
     label_column = _label_column(file, names, has_names)

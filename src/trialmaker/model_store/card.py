@@ -6,6 +6,8 @@ from typing import Any
 
 from trialmaker.training.objective import Objective
 
+MAX_NUMBER = 2**63  # of versions and epochs: what JSON's readers, and TensorFlow Serving, take
+
 
 @dataclass(frozen=True)
 class Card:
@@ -83,9 +85,21 @@ def card_of(record: Mapping[str, Any], version: int) -> Card | None:
     try:
         card = Card(**known | {"version": version})
         float(card.value), float(card.metrics["val_loss"])
-    except (TypeError, ValueError, LookupError):
+    except (TypeError, ValueError, LookupError, OverflowError):
         return None
-    return card
+    return card if _is_card(card) else None
+
+
+def _is_card(card: Card) -> bool:
+    """Return whether all values of a card are of their types: it may be anybody's."""
+    texts = (card.run_id, card.model, card.data, card.data_digest, card.objective, card.direction)
+    others = (card.validation_digest, card.run_key, card.study, card.stopped_by)
+    numbers = (card.epoch, card.version)
+    return (
+        all(isinstance(text, str) for text in (*texts, *others))
+        and all(type(number) is int and 0 <= number < MAX_NUMBER for number in numbers)
+        and all(type(value) in (int, float) for value in card.metrics.values())
+    )
 
 
 def best_of(cards: Iterable[Card]) -> Card | None:

@@ -4,14 +4,15 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError, one_line
 from trialmaker.model_store.literal_path import literal_path
+from trialmaker.model_store.weight_files import weight_count
 
+WEIGHT_NAME = "ordered_weights/{}/.ATTRIBUTES/VARIABLE_VALUE"  # of ``Exportable``, in its checkpoint
 REASON_CHARACTERS = 300  # of an error of TensorFlow's or Keras'
 
 
@@ -26,78 +27,72 @@ def load(model: keras.Model, source: Path) -> None:
         UserError: the weights cannot be read, or do not fit; then the first layer that differs is named.
     """
     if source.is_dir():
-        _set_weights(model, _saved_model_weights(source), source)
-    elif source.suffix == ".keras":
-        _set_weights(model, _keras_weights(source), source)
+        _set_weights(model, _saved_model_weights(model, source), source)
     else:
-        _load_h5(model, source)
+        _load_keras(model, source)
 
 
-def _saved_model_weights(folder: Path) -> list[np.ndarray]:
-    """Return the weights of a version without loading its graph, in the order of ``model.weights``."""
+def _saved_model_weights(model: keras.Model, folder: Path) -> list[np.ndarray]:
+    """Return the weights of a version without loading its graph, in the order of ``model.weights``.
+
+    They are read only if they fit the model: a checkpoint may say of a tensor that it is of any size.
+    """
+    others = [path for path in (folder / "variables").glob("*") if not path.is_file()]
+    if others:  # TensorFlow would wait for who writes to a pipe
+        raise UserError(f"init_model={folder}: its variables cannot be read: {others[0]} is no regular file")
     try:
         with literal_path(folder) as path:
             checkpoint = tf.train.load_checkpoint(f"{path}/variables/variables")
-            count = len(checkpoint.get_variable_to_dtype_map())
-            names = [f"ordered_weights/{index}/.ATTRIBUTES/VARIABLE_VALUE" for index in range(count)]
-            weights = [checkpoint.get_tensor(name) for name in names if checkpoint.has_tensor(name)]
+            shapes = checkpoint.get_variable_to_shape_map()
+            names = [name for index in range(len(shapes)) if (name := WEIGHT_NAME.format(index)) in shapes]
+            _check_shapes(model, [shapes[name] for name in names], folder)
+            return [checkpoint.get_tensor(name) for name in names]
     except (tf.errors.OpError, RuntimeError, IndexError) as error:
         raise UserError(
             f"init_model={folder}: its variables cannot be read: {one_line(error, REASON_CHARACTERS)}"
         ) from error
-    if not weights:
-        raise UserError(f"init_model={folder}: is not a model that this project published")
-    return weights
 
 
-def _keras_weights(path: Path) -> list[np.ndarray]:
+def _load_keras(model: keras.Model, path: Path) -> None:
     try:
-        return list(keras.models.load_model(path, compile=False).get_weights())
-    except Exception as error:  # Keras raises whatever its zip, JSON or HDF5 reader does
+        count = weight_count(path)
+    except UserError:
+        raise
+    except Exception as error:  # h5py and zipfile raise a dozen types on damaged files
         raise UserError(
-            f"init_model={path}: cannot be read as a Keras model: {one_line(error, REASON_CHARACTERS)}"
+            f"init_model={path}: cannot be read as Keras' weights: {one_line(error, REASON_CHARACTERS)}"
         ) from error
-
-
-def _load_h5(model: keras.Model, path: Path) -> None:
-    count = _h5_weight_count(path)
     if count is not None and count > len(model.weights):  # fewer are an error of Keras', with the layer's name
         raise UserError(f"init_model={path}: {_count_mismatch(model, count)}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they say the same as the error
-            model.load_weights(path)
-    except Exception as error:  # as above
+            model.load_weights(path)  # of a .keras file too, of whose layers it builds none
+    except Exception as error:  # Keras raises whatever its zip or HDF5 reader does
         raise UserError(f"init_model={path}: its weights do not fit: {one_line(error, REASON_CHARACTERS)}") from error
 
 
-def _h5_weight_count(path: Path) -> int | None:
-    """Return the number of weights in a ``.weights.h5`` file, of which Keras ignores surplus ones; None for others."""
-    names: list[str] = []
+def _check_shapes(model: keras.Model, shapes: Sequence[Sequence[int]], source: Path) -> None:
+    """Check that weights of these shapes are those of the model.
 
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset) and "seed_generator" not in name:
-            names.append(name)
-
-    try:
-        with h5py.File(path) as file:
-            if "layers" not in file:
-                return None
-            file["layers"].visititems(visit)
-    except OSError:
-        return None
-    return len(names)
+    Raises:
+        UserError: they are not; it names the first layer that differs.
+    """
+    if not shapes:
+        raise UserError(f"init_model={source}: is not a model that this project published")
+    for variable, shape in zip(model.weights, shapes, strict=False):
+        if tuple(variable.shape) != tuple(shape):
+            difference = f"{list(shape)} there, {list(variable.shape)} in this config"
+            raise UserError(f"init_model={source}: layer {variable.path} has another shape: {difference}")
+    if len(model.weights) != len(shapes):
+        raise UserError(f"init_model={source}: {_count_mismatch(model, len(shapes))}")
 
 
 def _set_weights(model: keras.Model, weights: Sequence[np.ndarray], source: Path) -> None:
-    """Set all weights, or none where they do not fit."""
-    for variable, value in zip(model.weights, weights, strict=False):
-        if tuple(variable.shape) != value.shape:
-            shapes = f"{list(value.shape)} there, {list(variable.shape)} in this config"
-            raise UserError(f"init_model={source}: layer {variable.path} has another shape: {shapes}")
-    if len(model.weights) != len(weights):
-        raise UserError(f"init_model={source}: {_count_mismatch(model, len(weights))}")
-    model.set_weights(list(weights))
+    try:
+        model.set_weights(list(weights))
+    except (TypeError, ValueError) as error:  # such as of texts
+        raise UserError(f"init_model={source}: its weights do not fit: {one_line(error, REASON_CHARACTERS)}") from error
 
 
 def _count_mismatch(model: keras.Model, count: int) -> str:

@@ -1,12 +1,14 @@
 """Conversion of a published model to LiteRT, which serves it without TensorFlow."""
 
 import logging
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import tensorflow as tf
 
 from trialmaker.errors import first_line
+from trialmaker.model_store.graph_check import check_graph
 from trialmaker.model_store.literal_path import literal_path
 from trialmaker.model_store.versions import LITERT_FILE
 from trialmaker.platform.atomic_files import write_bytes
@@ -26,8 +28,7 @@ def compile_for_litert(version: Path) -> None:
     if (version / LITERT_FILE).exists():
         return
     try:
-        with literal_path(version) as source:
-            program = tf.lite.TFLiteConverter.from_saved_model(source).convert()
+        program = _convert(version)
     except Exception as error:  # the converter's, of any type; the SavedModel is what counts
         reason = first_line(error, REASON_CHARACTERS)
         log.warning(f"{version}: LiteRT cannot have it, so that TensorFlow will serve it: {reason}")
@@ -36,3 +37,16 @@ def compile_for_litert(version: Path) -> None:
         path = version / LITERT_FILE
         path.parent.mkdir(exist_ok=True)
         write_bytes(path, program)
+
+
+def _convert(version: Path) -> bytes:
+    """Return a version in LiteRT's form.
+
+    The converter runs the operations by which a SavedModel restores itself, whatever they are: so it gets a copy of
+    what is loaded without them.
+    """
+    check_graph(version)
+    with literal_path(version) as source, tempfile.TemporaryDirectory() as folder, literal_path(Path(folder)) as copy:
+        module = tf.saved_model.load(source)
+        tf.saved_model.save(module, copy, signatures=module.signatures)
+        return bytes(tf.lite.TFLiteConverter.from_saved_model(copy).convert())

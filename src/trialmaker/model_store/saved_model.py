@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.errors import UserError
+from trialmaker.model_store.graph_check import check_graph
 from trialmaker.model_store.literal_path import literal_path
 from trialmaker.model_store.versions import CLASS_NAMES_FILE
 
@@ -68,15 +69,21 @@ class LoadedModel:
         return np.asarray(answers["probabilities"])
 
 
-def load(version: Path) -> LoadedModel:
+def load(version: Path, *, is_trusted: bool = False) -> LoadedModel:
     """Load a version's folder.
 
+    Args:
+        version: the folder.
+        is_trusted: whether its graph may hold operations that do more than compute.
+
     Raises:
-        UserError: it holds no SavedModel that this project published.
+        UserError: it holds no SavedModel that this project published; or one that is not trusted and does more.
     """
     names = version / CLASS_NAMES_FILE
     if not (version / "saved_model.pb").is_file() or not names.is_file():
         raise UserError(f"{version}: is not a published model; expected saved_model.pb and {CLASS_NAMES_FILE} in it")
+    if not is_trusted:
+        check_graph(version)
     with literal_path(version) as path:
         module = tf.saved_model.load(path)
     return LoadedModel(tuple(json.loads(names.read_text(encoding="utf-8"))), module)

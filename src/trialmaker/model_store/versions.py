@@ -19,6 +19,7 @@ BEST_FILE = "best.json"
 CARD_FILE = "assets.extra/card.json"  # the version's record, also for one that is deployed alone
 LITERT_FILE = "assets.extra/model.tflite"  # the same model for LiteRT, where TensorFlow Serving looks for nothing
 CLASS_NAMES_FILE = "assets/class_names.json"
+MAX_NAME_CHARACTERS = 255  # of a class, as of a folder
 REQUIRED_FILES = (
     "saved_model.pb",
     "variables/variables.index",
@@ -108,7 +109,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _is_number(name: str) -> bool:
-    return re.fullmatch(r"[0-9]+", name) is not None
+    return re.fullmatch(r"[0-9]{1,18}", name) is not None
 
 
 def _missing_files(directory: Path) -> list[str]:
@@ -125,7 +126,7 @@ def _read_version(directory: Path) -> Version:
     if is_numbered and best.get("version") == number:
         return Version(directory, number, class_names, best)
     card = read_record(directory / CARD_FILE)
-    if not is_numbered and isinstance(card.get("version"), int):
+    if not is_numbered and type(card.get("version")) is int and 0 <= card["version"] < 10**18:
         number = card["version"]
     return Version(directory, number, class_names, card)
 
@@ -138,4 +139,7 @@ def _class_names(path: Path) -> tuple[str, ...]:
         raise UserError(f"{mistake} ({error})") from None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise UserError(mistake)
+    if strange := [name for name in names if not name.isprintable() or len(name) > MAX_NAME_CHARACTERS]:
+        law = f"a name is expected to be printable, and of at most {MAX_NAME_CHARACTERS} characters"
+        raise UserError(f"{mistake}: {law}, found {strange[0][:MAX_NAME_CHARACTERS]!a}")
     return tuple(names)

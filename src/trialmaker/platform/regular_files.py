@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+MAX_TEXT_BYTES = 8 * 1024**2  # of a record or a config: as JSON they become thirty times as large in memory
+
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading, without waiting for one that is a pipe or a device.
@@ -22,11 +24,14 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_text(path: Path) -> str:
-    """Return the UTF-8 text of a regular file.
+    """Return the UTF-8 text of a regular file of at most ``MAX_TEXT_BYTES``.
 
     Raises:
-        OSError: as ``open_regular`` does.
+        OSError: as ``open_regular`` does, or it is larger (``EOVERFLOW``).
         UnicodeDecodeError: it holds something else.
     """
     with open_regular(path) as file:
-        return file.read().decode("utf-8")
+        content = file.read(MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise OSError(errno.EOVERFLOW, f"is larger than {MAX_TEXT_BYTES // 1024**2} MiB", str(path))
+    return content.decode("utf-8")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from trialmaker.errors import UserError, printable
 from trialmaker.model_store.catalog import served_text
-from trialmaker.model_store.versions import Version, find_version
+from trialmaker.model_store.versions import LITERT_FILE, Version, find_version
 from trialmaker.platform.input_methods import plain_options
 from trialmaker.serving import listening
 from trialmaker.serving import settings as settings_
+from trialmaker.serving import trial_load
 from trialmaker.serving.prefork import STOP_SIGNALS, WorkerPool, exit_at_once, report_error, serve
 from trialmaker.serving.settings import Settings
 
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for mistake in error.mistakes:
             print(f"predict.py: error: {printable(mistake)}", file=sys.stderr)
         return error.exit_code
+    if settings.workers == 1 and (version.directory / LITERT_FILE).is_file():
+        trial_load.begin(version)  # while the service's modules are imported
     if text := _other_data(settings, version):
         print(f"predict.py {printable(text)}", flush=True)
     _allow_many_connections()

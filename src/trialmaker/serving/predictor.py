@@ -6,14 +6,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from trialmaker.errors import UserError, one_line, printable
 from trialmaker.model_store.batches import in_batches
 from trialmaker.model_store.versions import LITERT_FILE, Version
+from trialmaker.serving import trial_load
 
 REASON_CHARACTERS = 300  # of a runtime's error
+WAY_ON = "train it again, or run it with --allow-tensorflow if you trust who made it: it can do whatever you can"
 Shape = tuple[int, int, int]
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -51,18 +54,33 @@ class Model:
         return self.input_shape[2] == 1 and is_of_characters and is_published
 
 
-def load(version: Version) -> Model:
+def load(version: Version, *, allow_tensorflow: bool = False) -> Model:
     """Load a version, and have it answer once.
 
+    Args:
+        version: the version.
+        allow_tensorflow: whether TensorFlow may run any SavedModel where LiteRT has no form of it, or a damaged one. A
+            SavedModel is a program, which can read and write files; without this, one may do nothing but compute.
+
     Raises:
-        UserError: its files are damaged, or are no classifier of images into its class names.
+        UserError: its files are damaged, or are no classifier of images into its class names; or it is a program.
     """
+    notice = ""
     if (version.directory / LITERT_FILE).is_file():
         try:
-            return _load_with(_start_litert, "LiteRT", version)
+            trial_load.check(version)
+            return start_litert_model(version)
         except UserError as error:
-            print(f"{printable(str(error))}; TensorFlow serves it instead", file=sys.stderr, flush=True)
-    return _load_with(_start_tensorflow, "TensorFlow", version)
+            notice = f"{printable(str(error))}; TensorFlow serves it instead"
+    model = _load_with(partial(_start_tensorflow, is_trusted=allow_tensorflow), "TensorFlow", version)
+    if notice:
+        print(notice, file=sys.stderr, flush=True)
+    return model
+
+
+def start_litert_model(version: Version) -> Model:
+    """Load a version with LiteRT, and have it answer once; raise as ``load`` does."""
+    return _load_with(_start_litert, "LiteRT", version)
 
 
 def load_while_serving(version: Version) -> Model:
@@ -74,7 +92,8 @@ def load_while_serving(version: Version) -> Model:
     if not (version.directory / LITERT_FILE).is_file():
         law = "without which a service that runs does not take it up; predict.py anew may"
         raise UserError(f"{version.directory}: has no {LITERT_FILE}, {law}")
-    return _load_with(_start_litert, "LiteRT", version)
+    trial_load.check(version)
+    return start_litert_model(version)
 
 
 def _load_with(start: Callable[[Version], tuple[Shape, Predict]], runtime: str, version: Version) -> Model:
@@ -103,10 +122,13 @@ def _start_litert(version: Version) -> tuple[Shape, Predict]:
     return (int(height), int(width), int(channels)), lambda images: run(images=images)["probabilities"]
 
 
-def _start_tensorflow(version: Version) -> tuple[Shape, Predict]:
-    from trialmaker.model_store import saved_model
+def _start_tensorflow(version: Version, *, is_trusted: bool) -> tuple[Shape, Predict]:
+    from trialmaker.model_store import graph_check, saved_model
 
-    model = saved_model.load(version.directory)
+    try:
+        model = saved_model.load(version.directory, is_trusted=is_trusted)
+    except graph_check.GraphError as error:
+        raise UserError(f"{error}; {WAY_ON}") from None
     _, inputs = model.module.signatures["serving_default"].structured_input_signature
     _, height, width, channels = inputs["images"].shape
     return (height, width, channels), model.probabilities

@@ -45,7 +45,7 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
     async def load() -> None:
         try:
             version, stamp = watching.look(settings.model_dir)
-            model = await asyncio.to_thread(predictor.load, version)
+            model = await asyncio.to_thread(predictor.load, version, allow_tensorflow=settings.allow_tensorflow)
         except UserError as error:
             report_error(f"predict.py: error: {error}")
             server.exit_code, server.should_exit = 2, True

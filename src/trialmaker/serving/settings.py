@@ -41,6 +41,7 @@ class Settings:
         max_pixels: largest picture, in pixels; 0 for what the model's input asks for.
         max_waiting: images that may wait for the model; as many connections.
         seconds: the time for a request's body to come, and again from its last byte to its answer.
+        allow_tensorflow: whether a SavedModel may do more than compute, where TensorFlow must serve it.
         invert: whether dark strokes on light paper are inverted, for a model of digits or letters.
         watch: whether a new version is taken up.
         keys: the caller's.
@@ -56,6 +57,7 @@ class Settings:
     max_pixels: int
     max_waiting: int
     seconds: float
+    allow_tensorflow: bool
     invert: bool
     watch: bool
     keys: Keys
@@ -81,7 +83,8 @@ def read(argv: Sequence[str] | None, environment: Mapping[str, str] = os.environ
     mistakes = [*_unmet_requirements(args), *mistakes]
     if mistakes:
         raise UserError(*mistakes)
-    fields = vars(args) | {"invert": args.invert == "auto", "watch": SWITCH[args.watch.lower()]}
+    switches = {"invert": args.invert == "auto", "watch": SWITCH[args.watch.lower()]}
+    fields = vars(args) | switches | {"allow_tensorflow": args.allow_tensorflow == "yes"}
     host, reason = _host(args.host, keys)
     del fields["auth"]
     return Settings(**fields | {"host": host, "host_reason": reason, "keys": keys})
@@ -95,6 +98,7 @@ def _unmet_requirements(args: argparse.Namespace) -> list[str]:
         "max-pixels": (args.max_pixels >= 0, "must be at least 1, or 0 for what the model asks for"),
         "max-waiting": (1 <= args.max_waiting <= 65535, "must be 1 to 65535"),
         "seconds": (0 < args.seconds < 1e6, "must be more than 0"),
+        "allow-tensorflow": (args.allow_tensorflow in ("yes", "no"), "must be yes or no"),
         "name": (args.name.isidentifier(), "must be letters, digits and _"),
         "invert": (args.invert in ("auto", "off"), "must be auto or off"),
         "watch": (args.watch.lower() in SWITCH, "must be on or off"),
@@ -164,6 +168,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="N", other_name="queue", other_variable="TRIALMAKER_QUEUE")  # fmt: skip
     add("seconds", 10.0, "for the body to come, and for the answer after it", float, metavar="S")
     inversion = "dark digits or letters on light paper: auto turns them round, off takes them as they are"
+    trust = "yes: run a SavedModel that does more than compute; without model.tflite, TensorFlow serves one"
+    add("allow-tensorflow", "no", trust, choices=("yes", "no"), nargs="?", const="yes")
     add("invert", "auto", inversion, choices=("auto", "off"))
     add("auth", "", "what callers must bring: ak, signature or either", metavar="MODE",
         other_variable="MODELMAKER_AUTH", shown="signature with MODELMAKER_SK set, else ak")  # fmt: skip

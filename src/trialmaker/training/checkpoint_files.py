@@ -21,6 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from trialmaker.errors import MAX_SHOWN_CHARACTERS, one_line, printable
+from trialmaker.platform.memory import free_memory
 from trialmaker.platform.regular_files import open_regular
 from trialmaker.training.snapshot import Snapshot
 
@@ -142,10 +143,14 @@ def _verify(path: Path, text: bytes, arrays: list[str]) -> None:
 def _entries(file: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the archive's arrays by name, one after another; raise one of ``READ_ERRORS`` where something is wrong."""
     size = os.fstat(file.fileno()).st_size
+    if size > free_memory():
+        raise ValueError(f"its {size / 1e9:.1f} GB are more than the memory that is free")
     with zipfile.ZipFile(file) as archive:
         names = [entry.filename for entry in archive.infolist()]
         if len(set(names)) < len(names):
             raise ValueError("two entries of one name")
+        if sum(entry.file_size for entry in archive.infolist()) > size:  # one may lie within another
+            raise ValueError("its entries say to be larger than the file")
         for entry in archive.infolist():
             name = entry.filename.removesuffix(SUFFIX)
             if entry.filename == name or not (name == VALUES or ARRAY_NAME.fullmatch(name.removeprefix(ARRAYS))):
