@@ -87,7 +87,7 @@ def attempt(command: Sequence[str], *, root: Path, folder: Path, plans: list[Pla
     folder.mkdir(parents=True)
     agent = Path(__file__).resolve().parent / "agent"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    environment |= {"AI_ROOT": str(root), "SOAK_DIRECTORY": str(folder), "PYTHONPATH": str(agent)}
+    environment |= {"AI_ROOT": str(root), "TRIALMAKER_SOAK_DIRECTORY": str(folder), "PYTHONPATH": str(agent)}
     _write_plan(folder, plans)
     began, result = time.monotonic(), Attempt()
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:

@@ -157,7 +157,7 @@ def _wait_for_processes(folder: Path) -> list[str]:
 def _is_of_soak(pid: int) -> bool:
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and "SOAK_DIRECTORY" in process.environ()
+        return process.status() != psutil.STATUS_ZOMBIE and "TRIALMAKER_SOAK_DIRECTORY" in process.environ()
     except psutil.Error:
         return False
 

@@ -27,6 +27,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+MAX_RANGE_VALUES = 1_000_000
+
 
 @dataclass(frozen=True)
 class Space:
@@ -112,6 +114,8 @@ def _interval(value: IntervalSweep) -> BaseDistribution:
 def _range(value: RangeSweep) -> BaseDistribution:
     """Return the distribution of the numbers that Hydra's own sweeper would run: the end is not among them."""
     low, step = value.start or 0, value.step
+    if not step or (value.stop is not None and abs(value.stop - low) / abs(step) > MAX_RANGE_VALUES):
+        raise ValueError(f"a range needs a step other than 0, and has at most {MAX_RANGE_VALUES} values: see interval")
     numbers = list(value.range())
     if not numbers:
         raise ValueError("the range is empty")

@@ -43,7 +43,10 @@ class Suggester:
             HydraException: the sampler needs a package that is not installed.
         """
         self._suggest(study, trial)
-        overrides = self.space.overrides(trial.params)
+        params = trial.params
+        if not self.custom:  # a study that somebody else began may hold trials with parameters of their own
+            params = {name: value for name, value in params.items() if name in self.space.distributions}
+        overrides = self.space.overrides(params)
         trial.set_user_attr(OVERRIDES, overrides)
         return [*overrides, *self._own_directory(study, trial), *self._reference(trial)]
 

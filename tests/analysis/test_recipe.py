@@ -42,3 +42,15 @@ def test_a_study_file_that_is_gone_is_named_and_nothing_written(
     with pytest.raises(UserError, match=r"^sweeps=mine: .*input/config/sweeps/"):
         write_recipe(recipe.stem, OVERRIDES)
     assert not recipe.exists()
+
+
+def test_a_received_study_file_does_not_become_a_file_of_the_projects_unchecked(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    study = tmp_path / "input" / "config" / "sweeps" / "mine.yaml"
+    study.parent.mkdir(parents=True)
+    study.write_text("# @package _global_\nnote: ${oc.env:HOME}\n")
+    with pytest.raises(UserError, match=r"sweeps/mine.yaml: note: "):
+        write_recipe(recipe.stem, OVERRIDES)
+    assert not recipe.exists()

@@ -91,13 +91,14 @@ def test_who_starts_a_training_reads_its_result_wherever_the_run_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AI_ROOT", str(tmp_path))
-    folder = tmp_path / "input" / "config" / "experiment"
+    folder = tmp_path / "own" / "experiment"
     folder.mkdir(parents=True)
     elsewhere = tmp_path / "else where"
     (folder / "mine.yaml").write_text(f"# @package _global_\noutput: {elsewhere}\n")
     lines: list[str] = []
+    run_dir = f"hydra.run.dir='{elsewhere}/run'"
     code, result = run_training(
-        ["experiment=mine", *SMALL, "training.epochs=1", f"hydra.run.dir='{elsewhere}/run'"], lines.append
+        ["--config-dir", str(folder.parent), "experiment=mine", *SMALL, "training.epochs=1", run_dir], lines.append
     )
     assert code == 0 and result and result.status == "finished"
     assert json.loads((elsewhere / "run" / "result.json").read_text())["mlflow_run_id"] == result.mlflow_run_id

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import optuna
 import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -17,6 +18,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from optuna_sweep import space
+from optuna_sweep.attributes import OVERRIDES
+from optuna_sweep.storage import open_storage
 from support.sweeping import APP, environment, states, study, sweep, trials, wait_until_running
 from support.waiting import wait_until
 
@@ -53,6 +56,8 @@ def test_a_sweep_of_hydras_grammar_is_a_distribution(typed: str, expected: objec
         ("interval(2.0, 1.0)", "low <= high"),
         ("tag(log, interval(0.0, 1.0))", "low > 0"),
         ("range(3, 1)", "the range is empty"),
+        ("range(0, 1000000000000)", "at most 1000000 values"),
+        ("range(0.0, 1.0, 0.0)", "a step other than 0"),
         ("tag(log, range(1, 9))", "cannot be logarithmic"),
     ],
 )
@@ -79,6 +84,18 @@ def test_a_quadratic_finds_its_minimum(tmp_path: Path) -> None:
     assert best.params["x"] == pytest.approx(1, abs=0.3)
     assert f"best trial={best.number} square={best.value:.6g}\n" in done.stdout
     assert f"to repeat it: python {APP} x={best.params['x']} hydra.mode=RUN\n" in done.stdout
+
+
+def test_a_trial_that_came_with_a_study_sets_nothing_beside_the_search_space(tmp_path: Path) -> None:
+    name = "++hydra.job.env_set.FROM_HYDRA"
+    waiting = optuna.trial.create_trial(
+        state=TrialState.WAITING, params={name: "evil"}, distributions={name: CategoricalDistribution(["evil"])}
+    )
+    optuna.create_study(study_name="study", storage=open_storage(str(tmp_path / "study.log"))).add_trial(waiting)
+    assert sweep(tmp_path, "hydra.sweeper.n_trials=1").returncode == 0
+    (trial,) = trials(tmp_path)
+    assert trial.state == TrialState.COMPLETE and trial.user_attrs[OVERRIDES] == [f"x={trial.params['x']}"]
+    assert (tmp_path / "seen").read_text().endswith(" None")
 
 
 def test_outside_of_a_sweep_the_task_needs_no_special_case(tmp_path: Path) -> None:

@@ -3,5 +3,5 @@
 import importlib
 import os
 
-if "SOAK_DIRECTORY" in os.environ:
+if "TRIALMAKER_SOAK_DIRECTORY" in os.environ:
     importlib.import_module("soak_agent").start()

@@ -57,7 +57,7 @@ def start() -> None:
     """Watch this process from a thread, if it is one of a run's."""
     name = role()
     if name != "other":
-        agent = Agent(name, Path(os.environ["SOAK_DIRECTORY"]))
+        agent = Agent(name, Path(os.environ["TRIALMAKER_SOAK_DIRECTORY"]))
         threading.Thread(target=agent.watch, name="soak", daemon=True).start()
 
 

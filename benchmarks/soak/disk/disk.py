@@ -22,7 +22,7 @@ def environment(folder: Path) -> dict[str, str]:
     page.write_bytes(bytes(PAGE_BYTES))
     subprocess.run([str(COMPILER), "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    preload = {"LD_PRELOAD": str(library), "SOAK_FULL": str(page), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    preload = {"LD_PRELOAD": str(library), "TRIALMAKER_SOAK_FULL": str(page), "TF_CPP_MIN_LOG_LEVEL": "3"}
     return inherited | preload | {"PYTHONPATH": f"{PROJECT / 'benchmarks'}:{PROJECT / 'src'}"}
 
 
@@ -30,7 +30,7 @@ class Disk:
     """The disk of this process and of those that it starts, by ``environment``'s environment."""
 
     def __init__(self) -> None:
-        self.page = Path(os.environ["SOAK_FULL"])
+        self.page = Path(os.environ["TRIALMAKER_SOAK_FULL"])
 
     def fill(self, pattern: str, spare: int) -> None:
         """Have no space for files whose path matches a pattern of ``fnmatch``, after so many more writes to them."""

@@ -1,6 +1,6 @@
 /* Preloaded into a training: writes to the paths that a shared page names fail as on a full disk, with ENOSPC.
 
-   The page (SOAK_FULL, a file of 4096 bytes) holds how many matching writes still succeed, how many have failed, and a
+   The page (TRIALMAKER_SOAK_FULL, a file of 4096 bytes) holds how many matching writes still succeed, how many have failed, and a
    pattern of fnmatch(3), empty for a disk with space. A file can be created and renamed on such a disk, not written. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +24,7 @@ struct page {
 static struct page *page;
 
 __attribute__((constructor)) static void map_page(void) {
-    const char *path = getenv("SOAK_FULL");
+    const char *path = getenv("TRIALMAKER_SOAK_FULL");
     int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (file < 0) return;
     void *memory = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);

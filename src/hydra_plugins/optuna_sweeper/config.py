@@ -14,6 +14,7 @@ from omegaconf import MISSING
 MEANING = "meaning"  # a phrase for people
 FORMER = "former"  # its name in hydra-optuna-sweeper once
 EXAMPLE = "example"  # how it is written, where that has changed
+OWN = "own"  # whoever runs the command sets it; a file that somebody else made may not
 
 
 @dataclass
@@ -33,7 +34,10 @@ class OptunaSweeperConf:
     )
     storage: Any | None = field(
         default=None,
-        metadata={MEANING: "a file (Optuna's journal), a database's URL or grpc://host:port; null for one in studies/"},
+        metadata={
+            MEANING: "a file (Optuna's journal), a database's URL or grpc://host:port; null for one in studies/",
+            OWN: True,
+        },
     )
     study_name: str | None = field(
         default=None,
@@ -59,7 +63,8 @@ class OptunaSweeperConf:
         },
     )
     custom_search_space: str | None = field(
-        default=None, metadata={MEANING: "dotted path of a function of (config, trial) that suggests more parameters"}
+        default=None,
+        metadata={MEANING: "dotted path of a function of (config, trial) that suggests more parameters", OWN: True},
     )
     timeout_seconds: float | None = field(
         default=None, metadata={MEANING: "begin no trial once this command has run for so long, or null"}
@@ -77,7 +82,8 @@ class OptunaSweeperConf:
         default=False,
         metadata={MEANING: "print the search space and the first suggestions, run nothing, store nothing"},
     )
-    trial: Any | None = None  # set by the sweeper in the jobs of other launchers, whose tasks find their trial by it
+    # Set by the sweeper in the jobs of other launchers, whose tasks find their trial by it.
+    trial: Any | None = field(default=None, metadata={OWN: True})
     _recursive_: bool = False
 
 

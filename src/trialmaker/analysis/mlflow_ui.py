@@ -25,6 +25,7 @@ import psutil
 
 from trialmaker.analysis.store.runs import Run
 from trialmaker.errors import UserError
+from trialmaker.platform.child_environment import child_environment
 from trialmaker.platform.watchdog import Watchdog
 from trialmaker.tracking.run_list import RunListView, curves_address, list_address
 from trialmaker.tracking.settings import STORE_FILE
@@ -156,9 +157,9 @@ class Server:
 
     def __init__(self, store: Path, port: int) -> None:
         self.store, self.log, self.port = store, store / "server.log", port
-        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store / STORE_FILE}"]
+        command = [sys.executable, "-P", "-m", "mlflow", "server"]
+        command += ["--backend-store-uri", f"sqlite:///{store / STORE_FILE}"]
         command += ["--artifacts-destination", str(store / "mlartifacts"), "--host", HOST, "--port", str(port)]
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         token = secrets.token_hex(8)
         own = {SERVER_VARIABLE: token, "TMPDIR": tempfile.gettempdir()}
         self.watchdog = Watchdog(f"{SERVER_VARIABLE}={token}")
@@ -167,7 +168,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*command, "--workers", "1"],
                 cwd=store,
-                env=inherited | SERVER_ENVIRONMENT | own,
+                env=child_environment(without=("MLFLOW_",)) | SERVER_ENVIRONMENT | own,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from trialmaker.analysis.training_command import SINGLE_RUN
-from trialmaker.config import config_files
+from trialmaker.config import config_files, user_files
 from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
@@ -33,7 +33,8 @@ def write_recipe(name: str, words: Sequence[str]) -> Path:
         words: the trial's overrides.
 
     Raises:
-        UserError: the name cannot be that of a file, or is taken; or the study's own file cannot be found or read.
+        UserError: the name cannot be that of a file, or is taken; or the study's own file cannot be found or read, or
+            may not be used.
     """
     path = paths.CONF / "experiment" / f"{name}.yaml"
     if not re.fullmatch(r"[\w-]+", name) or path.exists():
@@ -58,6 +59,7 @@ def _study_fields(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:
     """Return the fields that the study's own file sets; the groups that it chooses join ``chosen``."""
     if name is None:
         return {}
+    user_files.folders()  # are checked: what is written here becomes one of this project's own files
     file = config_files.find("sweeps", name)
     if file is None:
         law = "is in neither sweeps/ nor input/config/sweeps/: copy it there"

@@ -1,5 +1,6 @@
 """The dataclass that a part of the config is, and the declaration of its fields."""
 
+from enum import StrEnum, auto
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
@@ -18,14 +19,23 @@ OneOrEach = Annotated[
 Class = TypeVar("Class")
 
 
-def field(meaning: str, **bounds: Any) -> Any:
+class Received(StrEnum):
+    """What a config that somebody else made may set a field to."""
+
+    ANY_VALUE = auto()
+    OWN_PLACE = auto()  # a path below the job's inputs or its output, or null
+    NO_VALUE = auto()  # whoever runs the command sets it, and nobody else
+
+
+def field(meaning: str, *, received: Received = Received.ANY_VALUE, **bounds: Any) -> Any:
     """Declare a required field.
 
     Args:
         meaning: what the field means, with its unit.
+        received: what a config that somebody else made may set it to.
         bounds: ``ge``, ``gt``, ``le``, ``lt`` of a number, ``min_length`` of a text or list.
     """
-    return Field(description=meaning, **bounds)
+    return Field(description=meaning, json_schema_extra={Received.__name__: received}, **bounds)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

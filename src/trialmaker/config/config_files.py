@@ -40,7 +40,7 @@ def read(path: Path) -> DictConfig:
     """
     try:
         content = OmegaConf.load(StringIO(read_text(path)))
-    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: cannot be read as YAML: {one_line(error)}") from error
     if not isinstance(content, DictConfig):
         raise UserError(f"{path}: expected names and values, received a {type(content).__name__}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
+from trialmaker.config.config_dataclass import Received
 from trialmaker.config.schema import Config
 
 GROUPS = ("data", "model", "optimizer", "schedule", "augment")
@@ -22,12 +23,14 @@ class Field:
             outside the groups.
         meaning: a phrase, with the unit.
         type: the annotation, with the bounds.
+        received: what a config that somebody else made may set it to.
     """
 
     path: str
     owner: str
     meaning: str
     type: Any
+    received: Received = Received.ANY_VALUE
 
 
 def leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -61,7 +64,9 @@ def _fields_of(cls: type, prefix: str, owner: str) -> Iterator[Field]:
             yield from _fields_of(choice, f"{path}.", "/".join(typing.get_args(name)) if name else "")
         if not choices and not (owner and field.name == "name"):
             annotation: Any = Annotated[types[field.name], field.default]
-            yield Field(path, owner, getattr(field.default, "description", ""), annotation)
+            extra = getattr(field.default, "json_schema_extra", None) or {}
+            received = extra.get(Received.__name__, Received.ANY_VALUE)
+            yield Field(path, owner, getattr(field.default, "description", ""), annotation, received)
 
 
 def _dataclasses_in(annotation: Any) -> list[type]:

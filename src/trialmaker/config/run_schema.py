@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from trialmaker.config.config_dataclass import Rate, config_dataclass, field
+from trialmaker.config.config_dataclass import Rate, Received, config_dataclass, field
 
 AUTO, NEVER = "auto", "never"  # of the field ``resume``
 
@@ -60,7 +60,8 @@ class Tracking:
     """The records in MLflow."""
 
     uri: str | None = field(
-        "MLflow tracking URI, or null for SQLite in the output directory; the default is MLFLOW_TRACKING_URI's value"
+        "MLflow tracking URI, or null for SQLite in the output directory; the default is MLFLOW_TRACKING_URI's value",
+        received=Received.NO_VALUE,
     )
     experiment: str = field(
         "MLflow experiment that the run belongs to; the default is MLFLOW_EXPERIMENT_NAME's value, or the data's name",

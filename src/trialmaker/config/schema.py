@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trialmaker.config.config_dataclass import OneOrEach, Rate, config_dataclass, field
+from trialmaker.config.config_dataclass import OneOrEach, Rate, Received, config_dataclass, field
 from trialmaker.config.optimizer_schema import (
     Adadelta,
     Adagrad,
@@ -56,13 +56,14 @@ class Mnist(Data):
     name: Literal["mnist"]
     directory: str = field(
         "folder that holds the published files, mnist.npz, train.csv or a zip of them, itself or below; or the zip",
+        received=Received.OWN_PLACE,
         min_length=1,
     )
     variant: str | None = field(
         "which data set, where the folder holds several, such as letters of EMNIST; or null", min_length=1
     )
     download: bool = field("fetch MNIST's files into the directory when no data set is there")
-    mirrors: tuple[str, ...] = field("base addresses to fetch from, tried in turn")
+    mirrors: tuple[str, ...] = field("base addresses to fetch from, tried in turn", received=Received.NO_VALUE)
     test_fraction: float = field(
         "share of all examples held out for the final test where there are no labelled test files", gt=0, le=0.5
     )
@@ -81,7 +82,9 @@ class Images(Data):
     """A folder of pictures (jpg, png, bmp, gif, webp, tiff, ppm), a sub-folder for each class."""
 
     name: Literal["images"]
-    directory: str = field("folder that holds train/<class>/ and perhaps validation/ and test/", min_length=1)
+    directory: str = field(
+        "folder that holds train/<class>/ and perhaps validation/ and test/", received=Received.OWN_PLACE, min_length=1
+    )
     height: int = field("pictures are resized to this many pixels from top to bottom", ge=4, le=1024)
     width: int = field("and to this many pixels from left to right", ge=4, le=1024)
     channels: Literal[1, 3] = field("1 for grey, 3 for colour")
@@ -183,12 +186,16 @@ class Config:
     tracking: Tracking
     init_model: str | None = field(
         "weights to start from: a published model, a folder or an output with one, .weights.h5 or .keras, or null",
+        received=Received.OWN_PLACE,
         min_length=1,
     )
-    output: str = field("folder for everything that the run leaves; the platform keeps it", min_length=1)
+    output: str = field(
+        "folder for everything that the run leaves; the platform keeps it", received=Received.NO_VALUE, min_length=1
+    )
     resume: Resume = field(
         "auto: go on with an interrupted run of the same config and data; never: start anew; or the run to go on with,"
         " a folder under logs/ or a run id, also a finished one with a higher training.epochs",
+        received=Received.NO_VALUE,
         min_length=1,
     )
     objective: Literal["val_accuracy", "val_loss"] = field("metric that decides what is best")

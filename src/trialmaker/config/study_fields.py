@@ -9,6 +9,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 PREFIX = "hydra/sweeper"
+FORMER_SAMPLER = "optuna.samplers.MOTPESampler"
 
 
 @lru_cache
@@ -27,6 +28,27 @@ def _metadata() -> dict[str, Any]:
     Plugins.instance()  # registers them
     cls: Any = OmegaConf.get_type(ConfigStore.instance().load(f"{PREFIX}/optuna.yaml").node)
     return {field.name: field.metadata for field in dataclasses.fields(cls)}
+
+
+@lru_cache
+def own() -> tuple[str, ...]:
+    """Return the fields that whoever runs the command sets, and no file that somebody else made."""
+    return tuple(name for name, metadata in _metadata().items() if metadata.get("own"))
+
+
+def sweeper_target() -> str:
+    """Return the dotted name of the sweeper."""
+    Plugins.instance()
+    return str(ConfigStore.instance().load(f"{PREFIX}/optuna.yaml").node["_target_"])
+
+
+@lru_cache
+def targets() -> frozenset[str]:
+    """Return the dotted names of Optuna's samplers and pruners, and those that they had once."""
+    Plugins.instance()
+    store = ConfigStore.instance()
+    files = [f"{PREFIX}/{kind}/{file}" for kind in ("sampler", "pruner") for file in store.list(f"{PREFIX}/{kind}")]
+    return frozenset([*(str(store.load(file).node["_target_"]) for file in files), FORMER_SAMPLER])
 
 
 @lru_cache

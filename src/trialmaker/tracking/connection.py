@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from trialmaker.platform.child_environment import child_environment
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.places import LOG_FILE, RunPlace
 from trialmaker.tracking.progress import Progress, RunProgress
@@ -183,8 +184,8 @@ def _cause(code: int) -> str:
 
 
 def _start_process(log_file: Path) -> "subprocess.Popen[bytes]":
-    path = os.pathsep.join(filter(None, [str(SOURCE_DIRECTORY), os.environ.get("PYTHONPATH")]))
-    inherited = {name: value for name, value in os.environ.items() if name not in RUN_VARIABLES}
+    inherited = child_environment(without=RUN_VARIABLES)
+    path = os.pathsep.join(filter(None, [str(SOURCE_DIRECTORY), inherited.get("PYTHONPATH")]))
     with log_file.open("ab") as errors:
         return subprocess.Popen(
             [sys.executable, *PROCESS],

@@ -171,8 +171,9 @@ def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) ->
         EmulationError: pip failed, or the installation was stopped.
     """
     python = target / "bin" / "python"
-    _run([sys.executable, "-m", "venv", str(target)], target, is_stopped)
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", str(requirements)]
+    _run([sys.executable, "-P", "-m", "venv", str(target)], target, is_stopped)
+    command = [str(python), "-P", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    command += ["-r", str(requirements)]
     _run(command, target, is_stopped)
     return python
 
