@@ -22,6 +22,7 @@ from optuna_sweep.location import displayed, without_password
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 PROXY_SECONDS = 20  # to wait for a gRPC proxy before the sweep is refused
 TABLE_ATTEMPTS = 5  # to create a database's tables
+SPOILT = (LookupError, TypeError, AttributeError, AssertionError, RecursionError)  # what Optuna makes of odd records
 JOURNAL_START = b'{"op_code":'  # of each line of a journal
 
 
@@ -81,8 +82,9 @@ def _exists(place: str) -> bool:
 def _errors_of(place: str) -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
+    except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError, *SPOILT) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = f"is damaged, or no study of Optuna's: {reason}" if isinstance(error, SPOILT) else reason
         raise HydraException(f"hydra.sweeper.storage={displayed(place)}: {without_password(reason, place)}") from error
 
 
@@ -153,7 +155,9 @@ class _Lock(JournalFileOpenLock):
 
     def acquire(self) -> bool:
         """Wait for the lock, mend the journal, and return True."""
-        lock = os.open(self.journal.with_name(self.journal.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(
+            self.journal.with_name(self.journal.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666
+        )
         fcntl.flock(lock, fcntl.LOCK_EX)
         self.file = lock
         with self.journal.open("r+b") as file:

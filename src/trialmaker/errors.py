@@ -1,6 +1,10 @@
 """The exceptions that mean "the person's mistake", as opposed to a bug, and the text of messages."""
 
+import re
+
 MAX_SHOWN_CHARACTERS = 200  # of a value in a message
+JOINER = "\N{ZERO WIDTH JOINER}"
+JOINED = re.compile(r"([^\x00-\x7f])\\u200d(?=[^\x00-\x7f])")  # its escape, between two that it joins
 
 
 class UserError(Exception):
@@ -56,8 +60,14 @@ def first_line(error: Exception, limit: int) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return a text with each unprintable character as a Python escape, such as ``\n`` or ``\x1b``."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    r"""Return a text with each unprintable character as a Python escape, such as ``\n`` or ``\x1b``.
+
+    The joiner of an emoji of several, as of a family, stays between characters that are no ASCII.
+    """
+    if text.isprintable():
+        return text
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return JOINED.sub(lambda match: f"{match[1]}{JOINER}", shown) if JOINER in text else shown
 
 
 def shorten(text: str, limit: int = MAX_SHOWN_CHARACTERS) -> str:

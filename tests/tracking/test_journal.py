@@ -94,7 +94,7 @@ def test_scalars_of_numpy_are_plain_values(directory: Path) -> None:
 def test_arrays_lie_in_files_beside_it(directory: Path) -> None:
     journal, output = journal_of(directory), directory.parents[1]
     images = {7: np.full((2, 2, 1), 9, np.uint8), 2: np.zeros((3, 2, 1), np.uint8)}
-    labels, probabilities = np.arange(4, dtype=np.int32), np.random.default_rng(0).random((4, 2), np.float32)
+    labels, probabilities = np.array([0, 1, 1, 0], np.int32), np.random.default_rng(0).random((4, 2), np.float32)
     example = np.ones((1, 2, 2, 1), np.float32)
     journal.append(start_of(directory))
     journal.append(Predictions(3, images, labels, probabilities, ("a", "b"), output / "tensorboard" / "run"))

@@ -1,18 +1,24 @@
 """The best trial of a study, and its spread over seeds."""
 
 import os
+import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.errors import HydraException
 from optuna import Study, get_all_study_names, load_study, logging
 from optuna.trial import FrozenTrial
+from sqlalchemy.engine import make_url
 
 from optuna_sweep.attributes import OVERRIDES
 from optuna_sweep.storage import open_storage
+from trialmaker.analysis.stored_overrides import checked
 from trialmaker.analysis.training_command import SINGLE_RUN, run_training
-from trialmaker.errors import UserError, printable
+from trialmaker.errors import MAX_SHOWN_CHARACTERS, UserError, one_line, printable
+from trialmaker.platform.received_database import check_file
+from trialmaker.platform.received_files import is_inside
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_summary import ComparedRun, summary_lines
 
@@ -30,9 +36,12 @@ def overrides(study: str, output: Path, storage: str | None = None, number: int 
         UserError: there is no such study or trial, or no trial of it has completed; of several objectives none is best.
     """
     logging.set_verbosity(logging.WARNING)  # not a line for each study that it opens
-    loaded = _load(study, output, storage)
-    trial = _best(study, loaded) if number is None else _trial(loaded, number)
-    return list(trial.user_attrs[OVERRIDES])
+    with _readable(study):
+        loaded = _load(study, output, storage)
+        trial = _best(study, loaded) if number is None else _trial(loaded, number)
+        if OVERRIDES not in trial.user_attrs:
+            raise UserError(f"{study}: its trial {trial.number} has no overrides: it is no study of TrialMaker")
+    return checked(trial.user_attrs[OVERRIDES], f"study {study}, trial {trial.number}")
 
 
 def run_with_seeds(words: Sequence[str], seeds: int) -> int:
@@ -61,6 +70,18 @@ def run_with_seeds(words: Sequence[str], seeds: int) -> int:
     return 0
 
 
+@contextmanager
+def _readable(study: str) -> Iterator[None]:
+    """Have whatever Optuna makes of a file that somebody spoiled be a line."""
+    try:
+        yield
+    except (UserError, HydraException):
+        raise
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}", MAX_SHOWN_CHARACTERS)
+        raise UserError(f"{study}: cannot be read as a study of Optuna's: {reason}") from error
+
+
 def _load(name: str, output: Path, storage: str | None) -> Study:
     try:
         return _load_from_address(name, storage) if storage else _load_from_file(name, output)
@@ -69,6 +90,8 @@ def _load(name: str, output: Path, storage: str | None) -> Study:
 
 
 def _load_from_address(name: str, storage: str) -> Study:
+    if storage.startswith("sqlite"):
+        _check_sqlite(storage)
     opened = open_storage(storage)
     names = get_all_study_names(opened)
     # A study that has no name of its own is named by its sweep file and its data set.
@@ -76,6 +99,19 @@ def _load_from_address(name: str, storage: str) -> Study:
     if not matches:
         raise UserError(f"{name}: there is no such study in {without_password(storage)}")
     return load_study(study_name=_only(name, matches, without_password(storage)), storage=opened)
+
+
+def _check_sqlite(storage: str) -> None:
+    """Check the tables of a SQLite file, which may be somebody else's.
+
+    Raises:
+        UserError: they are not what they should be.
+    """
+    path = Path(make_url(storage).database or "")
+    try:
+        check_file(path.resolve())  # a link that the person names is the person's own
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(f"--storage {without_password(storage)}: {one_line(error, MAX_SHOWN_CHARACTERS)}") from error
 
 
 def _load_from_file(name: str, output: Path) -> Study:
@@ -90,6 +126,8 @@ def _load_from_file(name: str, output: Path) -> Study:
         return load_study(study_name=path.stem if path.stem in names else _only(name, names, path), storage=opened)
     present: list[str] = []
     for file in sorted((output / "studies").glob("*.log")):
+        if not is_inside(file, output):
+            continue
         opened = open_storage(str(file))
         if name in (names := get_all_study_names(opened)):
             return load_study(study_name=name, storage=opened)

@@ -12,6 +12,9 @@ from trialmaker.analysis.sections import Difference, Section, unlike_most
 from trialmaker.analysis.store.outputs import Output
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.analysis.training_command import SINGLE_RUN
+from trialmaker.config.arguments.translation import command_line
+from trialmaker.config.received import check_overrides, split_overrides
+from trialmaker.errors import UserError
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult, run_results
 
@@ -59,7 +62,7 @@ def headlines(
         places: the places that the person named, for the command that repeats a run whose own is not known.
     """
     best_runs = [(section, run) for section in sections if (run := section.best)]
-    commands = _commands({run.output for _, run in best_runs}, outputs)
+    commands = _commands([run for _, run in best_runs], outputs)
     return [
         Headline(
             section,
@@ -79,16 +82,30 @@ def _metrics(run: Run) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if value is not None}
 
 
-def _commands(labels: Iterable[str], outputs: Mapping[str, Output]) -> dict[str, str]:
-    """Return the command of each run that left its result in these outputs, by MLflow's id of the run."""
-    results = (result for label in labels if label in outputs for _, result in run_results(outputs[label].directory))
-    return {result.mlflow_run_id: without_password(_alone(result)) for result in results if result.mlflow_run_id}
+def _commands(runs: Sequence[Run], outputs: Mapping[str, Output]) -> dict[str, str]:
+    """Return the command of each run that left its result in its output, by MLflow's id of the run."""
+    labels = {run.output for run in runs if run.output in outputs}
+    results = (result for label in labels for _, result in run_results(outputs[label].directory))
+    by_run = {result.mlflow_run_id: result for result in results}
+    commands = {run.run_id: _command(by_run[run.run_id]) for run in runs if run.run_id in by_run}
+    return {run_id: command for run_id, command in commands.items() if command}
 
 
-def _alone(result: RunResult) -> str:
-    """Return the command of a run; of a trial, with the override that leaves its study out."""
-    is_missing = result.trial is not None and SINGLE_RUN not in result.command
-    return f"{result.command} {SINGLE_RUN}" if is_missing else result.command
+def _command(result: RunResult) -> str:
+    """Return the command that repeats a run here; "" for one that does more than to set the config's own fields.
+
+    Whoever made the output wrote it, and the reader is to copy it. Of a trial, it leaves its study out.
+    """
+    try:
+        words = [word for word in shlex.split(result.command) if word != SINGLE_RUN]
+        kept, _ = split_overrides(words[2:])
+        check_overrides(kept, "")
+    except (ValueError, UserError):
+        return ""
+    is_single = result.trial is not None or SINGLE_RUN in result.command
+    if words[:2] != ["python", "train.py"]:
+        return ""
+    return without_password(command_line([*kept, *([SINGLE_RUN] if is_single else [])]))
 
 
 def _deployment(model: Path | None) -> str:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from trialmaker.analysis.training_command import SINGLE_RUN
 from trialmaker.config import config_files, user_files
 from trialmaker.config.arguments.translation import choices
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, printable
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 
@@ -23,7 +23,7 @@ def command(words: Sequence[str]) -> str:
     Args:
         words: its overrides.
     """
-    return shlex.join(["python", "train.py", *words, SINGLE_RUN])
+    return printable(shlex.join(["python", "train.py", *words, SINGLE_RUN]))
 
 
 def write_recipe(name: str, words: Sequence[str]) -> Path:
@@ -64,6 +64,8 @@ def _study_fields(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:
     if file is None:
         law = "is in neither sweeps/ nor input/config/sweeps/: copy it there"
         raise UserError(f"sweeps={name}: the file of that study {law}")
+    if paths.inputs().get("config") in file.parents:
+        user_files.folders()  # which checks what may be somebody else's
     fields: Any = OmegaConf.to_container(config_files.read(file))
     for entry in fields.pop("defaults", []):
         ((group, choice),) = entry.items()

@@ -6,20 +6,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import AliasEvent, YAMLError
 
 from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
+from trialmaker.analysis.stored_overrides import checked
 from trialmaker.config.arguments import values
 from trialmaker.config.fields import GROUPS, fields, leaves
 from trialmaker.config.incidental import DESCRIPTIONS, OF_ONE_PROCESS, is_among
-from trialmaker.errors import UserError
+from trialmaker.errors import MAX_SHOWN_CHARACTERS, UserError, one_line
 from trialmaker.platform import git, paths
+from trialmaker.platform.received_files import is_inside
 from trialmaker.platform.redaction import without_password
+from trialmaker.platform.regular_files import open_regular
 from trialmaker.tracking.settings import STATE_TAG
 
 # Decided anew: where a run's files go, and what it is called, which tracking.run_name said earlier.
-OWN_FIELDS = (*DESCRIPTIONS, *OF_ONE_PROCESS, "tracking.uri", "tracking.run_name")
+OWN_FIELDS = (*DESCRIPTIONS, *OF_ONE_PROCESS, "tracking.uri", "tracking.run_name", "data.mirrors")
+MAX_ARTIFACT_BYTES = 1 << 20  # of an artifact that is read; TrialMaker's have some thousand
 COMPARED_PACKAGES = ("keras", "numpy", "tensorflow", "ml-dtypes", "h5py", "scikit-learn", "pillow")  # affect results
 TIME_METRICS = re.compile(r"system/|.*seconds|.*per_second")  # metrics that are never equal in two runs
 SUMMARY_METRICS = re.compile(r"best_|test_")
@@ -69,7 +76,7 @@ def overrides(run: Run, given_paths: Mapping[str, Path | None]) -> list[str]:
             raise UserError(f"{field}: was recorded without its password: {value}")
         if value != MISSING_VALUE:
             words.append(f"{field}={values.write(value)}")
-    return words
+    return checked(words, f"run {run.run_id[:8]}")
 
 
 def _existing_path(field: str, recorded: Any, given: Path | None) -> Any:
@@ -88,15 +95,37 @@ def _recorded_config(run: Run) -> dict[str, Any]:
     file = _artifact(run, "resolved_config.yaml")
     types = {field.path: field.type for field in fields()} | {f"{group}.name": str for group in GROUPS}
     if file:
-        loaded = OmegaConf.to_container(OmegaConf.load(file))
-        config = dict(leaves(loaded)) if isinstance(loaded, dict) else {}
+        config = _values_in(file)
     else:
         config = {name: values.read(text, types[name]) for name, text in run.params.items() if name in types}
     if missing := [f"{group}.name" for group in GROUPS if f"{group}.name" not in config]:
         raise UserError(f"{run.run_id}: its config is not recorded whole: {', '.join(missing)} is missing")
-    if unknown := [field for field in config if field not in types and not is_among(field, OWN_FIELDS)]:
+    if unknown := [str(field) for field in config if field not in types and not is_among(field, OWN_FIELDS)]:
         raise UserError(f"{run.run_id}: has fields that this version does not know: {', '.join(unknown)}")
     return config
+
+
+def _values_in(file: Path) -> dict[str, Any]:
+    """Return the values in a config file by field.
+
+    Raises:
+        UserError: it holds something else, or what one grows without bounds by: a YAML alias stands for its anchor.
+    """
+    text = _text(file)
+    try:
+        if any(isinstance(event, AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise YAMLError("has an alias, as no config of TrialMaker's has")
+        loaded = OmegaConf.to_container(OmegaConf.create(text))
+    except (YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+        reason = one_line(error, MAX_SHOWN_CHARACTERS)
+        raise UserError(f"{file}: cannot be read as the config of a run: {reason}") from error
+    return {str(name): value for name, value in leaves(loaded)} if isinstance(loaded, dict) else {}
+
+
+def _text(file: Path) -> str:
+    """Return the text of a file, as far as it is not too long, and what is no UTF-8 replaced."""
+    with open_regular(file) as opened:
+        return opened.read(MAX_ARTIFACT_BYTES).decode("utf-8", errors="replace")
 
 
 def environment_differences(run: Run, parent: Run | None) -> Iterator[str]:
@@ -108,7 +137,7 @@ def environment_differences(run: Run, parent: Run | None) -> Iterator[str]:
     """
     files = [path for one in (run, parent) if one and (path := _artifact(one, "requirements.txt"))]
     if files:
-        yield from _version_differences(files[0].read_text())
+        yield from _version_differences(_text(files[0]))
     else:
         yield "versions: none were recorded"
     tags = {**(parent.tags if parent else {}), **run.tags}
@@ -184,6 +213,7 @@ def _last_epoch(points: Points) -> int:
 
 
 def _artifact(run: Run, name: str) -> Path | None:
-    """Return the path of a run's artifact; None where it is not on this machine."""
-    folder = local_path(run.artifacts)
-    return folder / name if folder and (folder / name).is_file() else None
+    """Return the path of a run's artifact; None where it is not on this machine, or leads out of the run's folder."""
+    folder = local_path(run.artifacts)  # which the merge has found to lie in the run's output
+    is_there = folder is not None and (folder / name).is_file() and is_inside(folder / name, folder)
+    return folder / name if folder and is_there else None

@@ -1,7 +1,5 @@
 """A table of runs, complete: best value, duration, and the parameters that differ between the runs."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from dataclasses import dataclass
 from trialmaker.analysis.query import DIGEST, NOTE_TAG, Value, value_of
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
 from trialmaker.errors import printable
+from trialmaker.platform.csv_cells import csv_text
 
 # Parameters that say where a run's files lay; two runs that differ in nothing else are the same.
 PLACE_PARAMS = {"output", "data.directory", "data.download", "tracking.uri", "tracking.experiment"}
@@ -42,9 +41,7 @@ class Table:
         return {"csv": self._csv, "json": self._json, "markdown": self._markdown}[name]()
 
     def _csv(self) -> str:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.columns, *self.rows])
-        return text.getvalue().rstrip("\n")
+        return csv_text([self.columns, *self.rows]).rstrip("\n")
 
     def _json(self) -> str:
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]

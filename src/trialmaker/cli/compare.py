@@ -182,6 +182,7 @@ def _column_names(columns: str | None, everything: Sequence[Run]) -> list[str]:
 def _models(merged: MergeResult) -> dict[str, Path]:
     """Return the folder of each run's published model, by MLflow's id of the run."""
     folders = [output.directory / "model" for output in merged.outputs.values()]
+    folders = [folder for folder in folders if not folder.is_symlink()]
     return {card.run_id: folder / str(card.version) for folder in folders for card in read_cards(folder) if card.run_id}
 
 

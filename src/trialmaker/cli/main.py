@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any, cast
 
 import click
@@ -85,8 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     try:
-        output = cast(Any, PrintableStream(sys.stdout))
-        with redirect_stdout(output), commands.make_context(NAME, argv) as context:
+        output, messages = cast(Any, PrintableStream(sys.stdout)), cast(Any, PrintableStream(sys.stderr))
+        with redirect_stdout(output), redirect_stderr(messages), commands.make_context(NAME, argv) as context:
             return int(commands.invoke(context) or 0)
     except click.exceptions.Exit as end:  # --help
         return end.exit_code

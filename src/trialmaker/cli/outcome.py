@@ -28,6 +28,7 @@ from trialmaker.experiment.context import RunContext, reason_to_withhold
 from trialmaker.experiment.output_page.page import write_refusal_page
 from trialmaker.experiment.run_name import data_name, run_differences, run_name
 from trialmaker.platform import instances, paths, redaction, result_files
+from trialmaker.platform.printable_stream import printable_lines
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import BEFORE_TRAINING, Signals, Stopped
@@ -168,7 +169,8 @@ class TrainOutcome:
         self.code = code
         self.causes += causes
         self.details += details
-        print(details + "".join(f"train.py: {cause}\n" for cause in causes if not details), end="", file=sys.stderr)
+        lines = "".join(f"train.py: {printable(cause)}\n" for cause in causes if not details)
+        print(printable_lines(details) + lines, end="", file=sys.stderr)
 
     def leave_result(self) -> None:
         """Write ``success`` or ``failure``, for whoever looks at the output alone."""

@@ -59,6 +59,9 @@ class OutputSelection:
         result = merge(selected, store, forget=forget)
         for line in map(str, [*skipped, *result.skipped]):
             self.print_once(line)
+        if result.left_out:
+            reason = "their addresses or links lead out of the output that they came with"
+            self.print_once(f"left out: the artifacts of {result.left_out} of the runs and models: {reason}")
         if not any(result.runs.values()):
             places = ", ".join(map(str, self.places)) or str(_own_output())
             raise UserError(f"{places}: holds no runs that can be shown")

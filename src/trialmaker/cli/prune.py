@@ -1,5 +1,6 @@
 """``python -m trialmaker prune``."""
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from trialmaker.analysis.store import runs
 from trialmaker.analysis.text_table import output_width
 from trialmaker.cli.command_class import Command
 from trialmaker.cli.output_arguments import OutputSelection, output_arguments
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 from trialmaker.model_store.catalog import superseded_versions
+from trialmaker.platform.received_database import check_file
 
 HELP = """\
 Remove artifacts, models and checkpoints of all but the best runs of each experiment (and objective). Parameters,
@@ -59,7 +61,10 @@ def _remove(leftovers: Sequence[pruning.Leftover]) -> None:
 
     for one in leftovers:
         try:
+            check_file(one.output.database)
             sqlite_store.mark_pruned(one.output.database, one.run.run_id, one.models)
             one.remove()
+        except sqlite3.Error as error:
+            raise UserError(f"{one.output.database}: cannot be written: {one_line(error)}") from error
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be removed: {error.strerror}") from error

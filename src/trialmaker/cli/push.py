@@ -45,5 +45,9 @@ def command(places: Sequence[Path], store: Path | None, server: str) -> int:
         brought, present = pusher.push(show_progress)
     for path in pusher.unsendable_files:
         print(f"skipped {printable(str(path))}: MLflow's client can't send a name with %, # or ?", file=sys.stderr)
+    if left_out := pusher.artifacts.left_out:
+        print(
+            f"left out: {left_out} links and pipes among the artifacts, which are no files of theirs", file=sys.stderr
+        )
     print(f"{without_password(server)}: {brought} runs brought, {present} were there")
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trialmaker.cli.command_class import PATH, Command
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, printable
 from trialmaker.platform import paths
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def command(index: int | None, image: Path | None, data: Path | None, url: str, 
         print(draw(pixels))
     answer = client.send_request(url, body, kind, keys)
     if truth is not None:
-        print(f"ground truth: {truth}")
+        print(printable(f"ground truth: {truth}"))
     print(f"response: {json.dumps(answer)}")
     print(f"prediction: {client.likeliest_class(answer)}")
     return 0

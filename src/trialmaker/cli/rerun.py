@@ -11,6 +11,7 @@ from trialmaker.analysis.store import merging, outputs, runs
 from trialmaker.analysis.training_command import run_training
 from trialmaker.cli.command_class import PATH, Command
 from trialmaker.cli.output_arguments import OutputSelection, default_store, output_arguments
+from trialmaker.errors import printable
 from trialmaker.platform import paths
 from trialmaker.tracking.settings import STORE_FILE
 
@@ -55,9 +56,9 @@ def command(
     words = reproduction.overrides(old, {"data.directory": data, "init_model": init_model})
     words.append("tracking.uri=null")  # whatever the environment says: the records are compared in this output's store
     for line in reproduction.environment_differences(old, parent):
-        print(f"differs: {line}", flush=True)
+        print(printable(f"differs: {line}"), flush=True)
     if dry_run:
-        print(shlex.join(["python", "train.py", *words]))
+        print(printable(shlex.join(["python", "train.py", *words])))
         return 0
     withheld = "a rerun publishes nothing"
     code, result = run_training(words, lambda line: print(line, end="", flush=True), withheld=withheld)
@@ -80,5 +81,5 @@ def _compare(store: Path, old: runs.Run, new: str) -> int:
     same, lines = reproduction.compare_metrics(old, then, runs.histories(merged, [new], names)[new])
     print(f"{old.run_id} then, {new} now:")
     for line in lines:
-        print(f"  {line}")
+        print(printable(f"  {line}"))
     return 0 if same else DIFFERENT

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, printable
 from trialmaker.platform.regular_files import read_text
 
 BEST_FILE = "best.json"
@@ -53,7 +53,8 @@ class Version:
     def __str__(self) -> str:
         values = (f"{name}={self.metrics[name]:.4f}" for name in ("val_accuracy", "test_accuracy")
                   if isinstance(self.metrics.get(name), float))  # fmt: skip
-        return " ".join([f"{self.card.get('model', 'model')} version {self.number} of {self.directory}", *values])
+        name = self.card.get("model", "model")
+        return printable(" ".join([f"{name} version {self.number} of {self.directory}", *values]))
 
 
 def version_numbers(folder: Path) -> list[int]:

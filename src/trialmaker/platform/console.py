@@ -3,8 +3,11 @@
 import logging
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from trialmaker.errors import printable
+from trialmaker.platform.printable_stream import printable_lines
 from trialmaker.platform.progress_bar import above_bars
 
 METRIC_LOGGER = "trialmaker.metrics"  # the logger of metric lines, the only ones that keep "accuracy" before a blank
@@ -14,6 +17,19 @@ FILE_LOGGER = "trialmaker.file"  # the logger of lines for the log file alone
 def on_terminal(text: str) -> dict[str, str]:
     """Return the ``extra`` of a log record with another text on a terminal: a shorter one, or "" for none there."""
     return {"on_terminal": text}
+
+
+def printable_record(record: logging.LogRecord, form: Callable[[logging.LogRecord], str]) -> str:
+    """Return a record's text without control characters: names of classes and files may hold some.
+
+    Args:
+        record: the record; its message is one line.
+        form: formats a record; the lines of a traceback follow the message.
+    """
+    message = record.getMessage()
+    if not message.isprintable():
+        record = logging.makeLogRecord({**vars(record), "msg": printable(message), "args": ()})
+    return printable_lines(form(record))
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
@@ -43,7 +59,7 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]
 
         The platform searches all lines for "accuracy", blank, number, and would read a metric out of others.
         """
-        text = super().format(record)
+        text = printable_record(record, super().format)
         if sys.stdout.isatty():
-            return str(getattr(record, "on_terminal", text))
+            return printable_lines(str(getattr(record, "on_terminal", text)))
         return text if record.name == METRIC_LOGGER else re.sub(r"accuracy(?=\s)", "accuracy\N{MIDDLE DOT}", text)

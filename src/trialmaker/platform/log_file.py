@@ -5,6 +5,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from trialmaker.platform.console import printable_record
+
 
 class LogFile(logging.FileHandler):
     """A handler that raises the first error of writing its file, and then writes no more.
@@ -22,6 +24,10 @@ class LogFile(logging.FileHandler):
         """
         if not self.has_failed:
             super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's text without control characters, since people look at the file in a terminal."""
+        return printable_record(record, super().format)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Raise an error of the file; print others, as ``logging`` does."""

@@ -23,11 +23,16 @@ class PrintableStream:
 
     def write(self, text: str) -> int:
         """Write a text; return the number of its characters."""
-        self.stream.write("".join(part if LAYOUT.match(part) else printable(part) for part in LAYOUT.split(text)))
+        self.stream.write(printable_lines(text))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+def printable_lines(text: str) -> str:
+    """Return a text of lines, each as ``printable`` returns it."""
+    return "".join(part if LAYOUT.match(part) else printable(part) for part in LAYOUT.split(text))
 
 
 def data_output() -> TextIO:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import write_text
@@ -119,9 +120,23 @@ def read_result(path: Path) -> RunResult | None:
     """
     try:
         record = json.loads(read_text(path))
-        return RunResult(**{one.name: record[one.name] for one in fields(RunResult) if one.name in record})
-    except (OSError, ValueError, TypeError):
+        values = {one.name: record[one.name] for one in fields(RunResult) if one.name in record}
+        types = get_type_hints(RunResult)
+        return RunResult(**values) if all(_fits(value, types[name]) for name, value in values.items()) else None
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Return whether a value of JSON is of a field's type: whoever made the file may have put anything there."""
+    arguments = get_args(kind)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_fits(one, arguments[1]) for one in value.values())
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_fits(one, arguments[0]) for one in value)
+    if arguments:  # a type or None
+        return any(_fits(value, one) for one in arguments)
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def run_results(output: Path) -> Iterator[tuple[Path, RunResult]]:

@@ -86,7 +86,7 @@ def likeliest_class(answer: Any) -> str:
     """
     try:
         best = max(answer["predictions"], key=lambda prediction: prediction["probability"])
-        return f"{printable(str(best['label']))} ({100 * best['probability']:.1f} %)"
+        return printable(f"{best['label']} ({100 * best['probability']:.1f} %)")
     except (LookupError, TypeError, ValueError) as error:
         raise UserError(f"expected predictions with label and probability, got {json.dumps(answer)[:200]}") from error
 

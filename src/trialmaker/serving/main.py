@@ -9,9 +9,8 @@ from trialmaker.errors import UserError, printable
 from trialmaker.model_store.catalog import served_text
 from trialmaker.model_store.versions import LITERT_FILE, Version, find_version
 from trialmaker.platform.input_methods import plain_options
-from trialmaker.serving import listening
+from trialmaker.serving import listening, trial_load
 from trialmaker.serving import settings as settings_
-from trialmaker.serving import trial_load
 from trialmaker.serving.prefork import STOP_SIGNALS, WorkerPool, exit_at_once, report_error, serve
 from trialmaker.serving.settings import Settings
 

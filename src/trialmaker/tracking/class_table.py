@@ -1,9 +1,8 @@
 """The scores of the test split's classes for MLflow: a table of all, and their means."""
 
-import csv
-import io
 from collections.abc import Sequence
 
+from trialmaker.platform.csv_cells import csv_text
 from trialmaker.tracking.classification import ClassScores
 
 TABLE_FILE = "metrics/per_class.csv"
@@ -12,12 +11,10 @@ DECIMALS = 6
 
 def score_table(names: Sequence[str], scores: ClassScores) -> str:
     """Return a table as CSV: a row for each class, in the classes' order."""
-    text = io.StringIO()
     columns = (scores.support, scores.predicted, scores.precision, scores.recall, scores.f1)
     rows = zip(range(len(names)), names, *(column.round(DECIMALS).tolist() for column in columns), strict=True)
     header = ("index", "class", "support", "predicted", "precision", "recall", "f1")
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue()
+    return csv_text([header, *rows])
 
 
 def score_metrics(scores: ClassScores) -> dict[str, float]:

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from trialmaker.platform.received_database import check_tables, guard
 from trialmaker.tracking.journal import head
 from trialmaker.tracking.output_journals import journals, may_go_on
 from trialmaker.tracking.settings import END_TAG, STORE_FILE, STUDY_TAG
@@ -18,9 +19,17 @@ END_MESSAGE = "the study's processes vanished"
 
 
 def may_be_there(output: Path) -> bool:
-    """Return whether the output's own store has a study's run that says RUNNING; it is only read. Light."""
-    uri = f"file:{quote(str(output / STORE_FILE))}?mode=ro"
+    """Return whether the output's own store has a study's run that says RUNNING; it is only read. Light.
+
+    A store that is not what it should be has none.
+    """
+    path = output / STORE_FILE
+    if path.is_symlink() or not path.is_file():
+        return False
+    uri = f"file:{quote(str(path))}?mode=ro"
     with suppress(sqlite3.Error), closing(sqlite3.connect(uri, uri=True)) as connection:
+        guard(connection, path.stat().st_size)
+        check_tables(connection)
         return connection.execute(RUNNING_STUDIES).fetchone() is not None
     return False
 

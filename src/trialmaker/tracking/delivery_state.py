@@ -10,6 +10,8 @@ from trialmaker.platform.regular_files import read_text
 from trialmaker.tracking.places import STATE_FILE, RunPlace
 from trialmaker.tracking.settings import STORE_FILE
 
+MAX_OFFSET = 1 << 50  # no journal is longer
+
 
 @dataclass
 class DeliveryState:
@@ -36,7 +38,8 @@ class DeliveryState:
         """Return the state in a file; that of a run that may have been created, where the file is damaged."""
         try:
             values = json.loads(read_text(path))
-            return cls(**{name: type(default)(values[name]) for name, default in vars(cls()).items()})
+            state = cls(**{name: type(default)(values[name]) for name, default in vars(cls()).items()})
+            return state if 0 <= state.offset < MAX_OFFSET else cls(is_creating=True)
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):

@@ -20,7 +20,7 @@ import numpy as np
 from optuna_sweep.process_identity import ProcessIdentity, this_process
 from trialmaker.errors import UserError
 from trialmaker.platform.regular_files import open_regular
-from trialmaker.tracking.journal_file import LOCK_PAUSE_SECONDS, end_of_last_line, try_lock
+from trialmaker.tracking.journal_file import LOCK_PAUSE_SECONDS, MAX_LINE_BYTES, end_of_last_line, try_lock
 from trialmaker.tracking.journal_messages import Record, RecordError, from_record, to_record
 from trialmaker.tracking.messages import Message, Start
 from trialmaker.tracking.places import JOURNAL_FILE
@@ -175,12 +175,15 @@ def read_records(path: Path, offset: int = 0) -> Iterator[Position]:
     """
     with open_regular(path) as file:
         file.seek(offset)
-        for line in file:
-            if not line.endswith(b"\n"):
+        is_begin = True
+        while line := file.readline(MAX_LINE_BYTES):
+            is_end = line.endswith(b"\n")
+            if not is_end and len(line) < MAX_LINE_BYTES:
                 return  # it is being written, or was torn by a kill
             offset += len(line)
-            if (record := _parse(line)) is not None:
+            if is_begin and is_end and (record := _parse(line)) is not None:
                 yield Position(record, offset)
+            is_begin = is_end
 
 
 def head(path: Path) -> Start | None:
@@ -237,9 +240,7 @@ def is_released(path: Path) -> bool:
 def _parse(line: bytes) -> Record | None:
     try:
         record: Any = json.loads(line)
-    except ValueError:
-        return None
-    except RecursionError:  # of a line that somebody made to be so deep
+    except (ValueError, RecursionError):  # of a line that somebody made to be so deep
         return None
     is_record = isinstance(record, dict) and isinstance(record.get("type"), str) and _is_time(record.get("time"))
     return record if is_record else None

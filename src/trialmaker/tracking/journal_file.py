@@ -6,6 +6,7 @@ import time
 from typing import BinaryIO
 
 TAIL_BYTES = 1 << 16
+MAX_LINE_BYTES = 1 << 24  # a longer line is no record; those of a run have some thousand
 LOCK_ATTEMPTS, LOCK_PAUSE_SECONDS = 10, 0.02  # whoever looks whether it is held has it for an instant
 
 

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,11 @@ NAMES: dict[type[Message], str] = {
 }
 
 
-RECORD_ERRORS = (KeyError, TypeError, ValueError, OverflowError, OSError, zipfile.BadZipFile, AttributeError)
+RECORD_ERRORS = (
+    *(KeyError, TypeError, ValueError, OverflowError, OSError, EOFError, AttributeError, IndexError, MemoryError),
+    *(SyntaxError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+)
+MAX_RECORDED_CLASSES = 10_000  # of a confusion matrix, which has a cell for each two of them
 
 
 class RecordError(UserError):
@@ -154,20 +159,40 @@ def _data(record: Record, _: _Source) -> DataUsed:
 
 
 def _predictions(record: Record, source: _Source) -> Predictions:
-    with open_regular(_beside(source.directory, record["arrays"])) as file, np.load(file, allow_pickle=False) as arrays:
-        images = {int(index): arrays[f"image_{index}"] for index in arrays["indices"]}
-        labels, probabilities = arrays["labels"], arrays["probabilities"]
+    arrays = _arrays(source.directory, record)
+    images = {int(index): arrays[f"image_{index}"] for index in arrays["indices"]}
+    labels, probabilities = arrays["labels"], arrays["probabilities"]
     names = tuple(str(name) for name in record["class_names"])
+    if (
+        probabilities.shape != (len(labels), len(names))
+        or not 0 < len(names) <= MAX_RECORDED_CLASSES
+        or not len(labels)
+    ):
+        raise ValueError(f"predictions of {probabilities.shape} for {len(labels)} examples of {len(names)} classes")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(names):
+        raise ValueError("the labels are no classes")
     events = _inside(source.output, record["event_directory"]) if record["event_directory"] else None
     return Predictions(int(record["epoch"]), images, labels, probabilities, names, events)
 
 
 def _best_model(record: Record, source: _Source) -> BestModel:
-    with open_regular(_beside(source.directory, record["arrays"])) as file, np.load(file, allow_pickle=False) as arrays:
-        example = arrays["example"]
+    example = _arrays(source.directory, record)["example"]
     return BestModel(
         _inside(source.output, record["directory"]), int(record["epoch"]), example, int(record["num_classes"])
     )
+
+
+def _arrays(directory: Path, record: Record) -> Arrays:
+    """Return the arrays of a file beside the journal, which are as long as the file says and no longer."""
+    with open_regular(_beside(directory, record["arrays"])) as file:
+        size = os.fstat(file.fileno()).st_size
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size > size for entry in entries):
+            raise ValueError("arrays that are longer than their file")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
 
 
 def _study(record: Record, source: _Source) -> StudyDone:

@@ -17,6 +17,7 @@ from mlflow.entities import DatasetInput, LoggedModel, LoggedModelOutput, Logged
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
+from trialmaker.platform.received_files import links_among
 from trialmaker.tracking.messages import BestModel
 
 SAVED_MODEL = "saved_model"
@@ -92,7 +93,7 @@ def _save(path: Path, model: Model, best: BestModel) -> None:
         input_example=best.example,
         pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "tensorflow", "keras")],
     )
-    shutil.copytree(best.directory, path / SAVED_MODEL)
+    shutil.copytree(best.directory, path / SAVED_MODEL, ignore=links_among)
 
 
 def _signature(best: BestModel) -> ModelSignature:

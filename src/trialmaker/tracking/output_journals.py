@@ -15,14 +15,19 @@ RECENT_SECONDS = 120.0  # a journal of another machine that was written to since
 
 
 def journals(output: Path) -> list[Path]:
-    """Return the journals of an output's runs, trials included, in the order of their directories' names."""
-    return sorted((output / LOGS_FOLDER).rglob(JOURNAL_FILE))
+    """Return the journals of an output's runs, trials included, in the order of their directories' names.
+
+    Links are left out: what they lead to is no part of the output, and to deliver a run writes beside its journal.
+    """
+    folder = output / LOGS_FOLDER
+    paths = [] if folder.is_symlink() else sorted(folder.rglob(JOURNAL_FILE))  # which follows no links to folders
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
 def find_outputs(place: Path) -> Iterator[Path]:
     """Yield the outputs in a folder and below it that hold a journal, whether they have a store of their own or not."""
     for folder, names, _ in os.walk(place):
-        if LOGS_FOLDER in names and any(Path(folder, LOGS_FOLDER).rglob(JOURNAL_FILE)):
+        if LOGS_FOLDER in names and journals(Path(folder)):
             yield Path(folder)
             names.clear()
         depth = len(Path(folder).parts) - len(place.parts)

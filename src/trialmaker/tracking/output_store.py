@@ -22,6 +22,7 @@ from mlflow.store import db_migrations
 
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform.atomic_files import locked
+from trialmaker.platform.received_database import PROGRESS_INSTRUCTIONS, DoubtfulDatabase, check_tables
 from trialmaker.tracking import experiments
 from trialmaker.tracking.artifact_places import ARTIFACT_FOLDER
 from trialmaker.tracking.delivery_state import DeliveryState
@@ -35,7 +36,6 @@ OWN_TABLES = {"alembic_version", "experiments", "runs", "metrics", "params", "ta
 DAMAGES = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # SQLite's errors of a damaged file, as opposed to a busy one
 BUSY_SECONDS = 1.0  # to wait for another program's write
 CHECK_SECONDS = 2.0  # a large store is looked through no longer when a run starts
-PROGRESS_INSTRUCTIONS = 10_000  # of SQLite's virtual machine, between two looks at the clock
 DAMAGE = re.compile(
     r"malformed|not a database|no such (table|column)|out-of-date database schema|readonly database|unable to open data"
 )
@@ -144,7 +144,10 @@ def find_fault(file: Path, *, seconds: float | None = None) -> Fault | None:
 def _fault_of_database(file: Path, seconds: float | None) -> Fault | None:
     try:
         with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
+            check_tables(connection)
             return _fault_of_tables(connection) or _damage(connection, seconds)
+    except DoubtfulDatabase as error:
+        return Fault(str(error))
     except sqlite3.DatabaseError as error:
         return _damaged(one_line(error)) if getattr(error, "sqlite_errorname", "").startswith(DAMAGES) else None
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialmaker.errors import MAX_SHOWN_CHARACTERS, UserError, first_line, one_line, printable
+from trialmaker.platform.received_database import check_file
+from trialmaker.platform.received_files import foreign_entry
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import artifact_places, dead_studies
 from trialmaker.tracking.delivery_lock import DeliveryBusy
@@ -23,7 +25,7 @@ from trialmaker.tracking.messages import Start
 from trialmaker.tracking.output_journals import is_live, journals
 from trialmaker.tracking.places import LOG_FILE, STATE_FILE, RunPlace
 from trialmaker.tracking.refusals import OTHER_STORE
-from trialmaker.tracking.settings import ENVIRONMENT, NO_RETRIES, RUN_VARIABLES
+from trialmaker.tracking.settings import ENVIRONMENT, NO_RETRIES, RUN_VARIABLES, STORE_FILE, STORE_LOCK_FILE
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def deliver(run: UndeliveredRun, place: RunPlace) -> str:
     Raises:
         UserError: the store cannot be reached, or refuses.
     """
+    _check(run, place)
     prepare_environment()
     from trialmaker.tracking.delivery import Delivery  # imports MLflow
     from trialmaker.tracking.insistence import StoreAway, StoreRefusal
@@ -108,6 +111,23 @@ def deliver(run: UndeliveredRun, place: RunPlace) -> str:
         reason = without_password(one_line(cause)).partition(f", {OTHER_STORE}")[0]
         raise UserError(f"{run}: not delivered to {store}: {reason}") from error
     return f"{run}: delivered to {store}"
+
+
+def _check(run: UndeliveredRun, place: RunPlace) -> None:
+    """Check that to deliver a run reads and writes nothing outside its output, and asks its store nothing endless.
+
+    Raises:
+        UserError: it would, as far as can be seen.
+    """
+    lock = run.output / STORE_LOCK_FILE
+    if alien := foreign_entry(run.directory) or (lock if lock.is_symlink() else None):
+        raise UserError(printable(f"{run}: not delivered: {alien} is a link or a pipe: remove it"))
+    try:
+        if place.uri is None:
+            check_file(run.output / STORE_FILE)
+    except (OSError, sqlite3.Error) as error:
+        reason = one_line(error, MAX_SHOWN_CHARACTERS)
+        raise UserError(printable(f"{run}: not delivered: {run.output / STORE_FILE}: {reason}")) from error
 
 
 def address_advice(run: UndeliveredRun) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import LoggedModelStatus, Metric, Run
 
 from support.entry import PROJECT
 from support.outputs import copy_outputs, create_store
@@ -136,6 +136,46 @@ def test_all_runs_are_pushed_once(team: str, jobs: Path, copies: list[Path], pus
     assert there["artifacts"]["resolved_config.yaml"] == hashlib.sha256(artifact.read_bytes()).hexdigest()
     assert there["models"] == originals[run.info.run_id]["models"]
     assert push(copies, team) == f"{team}: 0 runs brought, 6 were there"
+
+
+def test_no_file_of_elsewhere_is_pushed(team: str, push: Any, tmp_path: Path) -> None:
+    """A colleague's output whose addresses and links lead to the reader's own files."""
+    secrets = tmp_path / "home" / ".ssh"
+    secrets.mkdir(parents=True)
+    (secrets / "id_rsa").write_text("PRIVATE KEY")
+    output = tmp_path / "received"
+    source = create_store(output)
+    first, second = (source.create_run("0", run_name=name).info.run_id for name in ("address", "links"))
+    models = [source.create_logged_model("0", "net", run) for run in (first, second)]
+    for run, model in zip((first, second), models, strict=True):
+        source.log_text(run, "mine", "folder/notes.txt")
+        source.log_model_artifact(model.model_id, __file__, "code")
+        source.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    for folder in (*output.rglob("folder"), *output.rglob("code")):
+        (folder / "key").symlink_to(secrets / "id_rsa")
+        (folder.parent / "all").symlink_to(secrets)
+    with closing(sqlite3.connect(output / "mlflow.db")) as connection, connection:
+        for table, column, key, own in (
+            ("runs", "artifact_uri", "run_uuid", first),
+            ("logged_models", "artifact_location", "model_id", models[0].model_id),
+        ):
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (secrets.as_uri(), own))
+    lines = push([output], team).splitlines()
+    assert lines[0].startswith("left out: the artifacts of 2 of the runs and models: ")
+    assert lines[1].startswith("left out: 4 links and pipes among the artifacts")
+    client = MlflowClient(team)
+    runs = [run for run in server_runs(client) if run.info.run_name in ("address", "links")]
+    assert len(runs) == 2
+    for run in runs:
+        (folder := tmp_path / run.info.run_id).mkdir()
+        listed = client.list_artifacts(run.info.run_id)
+        if listed:
+            client.download_artifacts(run.info.run_id, "", str(folder))
+        names = [path.name for path in folder.rglob("*") if path.is_file()]
+        assert names == (["notes.txt"] if run.info.run_name == "links" else [])
+        (model,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+        names = [entry.path for entry in client.list_logged_model_artifacts(model.model_id, "code")]
+        assert names == (["code/test_push.py"] if run.info.run_name == "links" else [])
 
 
 def test_odd_values_and_many_points(team: str, push: Any, tmp_path: Path) -> None:

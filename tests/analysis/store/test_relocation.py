@@ -6,7 +6,8 @@ import pytest
 
 from trialmaker.analysis.store.relocation import Relocation
 
-# the recorded address, a folder beside the store, where the artifacts are now (None: the address is unchanged)
+NOWHERE = "file:///merged/left-out"
+# the recorded address, a folder beside the store, where the artifacts are now (None: nowhere that is looked into)
 CASES = [
     ("file:///opt/ai/output/mlartifacts/mnist/r", "mlartifacts/mnist/r", "mlartifacts/mnist/r"),
     ("/opt/ai/output/mlartifacts/mnist/r", "mlartifacts/mnist/r", "mlartifacts/mnist/r"),
@@ -21,27 +22,35 @@ CASES = [
     ("/mnt/big/runs/7/logs", "logs/7", None),
     ("s3://bucket/mlartifacts/1/r", "mlartifacts/1/r", None),
     ("https://host/mlartifacts/1/r", "mlartifacts/1/r", None),
-    ("models:/m-1", "mlartifacts/1/r", None),
+    ("models:/../../etc", "mlartifacts/1/r", None),
+    ("runs:/0/../../etc", "mlartifacts/1/r", None),
+    ("file://host/mlartifacts/../etc", "mlartifacts/1/r", None),
+    ("/etc/\0", "mlartifacts/1/r", None),
+    ("file:///home/me/.ssh", ".ssh", None),
     ("file:///opt/mlartifacts/../../etc", "mlartifacts/1/r", None),
     ("http://[", "mlartifacts/1/r", None),
     ("", "mlartifacts/1/r", None),
-    (None, "mlartifacts/1/r", None),
 ]
 
 
 @pytest.mark.parametrize(("address", "beside", "now"), CASES)
 def test_an_address(tmp_path: Path, address: str | None, beside: str, now: str | None) -> None:
     (tmp_path / beside).mkdir(parents=True)
-    expected = address if now is None else (tmp_path / now).as_uri()
-    relocated = Relocation(tmp_path)
+    expected = NOWHERE if now is None else (tmp_path / now).as_uri()
+    relocated = Relocation(tmp_path, NOWHERE)
     assert relocated(address) == relocated(address) == expected
 
 
-def test_an_address_whose_files_still_exist_there_stays_unless_they_are_here(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", [None, "models:/m-1", "runs:/" + 32 * "0" + "/model"])
+def test_what_mlflow_looks_up_by_an_id_stays(tmp_path: Path, address: str | None) -> None:
+    assert Relocation(tmp_path, NOWHERE)(address) == address
+
+
+def test_an_address_whose_files_still_exist_there_is_none_unless_they_are_here(tmp_path: Path) -> None:
     there = tmp_path / "shared" / "mlruns" / "3" / "x"
     there.mkdir(parents=True)
     here = tmp_path / "output"
     (here / "mlruns").mkdir(parents=True)
-    assert Relocation(here)(str(there)) == str(there)
+    assert Relocation(here, NOWHERE)(str(there)) == NOWHERE
     (here / "mlruns" / "3" / "x").mkdir(parents=True)
-    assert Relocation(here)(str(there)) == (here / "mlruns" / "3" / "x").as_uri()
+    assert Relocation(here, NOWHERE)(str(there)) == (here / "mlruns" / "3" / "x").as_uri()

@@ -8,16 +8,19 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from trialmaker.analysis.store import merge_sql, views
+from trialmaker.analysis.store.artifact_files import leave_out_foreign_places, nowhere
 from trialmaker.analysis.store.outputs import MARKER_FILE, Output, SkippedOutput
 from trialmaker.analysis.store.relocation import ARTIFACT_FOLDERS, Relocation, artifacts_exist
-from trialmaker.analysis.store.snapshots import UnreadableError, open_snapshot
+from trialmaker.analysis.store.snapshots import UnreadableError, open_snapshot, reason_of
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
 from trialmaker.platform.progress_bar import progress_bar
+from trialmaker.platform.received_database import check_values, guard
 from trialmaker.tracking.settings import STORE_FILE
 
 OUTPUT_TAG = "trialmaker.output"
@@ -39,12 +42,14 @@ class MergeResult:
         outputs: the outputs by label.
         runs: the number of runs of each output, by label.
         skipped: the outputs that could not be read this time; their runs of earlier merges stay.
+        left_out: the number of runs and models whose artifacts are left out: addresses and links that lead elsewhere.
     """
 
     store: Path
     outputs: dict[str, Output]
     runs: dict[str, int]
     skipped: list[SkippedOutput]
+    left_out: int = 0
 
 
 def merge(outputs: Sequence[Output], store: Path, *, forget: bool = True) -> MergeResult:
@@ -129,10 +134,11 @@ class _Merger:
             self.connection.executescript("PRAGMA analysis_limit = 1000; ANALYZE")
         if self.is_changed or not views.exist(self.connection):
             views.update(self.connection)
+        left_out = leave_out_foreign_places(self.connection, self.store)
         counts = dict(self._rows("SELECT database, count(*) FROM trialmaker_source_runs GROUP BY database"))
         by_label = {output.label: output for output in outputs}
         runs = {label: counts.get(str(output.database), 0) for label, output in by_label.items()}
-        return MergeResult(self.store, by_label, runs, skipped_outputs)
+        return MergeResult(self.store, by_label, runs, skipped_outputs, left_out)
 
     def _merge_outputs(self, outputs: Sequence[Output]) -> list[SkippedOutput]:
         """Merge the outputs that have changed; return the ones that cannot be read."""
@@ -156,19 +162,33 @@ class _Merger:
         with open_snapshot(output.database, self.revision) as uri:
             self.connection.execute("ATTACH ? AS source", (uri,))
             try:
+                guard(self.connection, output.database.stat().st_size)
+                self._check_source()
                 self._copy_source(output, stamp)
             except sqlite3.DatabaseError as error:
                 self.connection.rollback()
-                if error.sqlite_errorname in MERGED_STORE_ERRORS:
+                if getattr(error, "sqlite_errorname", "") in MERGED_STORE_ERRORS:
                     raise
-                raise UnreadableError(f"{error}") from error
+                raise UnreadableError(reason_of(error)) from error
             finally:
+                self.connection.set_progress_handler(None, 0)
                 self.connection.execute("DETACH source")
+
+    def _check_source(self) -> None:
+        """Check that the attached database ``source`` has the tables, columns and values of MLflow's."""
+        for table, types in self._types.items():
+            check_values(self.connection, "source", table, types, ("run_uuid", "key") if table == "metrics" else ())
+
+    @cached_property
+    def _types(self) -> dict[str, dict[str, str]]:
+        """Return the declared types of the merged store's columns, by table and column."""
+        query = "SELECT name, type FROM pragma_table_info(?, 'main')"
+        return {table: dict(self._rows(query, table)) for table in ("experiments", *merge_sql.MERGED_TABLES)}
 
     def _copy_source(self, output: Output, stamp: str) -> None:
         """Copy the attached database ``source`` in one transaction, and remove runs that it no longer holds."""
         database = str(output.database)
-        self.connection.create_function("relocated", 1, Relocation(output.directory))
+        self.connection.create_function("relocated", 1, Relocation(output.directory, nowhere(self.store)))
         self.connection.execute("BEGIN IMMEDIATE")
         removed_runs = self._rows(
             "SELECT run_uuid FROM trialmaker_source_runs WHERE database = ? EXCEPT SELECT run_uuid FROM source.runs",

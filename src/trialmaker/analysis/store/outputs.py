@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialmaker.errors import UserError
+from trialmaker.platform.received_files import is_inside
 from trialmaker.tracking.settings import STORE_FILE
 
 MARKER_FILE = ".comparison"  # lies beside a merged store, which is not an output
@@ -65,7 +66,7 @@ def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
     databases: dict[Path, None] = {}
     skipped_outputs = []
     for place in places:
-        results = [place] if place.is_file() else list(_search(place.absolute(), MAX_OUTPUT_DEPTH))
+        results = [place] if place.is_file() else list(_search(place.absolute(), place, MAX_OUTPUT_DEPTH))
         databases |= dict.fromkeys(result.resolve() for result in results if isinstance(result, Path))
         skipped_outputs += [result for result in results if isinstance(result, SkippedOutput)]
         if not results:
@@ -74,8 +75,8 @@ def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
     return [Output(path, label) for path, label in zip(databases, labels, strict=True)], skipped_outputs
 
 
-def _search(folder: Path, depth: int) -> Iterator[Path | SkippedOutput]:
-    """Yield the stores in a folder and below it, and what is skipped: file stores and unreadable folders.
+def _search(folder: Path, place: Path, depth: int) -> Iterator[Path | SkippedOutput]:
+    """Yield the stores in a folder and below it, and what is skipped: file stores, unreadable folders, links elsewhere.
 
     A folder that is deleted during the search yields nothing.
     """
@@ -83,17 +84,27 @@ def _search(folder: Path, depth: int) -> Iterator[Path | SkippedOutput]:
         with os.scandir(folder) as entries:
             names = {entry.name: entry.is_dir() for entry in entries}
         if STORE_FILE in names:
-            yield from [] if MARKER_FILE in names else [folder / STORE_FILE]
+            yield from (
+                [] if MARKER_FILE in names else [_leading_out(folder / STORE_FILE, folder) or folder / STORE_FILE]
+            )
         elif "mlruns" in names and any((folder / "mlruns").glob("*/meta.yaml")):
             yield SkippedOutput(folder / "mlruns", FILE_STORE_REASON.format(folder / "mlruns", folder / STORE_FILE))
         elif depth:
             for name in sorted(name for name, is_folder in names.items() if is_folder):
                 if name not in UNSEARCHED_FOLDERS and not name.startswith("."):
-                    yield from _search(folder / name, depth - 1)
+                    link = _leading_out(folder / name, place)
+                    yield from [link] if link else _search(folder / name, place, depth - 1)
     except FileNotFoundError:
         return
     except OSError as error:
         yield SkippedOutput(folder, f"cannot be looked into: {error.strerror}")
+
+
+def _leading_out(path: Path, place: Path) -> SkippedOutput | None:
+    """Return that a path is skipped, where it is a link that leads out of a place."""
+    if path.is_symlink() and not is_inside(path, place):
+        return SkippedOutput(path, "a link to another place: name that place itself, if it is meant")
+    return None
 
 
 def _labels(databases: Sequence[Path]) -> list[str]:

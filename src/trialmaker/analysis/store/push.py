@@ -33,8 +33,9 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
-from trialmaker.analysis.store.relocation import local_path
+from trialmaker.analysis.store.artifact_files import ArtifactFolders
 from trialmaker.errors import UserError, one_line
+from trialmaker.platform.received_files import folder_of
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.run_list import NOTE_START
 
@@ -71,6 +72,7 @@ class Pusher:
         self.source, self.target = MlflowClient(f"sqlite:///{store}"), MlflowClient(server)
         self.ids: dict[str, str] = {}  # of runs and models: the id on the server by the id in the store
         self.fingerprints: dict[str, str] = {}  # of the last complete push, or "deleted", by a run's id on the server
+        self.artifacts = ArtifactFolders.of(store.parent)
         self.unsendable_files: list[str] = []  # paths of artifacts whose names MLflow's client can't send
 
     def push(self, report_progress: Callable[[str, int, int], None]) -> tuple[int, int]:
@@ -93,7 +95,7 @@ class Pusher:
             for at, (run, experiment_id) in enumerate(runs, 1):
                 name = run.info.run_name
                 report_progress(name, at, len(runs))
-                files = _files(run.info.artifact_uri)
+                files = self.artifacts.files(run.info.artifact_uri)
                 fingerprint = self._fingerprint(run, files)
                 if self.fingerprints.get(self.ids[run.info.run_id]) not in (fingerprint, "deleted"):
                     self._push_run(run, experiment_id, files)
@@ -205,10 +207,15 @@ class Pusher:
             experiment_id, model.name, run_id, tags, model.params, model.model_type
         )  # fmt: skip
         if target_model.status == LoggedModelStatus.PENDING and model.status != LoggedModelStatus.PENDING:
-            if (folder := local_path(model.artifact_location)) and folder.is_dir():
-                self.target.log_model_artifacts(target_model.model_id, str(folder))
+            self._log_model_files(target_model.model_id, self.artifacts.files(model.artifact_location))
             self.target.finalize_logged_model(target_model.model_id, model.status)
         return str(target_model.model_id)
+
+    def _log_model_files(self, model_id: str, files: dict[str, Path]) -> None:
+        """Log a model's files, which MLflow's client takes as a folder alone: one of links to them."""
+        if files:
+            with folder_of(files) as folder:
+                self.target.log_model_artifacts(model_id, str(folder))
 
     def _fingerprint(self, run: Run, files: dict[str, Path]) -> str:
         """Return a text that changes when a run has something new to push."""
@@ -230,13 +237,6 @@ def _check_address(server: str) -> None:
     if not is_server:
         hint = "to use a database, start mlflow server on it, which keeps the artifacts too"
         raise UserError(f"--to {without_password(server)}: must be an address http://… of an MLflow server; {hint}")
-
-
-def _files(address: str) -> dict[str, Path]:
-    """Return the files at an artifact address, by their path below it; none for an address on the network."""
-    folder = local_path(address)
-    entries = sorted(folder.rglob("*")) if folder else []
-    return {str(path.relative_to(folder)): path for path in entries if folder and path.is_file()}
 
 
 def _pages(search: Callable[..., Any]) -> Iterable[Any]:

@@ -3,10 +3,13 @@
 The names and address schemes are those of MLflow 3.17.
 """
 
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ARTIFACT_FOLDERS = ("mlartifacts", "mlruns")  # MLflow's names for the folder of artifacts beside its store
+# Addresses of models and of runs' folders by their ids, which MLflow looks up in the same store.
+STORE_ALIAS = re.compile(r"models:/m-[0-9a-f]{1,64}|runs:/[0-9a-f]{32}(/[A-Za-z0-9_-]+)*")
 
 
 def local_path(address: str | None) -> Path | None:
@@ -23,7 +26,7 @@ def local_path(address: str | None) -> Path | None:
 def artifacts_exist(address: str | None) -> bool:
     """Return whether there is a file or folder at an address; an address on the network is assumed to exist."""
     path = local_path(address)
-    return path.exists() if path else bool(address)
+    return _exists(path) if path else bool(address)
 
 
 class Relocation:
@@ -34,23 +37,26 @@ class Relocation:
 
     Args:
         directory: the folder that holds the store.
+        nowhere: the address for what lies elsewhere, which nobody who received the output looks into.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, nowhere: str) -> None:
+        self.directory, self.nowhere = directory, nowhere
         self.prefixes: dict[tuple[str, ...], Path] = {}  # the beginning of an address → the folder that replaces it
 
     def __call__(self, address: str | None) -> str | None:
-        """Return the address now; unchanged if it is elsewhere on the network, or nothing here matches it."""
-        parts = _parts(address or "")
-        if not parts or ".." in parts:
+        """Return the address now, in the store's folder; ``nowhere`` for one on the network or that matches nothing."""
+        if address is None or STORE_ALIAS.fullmatch(address):
             return address
+        parts = _parts(address)
+        if not parts or ".." in parts:
+            return self.nowhere
         for prefix, folder in self.prefixes.items():
             if parts[: len(prefix)] == prefix:
                 return folder.joinpath(*parts[len(prefix) :]).as_uri()
         start = self._matching_end(parts)
         if start is None:
-            return address
+            return self.nowhere
         self.prefixes[parts[: start + 1]] = self.directory / parts[start]
         return self.directory.joinpath(*parts[start:]).as_uri()
 
@@ -62,13 +68,20 @@ class Relocation:
         """
         for start in range(parts[0] == "/", len(parts)):
             is_specific = len(parts) - start > 1 or parts[start] in ARTIFACT_FOLDERS
-            if is_specific and self.directory.joinpath(*parts[start:]).exists():
+            if is_specific and _exists(self.directory.joinpath(*parts[start:])):
                 return start
-        if Path(*parts).exists():
+        if _exists(Path(*parts)):
             return None
         places = [at for at, part in enumerate(parts) if part in ARTIFACT_FOLDERS]
         existing = [at for at in places if (self.directory / parts[at]).is_dir()]
         return next(reversed(existing or places), None)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name with a NUL, or one that is too long
+        return False
 
 
 def _parts(address: str) -> tuple[str, ...]:

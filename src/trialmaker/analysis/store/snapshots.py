@@ -12,6 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from trialmaker.errors import MAX_SHOWN_CHARACTERS, one_line
+from trialmaker.platform.received_database import check_tables, guard
+from trialmaker.platform.regular_files import open_regular
+
 SQLITE_HEADER = b"SQLite format 3\0"
 WAL_VERSION = 2  # byte 18 of the header: https://www.sqlite.org/fileformat.html#file_format_version_numbers
 COPY_ATTEMPTS = 5  # at a database that is being written to
@@ -41,13 +45,20 @@ def open_snapshot(database: Path, revision: str | None = None) -> Iterator[str]:
         try:
             uri = _readable_uri(database, Path(folder, "copy.db"), revision)
         except (OSError, sqlite3.DatabaseError) as error:
-            raise UnreadableError(str(error)) from error
+            raise UnreadableError(reason_of(error)) from error
         yield uri
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a store cannot be read, in a line that is not as long as what somebody has put into it."""
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+        return "takes too long to read: it is not what it should be"
+    return one_line(error, MAX_SHOWN_CHARACTERS)
 
 
 def _readable_uri(database: Path, copy: Path, revision: str | None) -> str:
     uri = _uri_in_place(database) or _copy_files(database, copy)
-    is_other_revision = _revision(uri) != revision
+    is_other_revision = _revision(uri, database.stat().st_size) != revision
     return _migrate_copy(uri, copy) if revision and is_other_revision else uri
 
 
@@ -55,7 +66,7 @@ def _uri_in_place(database: Path) -> str | None:
     """Return the URI for reading in place; None where SQLite would have to write."""
     if database.exists() and not database.is_file():
         raise UnreadableError("is no regular file")
-    with database.open("rb") as file:
+    with open_regular(database) as file:
         header = file.read(20)
     if not header.startswith(SQLITE_HEADER):
         raise UnreadableError("is no SQLite database" if header else "is empty")
@@ -73,12 +84,15 @@ def _uri_in_place(database: Path) -> str | None:
 def _copy_files(database: Path, copy: Path) -> str:
     """Copy a database with its log and journal, at a moment when none of them changes; return the copy's URI."""
     files = [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-journal")]
+    if links := [path.name for path in files[1:] if path.is_symlink()]:
+        raise UnreadableError(f"its {links[0]} is a link")
     for _ in range(COPY_ATTEMPTS):
         stamps = [_stamp(path) for path in files]
         for path in files:
             target = copy.with_name(path.name.replace(database.name, copy.name))
             if path.exists():
-                shutil.copyfile(path, target)
+                with open_regular(path) as source, target.open("wb") as file:
+                    shutil.copyfileobj(source, file)
             else:
                 target.unlink(missing_ok=True)
         if stamps == [_stamp(path) for path in files]:
@@ -91,9 +105,11 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
 
 
-def _revision(uri: str) -> str:
-    """Return the revision of the store's schema, empty where the store records none."""
+def _revision(uri: str, size: int) -> str:
+    """Return the revision of the store's schema, empty where the store records none; check its tables before."""
     with closing(sqlite3.connect(uri, uri=True)) as connection:
+        guard(connection, size)
+        check_tables(connection)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables >= REQUIRED_TABLES:
             raise UnreadableError("is no MLflow store, or one from before MLflow 1.1: it has not the tables of one")

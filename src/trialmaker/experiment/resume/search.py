@@ -105,7 +105,7 @@ def _named(config: Config, own: Identity, output: Path) -> Resumption:
         raise UserError(f"{law}: another process works on it: wait for its end, or stop it")
     if differences := list(_all_differences(run, own, config, but=EXTENT)):
         raise UserError(f"{law}: {_joined(differences)}; give the same, or leave resume=… out to start anew")
-    there, here = int(run.params["training.epochs"]), config.training.epochs
+    there, here = _epochs_begun_with(run, law), config.training.epochs
     done = _epochs_done(run)
     if not run.is_interrupted and here <= done:
         raise UserError(f"{law}: has {_status(run)}, after {done} epochs: a higher training.epochs extends it")
@@ -159,6 +159,13 @@ def _epochs_done(run: EarlierRun) -> int:
     """Return the last whole epoch that a run has recorded; 0 for none."""
     epochs = [match[1] for record in run.records if (match := EPOCH_ID.fullmatch(str(record.get("id"))))]
     return max(map(int, epochs), default=0)
+
+
+def _epochs_begun_with(run: EarlierRun, law: str) -> int:
+    try:
+        return int(run.params["training.epochs"])
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{law}: its journal does not say how many training.epochs it began with") from error
 
 
 def _schedule_notice(config: Config, epochs: int) -> str:
