@@ -7,6 +7,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from optuna_sweep.live_table import printable
 from optuna_sweep.location import displayed
 from optuna_sweep.study import Study
 from optuna_sweep.suggestion import Suggester
@@ -24,9 +25,9 @@ def print_first_trials(
     storage, pruner = optuna.storages.InMemoryStorage(), optuna.pruners.NopPruner()
     study = Study(storage, suggester.name, directions, TRIAL_COUNT, 0, pruner, initial_points)
     study.prepare()
-    print(f"study {suggester.name} in {displayed(suggester.place)}: {n_trials} trials")
+    print(printable(f"study {suggester.name} in {displayed(suggester.place)}: {n_trials} trials"))
     for name, distribution in suggester.space.distributions.items():
-        print(f"    {name}: {distribution}")
+        print(printable(f"    {name}: {distribution}"))
     while trial := study.claim(suggester.samplers.study_sampler):
-        print(f"trial {trial.number}: {' '.join(suggester.overrides(study, trial))}")
+        print(printable(f"trial {trial.number}: {' '.join(suggester.overrides(study, trial))}"))
         study.tell(trial, TrialState.FAIL, error="dry run")

@@ -66,7 +66,7 @@ def title_text(name: str, counts: str, times: str, width: int) -> str:
         times: what follows.
         width: of the terminal, columns.
     """
-    name = _printable(name)
+    name = printable(name)
     room = width - cell_len(f"study : {counts}{times}")
     if room >= min(cell_len(name), MIN_NAME_COLUMNS):
         return f"study {_shortened(name, room)}: {counts}{times}"
@@ -116,7 +116,7 @@ def _widths(table: Sequence[Sequence[str]], width: int) -> Iterator[int]:
     """Yield the widths of the columns, as many as fit into the terminal's width."""
     used = -len(COLUMN_GAP)
     for column in zip(*table, strict=True):
-        columns = min(max(cell_len(_printable(cell)) for cell in column), CELL_COLUMNS)
+        columns = min(max(cell_len(printable(cell)) for cell in column), CELL_COLUMNS)
         used += len(COLUMN_GAP) + columns
         if used > width:
             return
@@ -125,7 +125,7 @@ def _widths(table: Sequence[Sequence[str]], width: int) -> Iterator[int]:
 
 def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
     """Return a line of cells, each cut to its column's width."""
-    parts = [_fitted(_printable(cell), columns) for cell, columns in zip(cells, widths, strict=False)]
+    parts = [_fitted(printable(cell), columns) for cell, columns in zip(cells, widths, strict=False)]
     return Text(COLUMN_GAP.join(parts).rstrip(), style=style, no_wrap=True, overflow="crop")
 
 
@@ -139,5 +139,6 @@ def _fitted(text: str, columns: int) -> str:
     return set_cell_size(text, columns - 1) + "…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text with each unprintable character as a Python escape."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution
 
 from optuna_sweep.optuna_internals import share_search_space
-from optuna_sweep.space import grid_values
+from optuna_sweep.space import check_size, grid_values
 from optuna_sweep.validation import nearest
 
 WHOLE_STUDY_SAMPLERS = ("GridSampler", "QMCSampler", "BruteForceSampler")  # their order is one for the whole study
@@ -98,6 +98,7 @@ class SamplerFactory:
             self.max_trials = math.prod(len(values) for values in _grid(distributions).values())
         if self.class_name == "GridSampler":
             self.config["search_space"] = values = _grid(distributions)
+            check_size("hydra/sweeper/sampler=grid", math.prod(map(len, values.values())))
             self.grid_points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
             random.Random(self.config.get("seed") or 0).shuffle(self.grid_points)
             self.max_trials = len(self.grid_points)

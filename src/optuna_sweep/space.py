@@ -27,7 +27,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-MAX_RANGE_VALUES = 1_000_000
+MAX_HELD_POINTS = 1_000_000  # of a range or a grid, which lie in memory
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def _interval(value: IntervalSweep) -> BaseDistribution:
 def _range(value: RangeSweep) -> BaseDistribution:
     """Return the distribution of the numbers that Hydra's own sweeper would run: the end is not among them."""
     low, step = value.start or 0, value.step
-    if not step or (value.stop is not None and abs(value.stop - low) / abs(step) > MAX_RANGE_VALUES):
-        raise ValueError(f"a range needs a step other than 0, and has at most {MAX_RANGE_VALUES} values: see interval")
+    if not step or (value.stop is not None and abs(value.stop - low) / abs(step) > MAX_HELD_POINTS):
+        raise ValueError(f"a range needs a step other than 0, and has at most {MAX_HELD_POINTS} values: see interval")
     numbers = list(value.range())
     if not numbers:
         raise ValueError("the range is empty")
@@ -165,12 +165,26 @@ def text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list | dict) else repr(value)
 
 
+def check_size(name: str, count: float) -> None:
+    """Check that the points of a grid can be held.
+
+    Raises:
+        HydraException: they cannot.
+    """
+    if count > MAX_HELD_POINTS:
+        raise HydraException(
+            f"{name}: has {count:.3g} points, and a grid at most {MAX_HELD_POINTS}; take another sampler"
+        )
+
+
 def grid_values(name: str, distribution: BaseDistribution) -> list[Any]:
     """Return all values of a parameter.
 
     Raises:
-        HydraException: there are endlessly many.
+        HydraException: there are endlessly many, or too many to hold.
     """
+    if isinstance(distribution, IntDistribution | FloatDistribution) and distribution.step:
+        check_size(name, (distribution.high - distribution.low) / distribution.step + 1)
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
     if isinstance(distribution, IntDistribution) and not distribution.log:

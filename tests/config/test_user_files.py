@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_bytes(text.encode())
     return path
 
 
@@ -80,6 +80,16 @@ def test_the_projects_own_files_would_be_taken_from_anybody(folder: Path) -> Non
 def test_what_sets_values_is_taken(name: str, text: str, folder: Path) -> None:
     put(folder, name, text)
     assert user_files.folders() == [folder]
+
+
+def test_what_is_taken_composes_with_what_is_typed(train: Train, folder: Path) -> None:
+    put(folder, "model/mine.yaml", "defaults:\n  - cnn\n  - _self_\nfilters: [8, 16]\n")
+    text = "defaults: [override /model: mine]\nname: ${model.name}_${seed}\ninit_model: ${output}/model\n"
+    put(folder, "experiment/mine.yaml", f"{GLOBAL}{text}tags: {{owner: anna}}\n")
+    done = train("--experiment", "mine", "--note", "${oc.env:HOME}", "seed=7", "--cfg", "job", "--resolve")
+    assert done.code == 0, done.err
+    for line in ("name: cnn_7", f"init_model: {done.output}/model", "owner: anna", "note: ${oc.env:HOME}"):
+        assert line in done.out
 
 
 # ---- what is refused, with the key
@@ -211,6 +221,8 @@ def test_what_does_more_is_refused_with_the_key_and_the_file(text: str, key: str
         ("model/mine.yaml", "#\n# @package _global_\nhydra: {callbacks: {}}\n", "model.hydra.callbacks"),
         ("model/mine.yaml", "\n" * 600 + "# @package _global_\nhydra: {mode: RUN}\n", "model.hydra.mode"),
         ("experiment/.yaml", "seed: 1\n", "its first line must be"),
+        ("model/mine.yaml", "\r\n" * 300 + "# @package hydra.run\r\nname: mlp\r\n", "@package hydra.run"),
+        ("tags/mine.yaml", "PYTHONPATH: /evil\n", "its first line must be"),
         ("own/mine.yaml", "callbacks: {}\n", "own.callbacks"),
         ("model/mine.yaml", "!!python/object/apply:os.system [id]\n", "must have no tag"),
         ("model/mine.yaml", "a: !!set {a, b}\n", "must have no tag"),

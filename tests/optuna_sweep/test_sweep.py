@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from optuna_sweep import space
 from optuna_sweep.attributes import OVERRIDES
+from optuna_sweep.sampling import SamplerFactory
 from optuna_sweep.storage import open_storage
 from support.sweeping import APP, environment, states, study, sweep, trials, wait_until_running
 from support.waiting import wait_until
@@ -64,6 +65,14 @@ def test_a_sweep_of_hydras_grammar_is_a_distribution(typed: str, expected: objec
 def test_a_space_that_is_none_is_refused(typed: str, law: str) -> None:
     with pytest.raises(HydraException, match=law):
         space.read({"x": typed}, [])
+
+
+def test_a_grid_that_memory_cannot_hold_is_refused() -> None:
+    with pytest.raises(HydraException, match=r"x: has 1e\+12 points, and a grid at most 1000000"):
+        space.grid_values("x", IntDistribution(0, 10**12))
+    grid = OmegaConf.create({"_target_": "optuna.samplers.GridSampler", "seed": 0})
+    with pytest.raises(HydraException, match=r"sampler=grid: has 1e\+09 points"):
+        SamplerFactory(grid, {name: IntDistribution(1, 1000) for name in "abc"})
 
 
 def test_the_command_line_wins_over_the_sweep_file() -> None:

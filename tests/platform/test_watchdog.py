@@ -3,13 +3,17 @@
 import re
 import signal
 import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from support.processes import command, processes_of
 from support.waiting import wait_until
+from trialmaker.analysis.mlflow_ui import exit_on_signals
 from trialmaker.cli.main import main
+from trialmaker.platform.emulator.process import StopRequests
 
 SECONDS = 10
 CHILDREN = """
@@ -73,6 +77,18 @@ def test_a_stopped_job_leaves_no_process(code: Path, tmp_path: Path, number: sig
     assert (jobs / "V0001" / "half").exists()
 
 
+@pytest.mark.parametrize("context", [StopRequests, exit_on_signals])
+def test_a_hang_up_that_nohup_ignores_stays_ignored(context: Callable[[], AbstractContextManager[object]]) -> None:
+    """Of ``job``, and of ``ui``."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with context():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
 def test_a_killed_installation_ends(code: Path, tmp_path: Path) -> None:
     words = ("-m", "trialmaker", "job", "--code", str(code), "--output", str(tmp_path / "jobs"), "--install")
     with command(tmp_path, *words, TMPDIR=str(tmp_path)) as process:
@@ -114,3 +130,18 @@ def test_nobody_else_is_ended(tmp_path: Path) -> None:
         other = int(first_line(process, r"(\d+)"))
         assert process.wait(SECONDS) == 0
         assert processes_of(tmp_path) == [other]
+
+
+def test_a_child_stops_with_its_parent(tmp_path: Path) -> None:
+    """As a run in a process of Hydra's joblib launcher."""
+    child = (
+        "import pathlib, signal, sys, time; from trialmaker.platform.watchdog import stop_with_parent\n"
+        f"signal.signal(15, lambda *_: (pathlib.Path({str(tmp_path / 'stopped')!r}).touch(), sys.exit()))\n"
+        "stop_with_parent(int(sys.argv[1])); print('begun', flush=True); time.sleep(600)"
+    )
+    parent = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}, str(os.getpid())])"
+    with command(tmp_path, "-c", parent) as process:
+        first_line(process, "(begun)")
+        process.kill()
+        wait_until(lambda: not processes_of(tmp_path), SECONDS)
+    assert (tmp_path / "stopped").exists()

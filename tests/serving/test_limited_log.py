@@ -2,34 +2,44 @@
 
 import logging
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
 from support.service import IMAGE, PREDICT, serving
-from support.waiting import wait_until
-from trialmaker.serving.limited_log import MAX_KINDS, limited
+from trialmaker.serving.limited_log import MAX_KINDS, LimitedHandler, limited
 
 log = logging.getLogger("test_limited_log")
 
 
 def test_a_kind_has_a_line_an_interval() -> None:
     lines: list[str] = []
-    with limited(lines.append, seconds=0.2):
-        for number in range(500):
-            log.warning("bad request %d", number)
-        log.error("another kind")
-        assert lines == ["predict.py: warning: bad request 0", "predict.py: error: another kind"]
-        wait_until(lambda: len(lines) == 3, seconds=5)
-        assert lines[2] == "predict.py: 499 more within 0.2 seconds: warning: bad request %d"
-        time.sleep(0.5)  # nothing came: the next one is a line of its own
-        log.warning("bad request %d", 500)
-        log.warning("bad request %d", 501)
-    assert lines[3:] == ["predict.py: warning: bad request 500", "predict.py: 1 more within 0.2 seconds: " + KIND]
+    kind = "warning: bad request %d"
 
+    def end_intervals(handler: LimitedHandler) -> None:
+        for timer in [*handler.timers]:
+            timer.cancel()
+            timer.function()
 
-KIND = "warning: bad request %d"
+    handler = LimitedHandler(lines.append, 60)
+    log.addHandler(handler)
+    log.propagate = False
+    for number in range(500):
+        log.warning("bad request %d", number)
+    log.error("another kind")
+    assert lines == ["predict.py: warning: bad request 0", "predict.py: error: another kind"]
+    end_intervals(handler)
+    assert lines[2:] == [f"predict.py: 499 more within 60 seconds: {kind}"]
+    log.warning("bad request %d", 500)  # the flood goes on: one line an interval
+    end_intervals(handler)
+    assert lines[3:] == [f"predict.py: 1 more within 60 seconds: {kind}"]
+    end_intervals(handler)  # nothing came: the next one is a line of its own
+    log.warning("bad request %d", 501)
+    log.warning("bad request %d", 502)
+    log.removeHandler(handler)
+    log.propagate = True
+    handler.close()
+    assert lines[4:] == ["predict.py: warning: bad request 501", f"predict.py: 1 more within 60 seconds: {kind}"]
 
 
 def test_lines_are_printable_and_kinds_are_few() -> None:

@@ -26,7 +26,7 @@ def command(place: Path, *words: str, **environment: str) -> Iterator["subproces
     """Run ``python WORDS`` in a session of its own, with the test's folder in its environment; kill what is left."""
     process = subprocess.Popen(
         [sys.executable, *words],
-        env=os.environ | {"TESTED_IN": str(place)} | environment,
+        env=os.environ | {"TRIALMAKER_TESTED_IN": str(place)} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

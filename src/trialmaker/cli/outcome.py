@@ -27,7 +27,7 @@ from trialmaker.experiment import run_header, running_study
 from trialmaker.experiment.context import RunContext, reason_to_withhold
 from trialmaker.experiment.output_page.page import write_refusal_page
 from trialmaker.experiment.run_name import data_name, run_differences, run_name
-from trialmaker.platform import instances, paths, redaction, result_files
+from trialmaker.platform import instances, paths, redaction, result_files, watchdog
 from trialmaker.platform.printable_stream import printable_lines
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
@@ -50,6 +50,7 @@ class TrainOutcome:
 
     def __init__(self, started: float, signals: Signals, argv: list[str]) -> None:
         self.started, self.signals, self.argv = started, signals, argv
+        self.process_id = os.getpid()
         self.code = 0
         self.causes: list[str] = []
         self.details = ""
@@ -67,6 +68,8 @@ class TrainOutcome:
             that ended with an error.
         """
         self.signals.reset()
+        if os.getppid() == self.process_id:  # in a process of a launcher such as joblib's
+            watchdog.stop_with_parent(self.process_id)
         if HydraConfig.get().job.chdir:
             os.chdir(HydraConfig.get().runtime.cwd)  # where relative paths were meant, in the config and in addresses
         self.context = context = self._new_context()

@@ -19,7 +19,6 @@ from trialmaker.config.fields import GROUPS, fields
 from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError, printable, shorten
 
-KEY = re.compile(r"[A-Za-z]\w*", re.ASCII)
 MAX_OVERRIDE_CHARACTERS = 10_000
 WORD = re.compile(r"[\w-]+", re.ASCII)
 SWEEPER = "hydra.sweeper"

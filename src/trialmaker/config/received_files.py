@@ -52,7 +52,7 @@ def read(path: Path) -> str:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise UserError(f"must have at most {MAX_FILE_BYTES} bytes")
-        text = content.decode("utf-8")
+        text = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")  # as whoever opens a text file
         _check(yaml.parse(text, Loader=yaml.SafeLoader))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise UserError(f"cannot be read as YAML: {one_line(error)}") from error

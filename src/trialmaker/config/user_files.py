@@ -11,6 +11,7 @@ from hydra.plugins.config_source import ConfigSource
 from omegaconf import OmegaConf
 
 from trialmaker.config import config_files, received, received_defaults, received_files, sweep_files
+from trialmaker.config.fields import GROUPS
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
@@ -62,7 +63,7 @@ def _mistakes(path: Path, name: Path, leaves: list[tuple[str, Any]]) -> Iterator
     except (UserError, ValueError) as error:
         yield str(error).removeprefix(f"{path}: ")
         return
-    if name.parts[0] in config_files.GLOBAL_GROUPS and package:
+    if name.parts[0] not in GROUPS and package:
         yield "its first line must be '# @package _global_', so that it may change all groups"
     if package and package != ".".join(name.parts[:-1]):
         yield f"@package {package}: must be _global_, or be left out"

@@ -5,11 +5,12 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from trialmaker.data.archives import InputFile, open_input
-from trialmaker.data.idx import INT32, UINT8, read_idx
+from trialmaker.data.idx import INT32, READ_BYTES, UINT8, read_idx
 from trialmaker.data.mnist_family import MD5_OF_TRAIN_LABELS, identify
 from trialmaker.data.npz import read_npz
 from trialmaker.data.pixel_tables import read_pixel_table
@@ -67,8 +68,10 @@ def identify_files(files: Mapping[Role, InputFile]) -> str:
             return identify(read_npz(files[ARRAYS], NPZ_NAMES[1:2])[0])
         if (role := FOUR_ROLES[1]) in files:
             with open_input(files[role]) as stream:
-                packed = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-            return MD5_OF_TRAIN_LABELS.get(packed) or identify(_read_array(role, files[role]))
+                packed = hashlib.md5(usedforsecurity=False)
+                for chunk in iter(partial(stream.read, READ_BYTES), b""):
+                    packed.update(chunk)
+            return MD5_OF_TRAIN_LABELS.get(packed.hexdigest()) or identify(_read_array(role, files[role]))
     return ""
 
 

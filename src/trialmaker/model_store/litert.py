@@ -31,7 +31,7 @@ def compile_for_litert(version: Path) -> None:
         program = _convert(version)
     except Exception as error:  # the converter's, of any type; the SavedModel is what counts
         reason = first_line(error, REASON_CHARACTERS)
-        log.warning(f"{version}: LiteRT cannot have it, so that TensorFlow will serve it: {reason}")
+        log.warning(f"{version}: LiteRT cannot have it, so that only TensorFlow can serve it: {reason}")
         return
     with suppress(FileNotFoundError):
         path = version / LITERT_FILE

@@ -13,7 +13,7 @@ import tensorflow as tf
 from trialmaker.errors import UserError
 from trialmaker.model_store.graph_check import check_graph
 from trialmaker.model_store.literal_path import literal_path
-from trialmaker.model_store.versions import CLASS_NAMES_FILE
+from trialmaker.model_store.versions import CLASS_NAMES_FILE, read_class_names
 
 
 class Exportable(tf.Module):
@@ -86,4 +86,4 @@ def load(version: Path, *, is_trusted: bool = False) -> LoadedModel:
         check_graph(version)
     with literal_path(version) as path:
         module = tf.saved_model.load(path)
-    return LoadedModel(tuple(json.loads(names.read_text(encoding="utf-8"))), module)
+    return LoadedModel(read_class_names(names), module)

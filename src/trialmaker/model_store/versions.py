@@ -122,7 +122,7 @@ def _read_version(directory: Path) -> Version:
         raise UserError(f"{directory}: is no complete model, {', '.join(missing)} missing; copy the whole folder")
     is_numbered = _is_number(directory.name)
     number = int(directory.name) if is_numbered else 1
-    class_names = _class_names(directory / CLASS_NAMES_FILE)
+    class_names = read_class_names(directory / CLASS_NAMES_FILE)
     best = read_record(directory.parent / BEST_FILE)
     if is_numbered and best.get("version") == number:
         return Version(directory, number, class_names, best)
@@ -132,7 +132,12 @@ def _read_version(directory: Path) -> Version:
     return Version(directory, number, class_names, card)
 
 
-def _class_names(path: Path) -> tuple[str, ...]:
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Return the class names in a file, by label.
+
+    Raises:
+        UserError: it holds something else, or names that could not be shown.
+    """
     mistake = f"{path}: is not the list of class names that training writes"
     try:
         names = json.loads(read_text(path))

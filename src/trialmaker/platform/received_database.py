@@ -19,7 +19,7 @@ PLAIN_SQL = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX)\s")  # as SQLite itse
 UNREAD_TABLES = ("secrets", "spans")  # of MLflow's: one has a trigger, one a computed column
 INTEGER_TYPES = ("INT", "BOOL")  # what declared types of whole numbers hold
 REAL_TYPES = ("FLOA", "DOUB", "REAL")
-TEXT_LIMITS = {"VARCHAR": 1 << 20}  # of a text, by the begin of its declared type; MLflow takes far fewer
+TEXT_LIMITS = {"VARCHAR": 1 << 16}  # characters, by the begin of a text's declared type; MLflow takes 8,000
 
 
 class DoubtfulDatabase(sqlite3.DatabaseError):

@@ -20,6 +20,7 @@ from trialmaker.platform import paths
 FOLDER_PREFIX = "trialmaker-"
 FOLDER_LOCK = ".lock"  # in a folder, locked while its process lives
 SYSTEM_FOLDERS = ("/tmp", "/var/tmp")
+FALLBACK_ATTEMPTS = 3  # another process that ends may remove it meanwhile
 # What libraries keep in a home that can be written to.
 CACHES = {"MPLCONFIGDIR": "matplotlib", "KERAS_HOME": "keras", "XDG_CACHE_HOME": "cache"}
 USER_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")  # Python's, where there is no account
@@ -33,13 +34,12 @@ def process_folder() -> Iterator[None]:
     which child processes then learn from ``TMPDIR``. Where nothing can be written to, nothing changes. What killed
     processes left is removed first.
     """
-    base = next(filter(_is_usable, _bases()), None)
-    if base is None:
+    created = next(filter(None, map(_create, _bases())), None)
+    if created is None:
         yield
         return
-    _remove_abandoned(base)
-    folder, lock = _create(base)
-    is_fallback = base == fallback_base()
+    folder, lock = created
+    base, is_fallback = folder.parent, folder.parent == fallback_base()
     former = tempfile.tempdir
     tempfile.tempdir = str(folder)
     try:
@@ -79,27 +79,29 @@ def keep(folder: Path) -> Path:
 def _bases() -> Iterator[Path]:
     named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))  # Python's order
     yield from (Path(name).absolute() for name in (*named, *SYSTEM_FOLDERS) if name)
+    for _ in range(FALLBACK_ATTEMPTS):
+        with suppress(OSError):
+            fallback_base().mkdir(parents=True, exist_ok=True)
+        yield fallback_base()
+
+
+def _create(base: Path) -> tuple[Path, int] | None:
+    """Create a folder, which has its name once it is locked; return it and the lock's file descriptor.
+
+    Where nothing can be written or locked, return None.
+    """
     with suppress(OSError):
-        fallback_base().mkdir(parents=True, exist_ok=True)
-    yield fallback_base()
-
-
-def _is_usable(base: Path) -> bool:
-    """Return whether a file can be written there and locked."""
-    with suppress(OSError), tempfile.TemporaryFile(dir=base) as file:
-        file.write(b"1")
-        file.flush()
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return True
-    return False
-
-
-def _create(base: Path) -> tuple[Path, int]:
-    """Create a folder, which has its name once it is locked; return it and the lock's file descriptor."""
-    new = Path(tempfile.mkdtemp(prefix=f".{FOLDER_PREFIX}", dir=base))
-    lock = os.open(new / FOLDER_LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return new.rename(base / new.name.removeprefix(".")), lock
+        _remove_abandoned(base)
+        new = Path(tempfile.mkdtemp(prefix=f".{FOLDER_PREFIX}", dir=base))
+        lock = os.open(new / FOLDER_LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            os.write(lock, b"1")  # there is space
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return new.rename(base / new.name.removeprefix(".")), lock
+        except OSError:
+            os.close(lock)
+            shutil.rmtree(new, ignore_errors=True)
+    return None
 
 
 def _remove_abandoned(base: Path) -> None:

@@ -1,20 +1,39 @@
-"""A process that ends what another one has started, however that one ended: SIGKILL leaves nobody else to do it.
+"""The end of what a process has started, when that process is gone: SIGKILL lets it do nothing itself.
 
-It runs this file alone, without the project and without Python's site, so that it is there within milliseconds.
+The watchdog's process runs this file alone, without the project and Python's site: it is there within milliseconds.
 """
 
+import functools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 SCAN_SECONDS = 0.05
+PARENT_SECONDS = 1.0  # between two looks at the parent
 CLEAR_SCANS = 4  # in a row without such a process: one that is being started has its environment by then
 UNKILLABLE_SECONDS = 60.0  # for processes that not even SIGKILL ends, such as on a disk that hangs
+
+
+@functools.cache
+def stop_with_parent(parent: int) -> None:
+    """Have this process receive SIGTERM once its parent is gone, however that ended.
+
+    Args:
+        parent: the process that started this one, as that one knows itself: it may be gone by now.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Watchdog:

@@ -15,12 +15,13 @@ from starlette.routing import Route
 from trialmaker.model_store.versions import Version
 from trialmaker.serving import openapi, pages, tensorflow_serving
 from trialmaker.serving.decode_task import Decoded
+from trialmaker.serving.decoder_pool import DecoderPool
 from trialmaker.serving.errors import HTTPError
 from trialmaker.serving.memory_budget import MemoryBudget
 from trialmaker.serving.metrics import Metrics
 from trialmaker.serving.predictor import Model
 from trialmaker.serving.request_decoding import ReadRequest
-from trialmaker.serving.served_model import Pools, ServedModel, served
+from trialmaker.serving.served_model import ServedModel, served
 from trialmaker.serving.settings import Settings
 
 QUICK_ROWS = 32  # of an answer that is encoded on the event loop
@@ -34,12 +35,12 @@ class Application:
         self.settings = settings
         self.metrics = Metrics()
         self.model: ServedModel | None = None
-        self.pools: Pools = {}
         self.memory = MemoryBudget(settings.max_body)
+        self.pool = DecoderPool()
 
     def serve(self, model: Model) -> None:
         """Answer with this model, which has answered once, from now on; requests that have begun end with the last."""
-        self.model = served(model, self.settings, self.pools, self.metrics.batch.observe)
+        self.model = served(model, self.settings, self.pool, self.metrics.batch.observe)
         self.metrics.version.set(model.version.number)
 
     def describe(self, version: Version) -> None:
@@ -49,14 +50,12 @@ class Application:
 
     async def start_decoder(self) -> None:
         """Start the process that decodes pictures before the first one comes."""
-        if self.model:
-            with suppress(OSError):  # then the first picture's answer says so
-                await self.model.decoder.pool.quick.start()
+        with suppress(OSError):  # then the first picture's answer says so
+            await self.pool.quick.start()
 
     async def close(self) -> None:
         """End the processes that decode."""
-        for pool in self.pools.values():
-            await pool.close()
+        await self.pool.close()
 
     def routes(self) -> list[Route]:
         """Return the routes of every address."""

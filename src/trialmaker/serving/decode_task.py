@@ -63,8 +63,8 @@ def run(task: DecodeTask, body: bytes) -> Decoded:
         HTTPError: 400, 413.
     """
     if task.form == "picture":
-        limits = {"max_pixels": task.max_pixels, "light_on_dark": task.light_on_dark}
-        images, form = decoding.decode_picture(body, task.shape, **limits), False
+        images = decoding.decode_picture(body, task.shape, max_pixels=task.max_pixels, light_on_dark=task.light_on_dark)
+        form = False
     elif task.form == "rows":
         images, form = tensorflow_serving.decode_request(body, task.shape)
     else:

@@ -18,8 +18,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR")
 QUICK_MILLISECONDS = 10.0  # of what the first process takes
 QUICK_BYTES, QUICK_SECONDS = 64_000_000, 1.0  # memory and processor time that a body may take there
-MIN_BYTES, MAX_SECONDS = 200_000_000, 4.0  # and in the other
-BYTES_A_PIXEL, BYTES_A_VALUE = 16, 150  # of the largest picture, of a list of numbers
+MIN_BYTES, MIN_SECONDS = 200_000_000, 4.0  # and in the other, at least
+BYTES_A_PIXEL, BYTES_A_VALUE, SECONDS_A_PIXEL = 16, 150, 1e-7  # of the largest picture, of a list of numbers
 PATIENCE = 50  # times the time that a body takes, for which quicker ones may go before it
 MAX_WAITING = 64  # bodies for each process
 READ_AHEAD_BYTES = 1 << 20
@@ -52,6 +52,7 @@ class Decoder:
 
     def __init__(self, max_bytes: int, max_seconds: float) -> None:
         self.max_bytes, self.max_seconds = max_bytes, max_seconds
+        self.limits: tuple[str, ...] = ()  # of the process that runs
         self.waiting: list[_Job] = []
         self.count = 0
         self.process: asyncio.subprocess.Process | None = None
@@ -87,13 +88,16 @@ class Decoder:
 
     async def start(self) -> None:
         """Start the process, unless it runs."""
-        if self.process and self.process.returncode is None:
+        limits = (str(self.max_bytes), str(self.max_seconds))
+        if self.process and self.process.returncode is None and self.limits == limits:
             return
+        await self.end()  # a larger model has come
         path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment |= {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        self.limits = limits
         self.process = await asyncio.create_subprocess_exec(
-            *COMMAND, str(self.max_bytes), str(self.max_seconds),
+            *COMMAND, *limits,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, limit=READ_AHEAD_BYTES,
         )  # fmt: skip
@@ -146,16 +150,16 @@ class Decoder:
 
 
 class DecoderPool:
-    """The two processes, which start when they are needed.
+    """The two processes, which start when they are needed."""
 
-    Args:
-        max_pixels: of a picture.
-        values: numbers of an image.
-    """
+    def __init__(self) -> None:
+        self.quick, self.slow = Decoder(QUICK_BYTES, QUICK_SECONDS), Decoder(MIN_BYTES, MIN_SECONDS)
 
-    def __init__(self, max_pixels: int, values: int) -> None:
-        memory = max(MIN_BYTES, BYTES_A_PIXEL * max_pixels, BYTES_A_VALUE * values)
-        self.quick, self.slow = Decoder(QUICK_BYTES, QUICK_SECONDS), Decoder(memory, MAX_SECONDS)
+    def allow(self, max_pixels: int, values: int) -> None:
+        """Allow what the largest picture, and an image of so many numbers, take."""
+        slow = self.slow
+        slow.max_bytes = max(slow.max_bytes, BYTES_A_PIXEL * max_pixels, BYTES_A_VALUE * values)
+        slow.max_seconds = max(slow.max_seconds, SECONDS_A_PIXEL * max_pixels)
 
     async def decode(self, task: DecodeTask, body: bytes, *, milliseconds: float, seconds: float) -> Decoded:
         """Decode a body, as ``Decoder.decode`` does."""

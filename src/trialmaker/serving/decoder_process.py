@@ -21,6 +21,7 @@ from trialmaker.serving import decode_task
 from trialmaker.serving.decode_task import DecodeTask
 from trialmaker.serving.errors import HTTPError
 
+STANDARD_STREAMS = (0, 1, 2)
 NICENESS = 10  # so that the service, which answers, comes first
 
 
@@ -28,6 +29,7 @@ def main(words: list[str]) -> None:
     """Decode until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal or container: requests that run are finished
         signal.signal(number, signal.SIG_IGN)
+    _close_inherited_files()
     os.nice(NICENESS)
     _prepare_pillow()
     _limit_memory(int(words[0]))
@@ -41,6 +43,14 @@ def main(words: list[str]) -> None:
         for part in payload:
             sys.stdout.buffer.write(part)
         sys.stdout.buffer.flush()
+
+
+def _close_inherited_files() -> None:
+    """Close what uvloop 0.23 leaves open in its child processes: the socket that the service listens on, above all."""
+    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        if number > max(STANDARD_STREAMS):
+            with suppress(OSError):  # the one that listed them
+                os.close(number)
 
 
 def _answer(task: DecodeTask, body: bytes) -> tuple[bytes, ...]:

@@ -36,6 +36,6 @@ def _count(body: bytes) -> tuple[int, int]:
     commas = brackets = 0
     for start in range(0, len(codes), BLOCK_BYTES):
         block = codes[start : start + BLOCK_BYTES]
-        commas += np.count_nonzero(block == ord(","))
-        brackets += np.count_nonzero((block | 0x20) == ord("{"))  # [ is 0x5b, { is 0x7b
-    return int(commas), int(brackets)
+        commas += int(np.count_nonzero(block == ord(",")))
+        brackets += int(np.count_nonzero((block | 0x20) == ord("{")))  # [ is 0x5b, { is 0x7b
+    return commas, brackets

@@ -94,7 +94,7 @@ class MemoryBudget:
 
 def holding(request: Request) -> Holding:
     """Return what a request holds."""
-    return request.scope[SCOPE_KEY]  # type: ignore[no-any-return]
+    return request.scope[SCOPE_KEY]
 
 
 def _refusal() -> HTTPError:

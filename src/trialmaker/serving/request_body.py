@@ -11,8 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from trialmaker.serving import content_encoding, memory_budget
 from trialmaker.serving.errors import HTTPError
 
-DISCARDED_BYTES = 64_000_000  # of a body that is too long: read so that its sender hears why, then the line is cut
+DISCARDED_BYTES = 64_000_000  # of a body that is refused: read so that its sender hears why, then the line is cut
 SMALL_BYTES = 32_000  # of a body that is read and decoded at once
+BYTES_A_CHUNK = 64  # of memory, beside its content
 MAX_PARTS = 100  # of a form, which has one picture
 MAX_PADDING = 100  # blanks after a boundary, which the parser takes one by one
 JSON_TYPES = ("application/json", "text/json", "text/plain", "")  # clients that send JSON as text, or name no type
@@ -48,24 +49,29 @@ class BodyReader:
 
     async def _read(self, request: Request) -> bytes:
         memory = memory_budget.holding(request)
-        body = bytearray()  # chunks may be single bytes
+        chunks: list[bytes] = []
+        refusal: HTTPError | None = None
         size = 0
         async for chunk in content_encoding.plain_body(request, self.max_bytes):
             size += len(chunk)
             if size > SMALL_BYTES:
                 async with self.turn:
                     await asyncio.sleep(0)
-            if size <= self.max_bytes:
-                body += chunk
-                memory.add(len(chunk))
-            elif size <= DISCARDED_BYTES:
-                body.clear()
-                memory.release()
-            else:
+            if size > self.max_bytes:
+                refusal = HTTPError(413, f"the body must have at most {self.max_bytes:,} bytes")
+            if size > DISCARDED_BYTES:
                 break
-        if size > self.max_bytes:
-            raise HTTPError(413, f"the body must have at most {self.max_bytes:,} bytes")
-        return bytes(body)
+            try:
+                memory.add(0 if refusal else len(chunk) + BYTES_A_CHUNK)
+                chunks.append(chunk)
+            except HTTPError as error:
+                refusal = error
+            if refusal:  # the rest is read so that its sender hears why
+                chunks.clear()
+                memory.release()
+        if refusal:
+            raise refusal
+        return b"".join(chunks)
 
 
 def body_format(request: Request) -> str:

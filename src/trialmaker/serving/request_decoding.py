@@ -1,10 +1,11 @@
 """From a request to its images: what is quick on the event loop, the rest in a process that can be ended."""
 
+import math
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from trialmaker.serving import decode_task, decoding, json_size, memory_budget, request_body
+from trialmaker.serving import decode_task, decoding, json_size, memory_budget, picture_header, request_body
 from trialmaker.serving.decode_task import Decoded, DecodeTask
 from trialmaker.serving.decoder_pool import DecoderPool
 from trialmaker.serving.predictor import Model
@@ -39,12 +40,14 @@ class RequestDecoder:
     Args:
         settings: the service's.
         model: whose input is decoded.
-        max_pixels: of a picture.
         pool: the processes that decode.
     """
 
-    def __init__(self, settings: Settings, model: Model, max_pixels: int, pool: DecoderPool) -> None:
-        self.settings, self.model, self.max_pixels, self.pool = settings, model, max_pixels, pool
+    def __init__(self, settings: Settings, model: Model, pool: DecoderPool) -> None:
+        self.settings, self.model = settings, model
+        self.max_pixels = settings.max_pixels or picture_header.default_max_pixels(model.input_shape)
+        self.pool = pool
+        pool.allow(self.max_pixels, math.prod(model.input_shape))
         self.read_body = request_body.BodyReader(max_bytes=settings.max_body, seconds=settings.seconds)
 
     async def read_platform(self, request: Request, *, with_preview: bool = False) -> ReadRequest:

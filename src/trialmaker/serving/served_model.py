@@ -1,19 +1,15 @@
 """A model in service."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from trialmaker.model_store.batches import MAX_IMAGES_PER_CALL
-from trialmaker.serving import picture_header
 from trialmaker.serving.batching import Batcher
 from trialmaker.serving.decoder_pool import DecoderPool
 from trialmaker.serving.predictor import Model
 from trialmaker.serving.request_decoding import RequestDecoder
 from trialmaker.serving.settings import Settings
-
-Pools = dict[tuple[int, int], DecoderPool]  # by the pixels of a picture, and the values of an image
 
 
 @dataclass(frozen=True)
@@ -47,17 +43,14 @@ class ServedModel(Model):
         }
 
 
-def served(model: Model, settings: Settings, pools: Pools, observe: Callable[[int], object]) -> ServedModel:
+def served(model: Model, settings: Settings, pool: DecoderPool, observe: Callable[[int], object]) -> ServedModel:
     """Return a model with batches of its own.
 
     Args:
         model: a model that has answered once.
         settings: the service's.
-        pools: the processes that decode, by their limits; models of one size share them.
+        pool: the processes that decode, whatever is served.
         observe: called with the number of images of each call.
     """
-    max_pixels = settings.max_pixels or picture_header.default_max_pixels(model.input_shape)
-    limits = max_pixels, math.prod(model.input_shape)
-    pool = pools[limits] = pools.get(limits) or DecoderPool(*limits)
     batcher = Batcher(model.predict, max_images=MAX_IMAGES_PER_CALL, max_queued=settings.max_waiting, observe=observe)
-    return ServedModel(**vars(model), decoder=RequestDecoder(settings, model, max_pixels, pool), batcher=batcher)
+    return ServedModel(**vars(model), decoder=RequestDecoder(settings, model, pool), batcher=batcher)

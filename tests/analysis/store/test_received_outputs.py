@@ -257,7 +257,12 @@ def long_text(database: Path) -> None:
 
 
 def long_name(database: Path) -> None:
-    execute(database, "UPDATE runs SET name = printf('%.*c', 3000000, 'x')")
+    execute(database, "UPDATE runs SET name = printf('%.*c', 70000, 'x')")
+
+
+def names_without_end(database: Path) -> None:
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10001)"
+    execute(database, f"INSERT INTO params {numbers} SELECT 'p' || x, '1', run_uuid FROM n, runs")
 
 
 def unknown_status(database: Path) -> None:
@@ -281,6 +286,7 @@ def unknown_status(database: Path) -> None:
         (no_utf8_among_metrics, "Could not decode to UTF-8"),
         (long_text, "string or blob too big"),
         (long_name, "its table runs holds values that are not of their column's type"),
+        (names_without_end, "its table params has 10,001 names"),
         (unknown_status, "CHECK constraint failed"),
     ],
     ids=lambda case: getattr(case, "__name__", ""),

@@ -20,9 +20,10 @@ from trialmaker.analysis.store.snapshots import UnreadableError, open_snapshot, 
 from trialmaker.errors import UserError
 from trialmaker.platform.atomic_files import locked
 from trialmaker.platform.progress_bar import progress_bar
-from trialmaker.platform.received_database import check_values, guard
+from trialmaker.platform.received_database import DoubtfulDatabase, check_values, guard
 from trialmaker.tracking.settings import STORE_FILE
 
+NAMED_TABLES, MAX_NAMES = ("params", "tags", "latest_metrics"), 10_000  # of an output: tables have a column for each
 OUTPUT_TAG = "trialmaker.output"
 MERGED_STORE_ERRORS = {"SQLITE_FULL", "SQLITE_READONLY"}  # SQLite's errors that do not come from a source
 PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -262144", "temp_store = MEMORY")
@@ -178,6 +179,12 @@ class _Merger:
         """Check that the attached database ``source`` has the tables, columns and values of MLflow's."""
         for table, types in self._types.items():
             check_values(self.connection, "source", table, types, ("run_uuid", "key") if table == "metrics" else ())
+        for table in NAMED_TABLES:
+            ((count,),) = self._rows(f"SELECT count(DISTINCT key) FROM source.{table}")
+            if count > MAX_NAMES:
+                raise DoubtfulDatabase(
+                    f"its table {table} has {count:,} names; more than {MAX_NAMES:,} are not compared"
+                )
 
     @cached_property
     def _types(self) -> dict[str, dict[str, str]]:

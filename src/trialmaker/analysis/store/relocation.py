@@ -4,6 +4,7 @@ The names and address schemes are those of MLflow 3.17.
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +13,7 @@ ARTIFACT_FOLDERS = ("mlartifacts", "mlruns")  # MLflow's names for the folder of
 STORE_ALIAS = re.compile(r"models:/m-[0-9a-f]{1,64}|runs:/[0-9a-f]{32}(/[A-Za-z0-9_-]+)*")
 
 
+@lru_cache(maxsize=1 << 16)  # a merge asks for each address ten times
 def local_path(address: str | None) -> Path | None:
     """Return the path of an address on this machine; None for an address on the network, an invalid or an empty one."""
     try:
