@@ -11,7 +11,7 @@ import pytest
 
 from hostile import bodies
 from trialmaker.serving.decode_task import DecodeTask
-from trialmaker.serving.decoder_pool import MAX_WAITING, Decoder
+from trialmaker.serving.decoder_pool import Decoder
 from trialmaker.serving.errors import HTTPError
 
 SHAPE = (28, 28, 1)
@@ -19,6 +19,7 @@ NUMBERS = DecodeTask("numbers", SHAPE, 10**6)
 PICTURE = DecodeTask("picture", SHAPE, 10**8)
 IMAGES = json.dumps({"image": [[0.5] * 784] * 3}).encode()
 LARGE = bodies.png(9000, 9000, interlaced=True)  # takes seconds, and 324 MB and more
+MAX_WAITING = 64
 
 
 def run_with(decoder: Decoder, steps: Callable[[], Awaitable[None]]) -> None:
@@ -36,7 +37,7 @@ async def decoded_images(decoder: Decoder, milliseconds: float = 1) -> np.ndarra
 
 
 def test_a_process_decodes_and_says_what_is_wrong() -> None:
-    decoder = Decoder(200_000_000, 10)
+    decoder = Decoder(200_000_000, 10, MAX_WAITING)
 
     async def steps() -> None:
         np.testing.assert_array_equal(await decoded_images(decoder), np.full((3, 28, 28, 1), np.float32(0.5)))
@@ -63,7 +64,7 @@ def test_a_process_decodes_and_says_what_is_wrong() -> None:
 def test_a_body_that_takes_too_much_is_refused_and_the_next_is_decoded(
     max_bytes: int, max_seconds: float, seconds: float, status: int, text: str
 ) -> None:
-    decoder = Decoder(max_bytes, max_seconds)
+    decoder = Decoder(max_bytes, max_seconds, MAX_WAITING)
 
     async def steps() -> None:
         with pytest.raises(HTTPError, match=text) as caught:
@@ -75,7 +76,7 @@ def test_a_body_that_takes_too_much_is_refused_and_the_next_is_decoded(
 
 
 def test_a_process_that_dies_is_replaced() -> None:
-    decoder = Decoder(200_000_000, 10)
+    decoder = Decoder(200_000_000, 10, MAX_WAITING)
 
     async def steps() -> None:
         await decoder.start()
@@ -88,7 +89,7 @@ def test_a_process_that_dies_is_replaced() -> None:
 
 
 def test_what_is_quick_goes_first_but_not_for_ever_and_the_slowest_is_refused() -> None:
-    decoder = Decoder(200_000_000, 10)
+    decoder = Decoder(200_000_000, 10, MAX_WAITING)
     done: list[str] = []
 
     async def decode(name: str, milliseconds: float) -> None:
@@ -110,7 +111,7 @@ def test_what_is_quick_goes_first_but_not_for_ever_and_the_slowest_is_refused() 
 
 
 def test_a_caller_who_has_gone_leaves_nothing_behind() -> None:
-    decoder = Decoder(200_000_000, 10)
+    decoder = Decoder(200_000_000, 10, MAX_WAITING)
 
     async def steps() -> None:
         tasks = [asyncio.create_task(decoded_images(decoder)) for _ in range(5)]

@@ -36,7 +36,7 @@ class Application:
         self.metrics = Metrics()
         self.model: ServedModel | None = None
         self.memory = MemoryBudget(settings.max_body)
-        self.pool = DecoderPool()
+        self.pool = DecoderPool(settings.max_waiting)
 
     def serve(self, model: Model) -> None:
         """Answer with this model, which has answered once, from now on; requests that have begun end with the last."""

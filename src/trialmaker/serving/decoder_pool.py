@@ -21,7 +21,6 @@ QUICK_BYTES, QUICK_SECONDS = 64_000_000, 1.0  # memory and processor time that a
 MIN_BYTES, MIN_SECONDS = 200_000_000, 4.0  # and in the other, at least
 BYTES_A_PIXEL, BYTES_A_VALUE, SECONDS_A_PIXEL = 16, 150, 1e-7  # of the largest picture, of a list of numbers
 PATIENCE = 50  # times the time that a body takes, for which quicker ones may go before it
-MAX_WAITING = 64  # bodies for each process
 READ_AHEAD_BYTES = 1 << 20
 
 
@@ -48,10 +47,11 @@ class Decoder:
     Args:
         max_bytes: memory that a body may take.
         max_seconds: processor time that a body may take.
+        max_waiting: bodies that may wait.
     """
 
-    def __init__(self, max_bytes: int, max_seconds: float) -> None:
-        self.max_bytes, self.max_seconds = max_bytes, max_seconds
+    def __init__(self, max_bytes: int, max_seconds: float, max_waiting: int) -> None:
+        self.max_bytes, self.max_seconds, self.max_waiting = max_bytes, max_seconds, max_waiting
         self.limits: tuple[str, ...] = ()  # of the process that runs
         self.waiting: list[_Job] = []
         self.count = 0
@@ -75,8 +75,8 @@ class Decoder:
         turn = loop.time() + PATIENCE * milliseconds / 1000
         job = _Job(turn, self.count, task, body, loop.time() + seconds, loop.create_future())
         bisect.insort(self.waiting, job)
-        if len(self.waiting) > MAX_WAITING:
-            refusal = HTTPError(503, f"too many requests: {MAX_WAITING} bodies wait; try again", Retry_After="1")
+        if len(self.waiting) > self.max_waiting:
+            refusal = HTTPError(503, f"too many requests: {self.max_waiting} bodies wait; try again", Retry_After="1")
             _settle(self.waiting.pop(), refusal)
         if self.worker is None or self.worker.done():
             self.worker = loop.create_task(self._work())
@@ -150,10 +150,15 @@ class Decoder:
 
 
 class DecoderPool:
-    """The two processes, which start when they are needed."""
+    """The two processes, which start when they are needed.
 
-    def __init__(self) -> None:
-        self.quick, self.slow = Decoder(QUICK_BYTES, QUICK_SECONDS), Decoder(MIN_BYTES, MIN_SECONDS)
+    Args:
+        max_waiting: bodies that may wait for each.
+    """
+
+    def __init__(self, max_waiting: int) -> None:
+        self.quick = Decoder(QUICK_BYTES, QUICK_SECONDS, max_waiting)
+        self.slow = Decoder(MIN_BYTES, MIN_SECONDS, max_waiting)
 
     def allow(self, max_pixels: int, values: int) -> None:
         """Allow what the largest picture, and an image of so many numbers, take."""
