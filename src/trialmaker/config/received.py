@@ -22,7 +22,7 @@ from trialmaker.errors import UserError, printable, shorten
 MAX_OVERRIDE_CHARACTERS = 10_000
 WORD = re.compile(r"[\w-]+", re.ASCII)
 SWEEPER = "hydra.sweeper"
-MODES = ("RUN", "MULTIRUN", None)
+HYDRA_MODES = ("RUN", "MULTIRUN", None)
 HYDRA_LAW = "somebody else's config may set hydra.mode and the fields of hydra.sweeper, and nothing else of Hydra's"
 OWN_LAW = "is set by whoever runs the command, not by somebody else's config; type it"
 PLACE_LAW = "must lie below the job's input/ or its output, in somebody else's config; type it to take another place"
@@ -205,7 +205,7 @@ def _field_law(path: str, value: Any, *, has_free_places: bool) -> str:
 def _hydra_law(keys: Sequence[str], value: Any) -> str:
     path = ".".join(keys)
     if path == "mode":
-        return "" if value in MODES else f"must be {' or '.join(filter(None, MODES))}"
+        return "" if value in HYDRA_MODES else f"must be {' or '.join(filter(None, HYDRA_MODES))}"
     if path == "sweep.dir":
         return "" if _fits(received_values.STUDY_FOLDER, value) else "must begin with ${output}/logs/, or be left out"
     if keys[:1] != ["sweeper"] or len(keys) == 1:

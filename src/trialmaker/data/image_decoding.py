@@ -4,7 +4,7 @@ import io
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,21 +65,35 @@ def decode(
     Raises:
         UserError: another format, damage, or more pixels than Pillow's limit against decompression bombs.
     """
-    from PIL import Image, UnidentifiedImageError  # imported late: only image_folders and the service need it
+    from PIL import Image  # imported late: only image_folders and the service need it
 
+    is_file = isinstance(source, Path)
     place, raw = (str(source), read_file(source)) if isinstance(source, Path) else ("the picture", source)
+    with _explained(place, formats), Image.open(io.BytesIO(raw), formats=formats) as image:
+        if source_size and image.size != source_size:
+            raise ValueError(f"it has {image.width}x{image.height} pixels, and {source_size[0]}x{source_size[1]}")
+        # JPEG can be decoded at 1/2, 1/4 or 1/8: far faster for a photo, and still at least twice image_size.
+        image.draft(None, (2 * max(image_size), 2 * max(image_size)))
+        bounded = _bounded(place, image.width * image.height) if is_file else nullcontext()  # the service has its own
+        with bounded:
+            return np.asarray(_small(image, image_size, channels)).reshape(*image_size, channels)
+
+
+@contextmanager
+def _explained(place: str, formats: tuple[str, ...]) -> Iterator[None]:
+    """Have what fails inside say what is wrong with the picture."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
-        with Image.open(io.BytesIO(raw), formats=formats) as image:
-            small = _small(image, place, image_size, channels, source_size)
+        yield
     except UserError:
         raise
     except UnidentifiedImageError:
         raise UserError(f"{place}: expected a {_listed(formats)} picture, found something else") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(f"{place}: expected a picture of a sane size, found: {one_line(error)}") from None
-    except Exception as error:  # of a dozen types
+    except Exception as error:  # Pillow raises a dozen types on damaged files
         raise UserError(f"{place}: expected a whole picture, found a damaged one: {one_line(error)}") from None
-    return np.asarray(small).reshape(*image_size, channels)
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -101,19 +115,12 @@ def _bounded(place: str, pixels: int) -> Iterator[None]:
         yield
 
 
-def _small(
-    image: "Image.Image", place: str, image_size: tuple[int, int], channels: int, source_size: tuple[int, int] | None
-) -> "Image.Image":
+def _small(image: "Image.Image", image_size: tuple[int, int], channels: int) -> "Image.Image":
     from PIL import Image, ImageOps
 
-    if source_size and image.size != source_size:
-        raise ValueError(f"it has {image.width}x{image.height} pixels, and {source_size[0]}x{source_size[1]}")
-    # JPEG can be decoded at 1/2, 1/4 or 1/8: far faster for a photo, and still at least twice image_size.
-    image.draft(None, (2 * max(image_size), 2 * max(image_size)))
-    with _bounded(place, image.width * image.height):
-        ImageOps.exif_transpose(image, in_place=True)  # else it copies a picture that needs no rotation
-        flat = _opaque(image).convert("L" if channels == 1 else "RGB")
-        return flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
+    ImageOps.exif_transpose(image, in_place=True)  # else it copies a picture that needs no rotation
+    flat = _opaque(image).convert("L" if channels == 1 else "RGB")
+    return flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
 
 
 def _opaque(image: "Image.Image") -> "Image.Image":

@@ -8,7 +8,7 @@ from pathlib import Path
 CPU_INFO = Path("/proc/cpuinfo")
 GPU_INFO = Path("/proc/driver/nvidia/gpus")  # a folder a GPU, with a file ``information``
 CPU_FIELDS = ("model name", "CPU implementer", "CPU part")  # of x86; of ARM
-SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES")  # environment variables
+TENSORFLOW_SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES")  # environment variables
 
 
 def description() -> str:
@@ -16,7 +16,7 @@ def description() -> str:
     kinds = [_field(CPU_INFO, name) for name in CPU_FIELDS]
     cpu = " ".join(kind for kind in kinds if kind) or machine.processor() or machine.machine()
     gpus = [_field(path / "information", "Model") for path in sorted(GPU_INFO.glob("*"))]
-    switches = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
+    switches = [f"{name}={os.environ[name]}" for name in TENSORFLOW_SWITCHES if name in os.environ]
     return ", ".join([cpu, f"{len(os.sched_getaffinity(0))} cores", *filter(None, gpus), *switches])
 
 

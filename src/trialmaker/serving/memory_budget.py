@@ -84,7 +84,7 @@ class MemoryBudget:
     def make_room(self, newcomer: Holding) -> None:
         """Refuse this request, or those that hold more than twice as much, until all fit."""
         while self.size > self.max_bytes:
-            largest = max(self.holdings, key=lambda holding: holding.size)
+            largest = max({*self.holdings, newcomer}, key=lambda holding: holding.size)
             if largest.size <= 2 * newcomer.size or largest.task is None:
                 raise _refusal()
             largest.is_evicted = True
@@ -93,8 +93,8 @@ class MemoryBudget:
 
 
 def holding(request: Request) -> Holding:
-    """Return what a request holds."""
-    return request.scope[SCOPE_KEY]
+    """Return what a request holds; of one outside ``account``, alone."""
+    return request.scope.get(SCOPE_KEY) or Holding(MemoryBudget(0), None)
 
 
 def _refusal() -> HTTPError:

@@ -53,12 +53,12 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
         application.serve(model)
         if announce:
             _announce(model, settings, listener)
-        await application.start_decoder()
         if settings.watch:
             report = _print if announce else _ignore  # of several workers, one speaks
             load_again = predictor.load_while_serving
             watcher = watching.Watcher(application, settings.model_dir, stamp, load_again, report)
             server.watch_task = asyncio.ensure_future(watcher.run())
+        await application.start_decoder()
 
     server = _Server(Middleware(application), load)
     with limited_log.limited(_warn):
