@@ -7,6 +7,8 @@ it in another process is taken from how this process was started; all else that 
 import os
 from pathlib import Path
 
+from trialmaker.platform import paths
+
 # By these a variable names code, or a file that names code; of the person who started this process.
 AS_STARTED = ("PYTHON", "LD_", "JAVA_", "CLASSPATH", "GIT_CONFIG_", "AWS_", "CLOUDSDK_", "HADOOP_", "KRB5")
 PASSED_NAMES = {
@@ -30,6 +32,15 @@ PASSED_PREFIXES = (
     *("AI_", "TRIALMAKER_", "MLFLOW_", "LC_", "XDG_", "MPL", "CUDA_", "NVIDIA_", "OMP_", "OPENBLAS_", "COV"),
     *("SSL_CERT_", "REQUESTS_", "CURL_", "BOTO", "GOOGLE_", "AZURE_", "DATABRICKS_", "KUBERNETES_", "PG", "MYSQL_"),
 )
+# Of a process that reads what strangers send: nothing that is worth reading.
+BARE_NAMES = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR")
+
+
+def bare_environment() -> dict[str, str]:
+    """Return the environment of a process of ours that reads what strangers send: without keys and settings."""
+    environment = {name: os.environ[name] for name in BARE_NAMES if name in os.environ}
+    path = os.pathsep.join(filter(None, [str(paths.PROJECT / "src"), environment.get("PYTHONPATH")]))
+    return environment | {"PYTHONPATH": path}
 
 
 def child_environment(*, without: tuple[str, ...] = ()) -> dict[str, str]:

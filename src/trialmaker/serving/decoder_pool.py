@@ -3,19 +3,16 @@
 import asyncio
 import bisect
 import json
-import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
+from trialmaker.platform.child_environment import bare_environment
 from trialmaker.serving.decode_task import Decoded, DecodeTask
 from trialmaker.serving.errors import HTTPError
 
 COMMAND = (sys.executable, "-P", "-m", "trialmaker.serving.decoder_process")
-SOURCE = Path(__file__).resolve().parents[2]
-INHERITED = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR")
 QUICK_MILLISECONDS = 10.0  # of what the first process takes
 QUICK_BYTES, QUICK_SECONDS = 64_000_000, 1.0  # memory and processor time that a body may take there
 MIN_BYTES, MIN_SECONDS = 200_000_000, 4.0  # and in the other, at least
@@ -92,9 +89,7 @@ class Decoder:
         if self.process and self.process.returncode is None and self.limits == limits:
             return
         await self.end()  # a larger model has come
-        path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
-        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        environment |= {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment = bare_environment() | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self.limits = limits
         self.process = await asyncio.create_subprocess_exec(
             *COMMAND, *limits,

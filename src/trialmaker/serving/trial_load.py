@@ -4,7 +4,6 @@ LiteRT checks that a file is well-formed, but not that it makes sense: an operat
 the process. So does a model that takes more memory than there is. The service would end with them, without a word.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import LITERT_FILE, Version
-from trialmaker.platform import paths
+from trialmaker.platform.child_environment import bare_environment
 
 PROCESS_MODULE = "trialmaker.serving.trial_process"
 SECONDS = 60  # until a model that does not answer is given up
@@ -25,11 +24,11 @@ _begun: dict[Path, subprocess.Popen[bytes]] = {}
 def begin(version: Version) -> None:
     """Begin the load that ``check`` will wait for, so that this process can do something else meanwhile."""
     _begun[version.directory] = subprocess.Popen(
-        [sys.executable, "-m", PROCESS_MODULE, str(version.directory)],
+        [sys.executable, "-P", "-m", PROCESS_MODULE, str(version.directory)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(paths.PROJECT / "src")},
+        env=bare_environment(),
     )
 
 
