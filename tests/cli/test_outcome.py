@@ -127,9 +127,11 @@ def test_config_files_of_a_person_are_choices_and_defaults(train: Train, tmp_pat
 
 def test_a_mistake_in_a_persons_config_file_is_a_line(train: Train, tmp_path: Path) -> None:
     folder = give(tmp_path, "config", "experiment/mine.yaml")
-    (folder / "experiment" / "mine.yaml").write_text("# @package _global_\ntraining: {epoch: 3}\n")
+    path = folder / "experiment" / "mine.yaml"
+    path.write_text("# @package _global_\ntraining: {epoch: 3}\n")
     result = train("experiment=mine")
-    assert result.code == 2 and result.err.startswith("train.py: error: training.epoch") and result.err.count("\n") == 1
+    line = f"train.py: error: {path}: training.epoch: there is no such field; did you mean training.epochs?\n"
+    assert (result.code, result.err) == (2, line)
 
 
 def test_a_config_file_that_ours_would_hide_is_refused(train: Train, tmp_path: Path) -> None:

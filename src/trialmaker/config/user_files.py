@@ -65,6 +65,7 @@ def _mistakes(path: Path, name: Path, leaves: list[tuple[str, Any]]) -> Iterator
         return
     if name.parts[0] not in GROUPS and package:
         yield "its first line must be '# @package _global_', so that it may change all groups"
+        return
     if package and package != ".".join(name.parts[:-1]):
         yield f"@package {package}: must be _global_, or be left out"
     yield from received_defaults.mistakes(content.pop("defaults", []))
