@@ -37,7 +37,7 @@ def test_what_a_study_stores_of_honest_trials_may_be_repeated(text: str) -> None
         "hydra.sweeper.sampler={_target_: '${note}'}",
         # places
         *("tracking.uri=http://evil", "output=/evil", "tracking={uri: http://evil}", "hydra.sweeper.storage=/evil"),
-        *("data.mirrors=[http://evil]", "resume=other", "hydra.sweeper.storage=postgresql://evil/db"),
+        *("data.mirrors=[http://evil]", "resume=other", "resume=/x", "hydra.sweeper.storage=postgresql://evil/db"),
         *("hydra.sweeper.storage='${output}/studies/../../evil'", "++output=/evil", "+tracking.uri=http://evil"),
         # interpolations
         *("name=${oc.env:HOME}", "name='${oc.env:HOME}'", "note=\"${oc.env:HOME}\"", "note='x ${environment:HOME}'"),
@@ -62,6 +62,13 @@ def test_stored_overrides_do_not_grow() -> None:
         received.check_overrides(words, "study mlp")
     with pytest.raises(UserError, match="at most 10000 characters"):
         received.check_overrides([f"note={'x' * 20_000}"], "study mlp")
+
+
+def test_files_are_downloaded_to_the_jobs_inputs_alone() -> None:
+    received.check_overrides(["data.download=true"], "study mlp")
+    received.check_overrides(["data.directory=/pets"], "study mlp")
+    with pytest.raises(UserError, match=r"^study mlp: data.directory: /pets: with data.download=true, must lie below"):
+        received.check_overrides(["data.directory=/pets", "data.download=true"], "study mlp")
 
 
 def test_what_only_a_person_sets_can_be_left_out_of_their_own_study() -> None:

@@ -223,7 +223,7 @@ def test_what_does_more_is_refused_with_the_key_and_the_file(text: str, key: str
         ("experiment/.yaml", "seed: 1\n", "its first line must be"),
         ("model/mine.yaml", "\r\n" * 300 + "# @package hydra.run\r\nname: mlp\r\n", "@package hydra.run"),
         ("tags/mine.yaml", "PYTHONPATH: /evil\n", "its first line must be"),
-        ("own/mine.yaml", "callbacks: {}\n", "own.callbacks"),
+        ("own/mine.yaml", "callbacks: {}\n", "its first line must be"),
         ("model/mine.yaml", "!!python/object/apply:os.system [id]\n", "must have no tag"),
         ("model/mine.yaml", "a: !!set {a, b}\n", "must have no tag"),
         ("model/mine.yaml", "a: !evil b\n", "must have no tag"),

@@ -17,6 +17,8 @@ SHOW = """
 import json, os
 from trialmaker.platform.child_environment import child_environment
 os.environ |= {"PYTHONPATH": "/of/a/config", "PYTHONSTARTUP": "/x.py", "LD_PRELOAD": "/x.so", "SECRET": "s3cret"}
+os.environ |= {"AWS_SESSION_TOKEN": "of a wrapper"}
+del os.environ["OLD"]
 print(json.dumps(child_environment(without=("MLFLOW_RUN",))))
 """
 
@@ -24,9 +26,11 @@ print(json.dumps(child_environment(without=("MLFLOW_RUN",))))
 def test_only_settings_and_keys_are_passed_on_and_code_as_the_person_named_it() -> None:
     started = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT / "src"), "HOME": "/home/me", "LANG": "C.UTF-8"}
     started |= {"https_proxy": "http://p", "AWS_SECRET_ACCESS_KEY": "k", "MLFLOW_TRACKING_TOKEN": "t"}
-    started |= {"MLFLOW_RUN_NAME": "r", "MODELMAKER_SK": "s"}
+    started |= {"NETRC": "/home/me/netrc", "CONDA_PREFIX": "/conda", "KMP_AFFINITY": "none", "OPENSSL_CONF": "/o"}
+    started |= {"MLFLOW_RUN_NAME": "r", "MODELMAKER_SK": "s", "OLD": "o"}
     done = subprocess.run([sys.executable, "-c", SHOW], env=started, capture_output=True, text=True, check=True)
-    del started["MLFLOW_RUN_NAME"], started["MODELMAKER_SK"]
+    del started["MLFLOW_RUN_NAME"], started["MODELMAKER_SK"], started["OLD"]
+    started["AWS_SESSION_TOKEN"] = "of a wrapper"
     assert {name: value for name, value in json.loads(done.stdout).items() if name != "LC_CTYPE"} == started
 
 

@@ -11,23 +11,27 @@ from typing import Any
 
 from hydra.core.override_parser import types
 
-from trialmaker.config import received_defaults, received_values, study_fields
+from trialmaker.config import override_values, received_defaults, received_values, study_fields
 from trialmaker.config.arguments import overrides as hydras
 from trialmaker.config.config_dataclass import Received
 from trialmaker.config.config_files import GLOBAL_GROUPS
 from trialmaker.config.fields import GROUPS, fields
+from trialmaker.config.run_schema import AUTO, NEVER
 from trialmaker.config.suggestions import nearest
 from trialmaker.errors import UserError, printable, shorten
 
 MAX_OVERRIDE_CHARACTERS = 10_000
 WORD = re.compile(r"[\w-]+", re.ASCII)
 SWEEPER = "hydra.sweeper"
+HARMLESS = {"resume": (AUTO, NEVER)}  # values of fields that are otherwise for whoever runs the command
 HYDRA_MODES = ("RUN", "MULTIRUN", None)
-HYDRA_LAW = "somebody else's config may set hydra.mode and the fields of hydra.sweeper, and nothing else of Hydra's"
-OWN_LAW = "is set by whoever runs the command, not by somebody else's config; type it"
-PLACE_LAW = "must lie below the job's input/ or its output, in somebody else's config; type it to take another place"
+HYDRA_LAW = (
+    "of Hydra's, only hydra.mode and the fields of hydra.sweeper may be set here; a folder of --config-dir may more"
+)
+OWN_LAW = "is for whoever runs the command to set: type it, or give a folder of your own by --config-dir"
+PLACE_LAW = "must lie below the job's input/ or its output here; type it to take another place"
 TARGET_LAW = "may only be one of Optuna's samplers or pruners, in the sampler or pruner of hydra.sweeper"
-UNDERSCORE_LAW = "names that begin with _ mean something to Hydra, and are refused in somebody else's config"
+UNDERSCORE_LAW = "names that begin with _ mean something to Hydra, and are refused here"
 MAX_REFERENCES = 20  # of a value to other fields
 PARAMETER_LAW = "must not contain $, in somebody else's search space"
 
@@ -46,7 +50,8 @@ def check_overrides(overrides: Sequence[str], source: str) -> None:
             a config group, or that only whoever runs a command may set.
     """
     broken = [mistake for text in overrides for mistake in override_mistakes(text)]
-    if broken := broken or list(expansion_mistakes([leaf for text in overrides for leaf in _override_leaves(text)])):
+    values = [] if broken else [leaf for text in overrides for leaf in _override_leaves(text)]
+    if broken := broken or [*expansion_mistakes(values), *_download_mistakes(dict(values))]:
         raise UserError(*(f"{printable(source)}: {mistake}" for mistake in broken))
 
 
@@ -80,7 +85,7 @@ def override_mistakes(text: str, *, is_searched: bool = False) -> Iterator[str]:
         yield f"{_shown(key)}: {PARAMETER_LAW}"
     elif law := received_values.interpolation_law(text):
         yield f"{_shown(key)}: {law}"
-    elif not all(map(_is_data, entries := _entries(override))):
+    elif not all(map(override_values.is_data, entries := override_values.entries(override))):
         yield f"{_shown(text)}: must be a number, a text, a list or names and values"
     elif key in (*GROUPS, *GLOBAL_GROUPS) or (key in received_defaults.SWEEPER_GROUPS and not is_searched):
         if not all(entry is None or (isinstance(entry, str) and WORD.fullmatch(entry)) for entry in entries):
@@ -92,35 +97,10 @@ def override_mistakes(text: str, *, is_searched: bool = False) -> Iterator[str]:
             yield from mistakes(_nested(key, entry), has_free_places=not is_searched)
 
 
-def _entries(override: types.Override) -> list[Any]:
-    """Return the values that an override may give its key; of a range of numbers none, since it is harmless."""
-    value = override.value()
-    if isinstance(value, types.RangeSweep | types.IntervalSweep):
-        return []
-    entries = value.list if isinstance(value, types.ChoiceSweep) else [value]
-    return [_plain(entry) for entry in entries]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value of Hydra's grammar as YAML would have it."""
-    if isinstance(value, types.QuotedString):
-        return value.text
-    if isinstance(value, dict):
-        return {_plain(name): _plain(entry) for name, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list) else value
-
-
-def _is_data(value: Any) -> bool:
-    """Return whether a value is one that YAML can have, and no object of Hydra's grammar."""
-    if isinstance(value, dict):
-        return all(map(_is_data, [*value, *value.values()]))
-    return all(map(_is_data, value)) if isinstance(value, list) else isinstance(value, str | int | float | None)
-
-
 def _override_leaves(text: str) -> Iterator[tuple[str, Any]]:
     """Yield what a checked override sets."""
     override = hydras.parse(text)
-    for entry in _entries(override):
+    for entry in override_values.entries(override):
         yield from leaves(_nested(str(override.key_or_group), entry))
 
 
@@ -172,6 +152,13 @@ def expansion_mistakes(values: Sequence[tuple[str, Any]]) -> Iterator[str]:
             yield f"{_shown(path)}: {part} cannot be a part of a text or list; write it out"
 
 
+def _download_mistakes(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the mistake in where files are downloaded to, which a place that is only read does not have."""
+    place = values.get("data.directory")
+    if values.get("data.download") is True and not received_values.is_own_place(place):
+        yield f"data.directory: {_shown(str(place))}: with data.download=true, {PLACE_LAW}"
+
+
 def _law(path: str, value: Any, *, has_free_places: bool) -> str:
     """Return the law that a leaf of the config breaks; "" where it breaks none."""
     keys = path.split(".")
@@ -197,7 +184,7 @@ def _field_law(path: str, value: Any, *, has_free_places: bool) -> str:
     if not matches:
         return f"there is no such field{nearest(path, {field.path for field in fields()})}"
     if Received.NO_VALUE in {field.received for field in matches}:
-        return OWN_LAW
+        return "" if value is None or value in HARMLESS.get(path, ()) else OWN_LAW
     is_place = Received.OWN_PLACE in {field.received for field in matches}
     return PLACE_LAW if is_place and not has_free_places and not received_values.is_own_place(value) else ""
 

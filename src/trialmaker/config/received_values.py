@@ -46,7 +46,7 @@ def interpolation_law(value: Any) -> str:
         rest = HARMLESS_CALL.sub("", text)
         for name in REFERENCE.findall(rest):
             if not _may_be_referred_to(name):
-                return f"${{{name}}}: an interpolation may refer to a field of the config, but not to this"
+                return f"${{{name}}}: an interpolation may refer to a field of the config; write a text without ${{"
         if "${" in REFERENCE.sub("", rest):
             return "an interpolation may only refer to a field, such as ${seed}, or be ${ai_root:} or ${input:NAME}"
     return ""

@@ -1,7 +1,7 @@
-"""The environment of the processes that run beside a training: made by name, so that no config can add to it.
+"""The environment of the processes that run beside a training: this process's at its start, to which no config adds.
 
-Hydra sets a config's ``hydra.job.env_set`` in this process. What Python, and the loader of its libraries, would run of
-it in another process is taken from how this process was started; all else that is passed on is a setting or a key.
+Hydra sets a config's ``hydra.job.env_set`` in this process. Of what was set since the start, settings and keys are
+passed on by name, and nothing by which Python, or the loader of its libraries, would run code.
 """
 
 import os
@@ -9,29 +9,17 @@ from pathlib import Path
 
 from trialmaker.platform import paths
 
-# By these a variable names code, or a file that names code; of the person who started this process.
-AS_STARTED = ("PYTHON", "LD_", "JAVA_", "CLASSPATH", "GIT_CONFIG_", "AWS_", "CLOUDSDK_", "HADOOP_", "KRB5")
+# What may have been set, or changed, since the start.
 PASSED_NAMES = {
-    *(
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "HOSTNAME",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "TEMP",
-        "TMP",
-        "SSH_AUTH_SOCK",
-    ),
+    *("HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "TEMP", "TMP"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
 }
 PASSED_PREFIXES = (
-    *("AI_", "TRIALMAKER_", "MLFLOW_", "LC_", "XDG_", "MPL", "CUDA_", "NVIDIA_", "OMP_", "OPENBLAS_", "COV"),
-    *("SSL_CERT_", "REQUESTS_", "CURL_", "BOTO", "GOOGLE_", "AZURE_", "DATABRICKS_", "KUBERNETES_", "PG", "MYSQL_"),
+    *("AI_", "TRIALMAKER_", "MLFLOW_", "LC_", "XDG_", "MPL", "CUDA_", "NVIDIA_", "OMP_", "OPENBLAS_", "MKL_", "COV"),
+    *("SSL_CERT_", "REQUESTS_", "CURL_", "GOOGLE_", "AZURE_", "DATABRICKS_", "PG", "MYSQL_"),
 )
+LEFT_OUT = ("MODELMAKER_",)  # the keys of the service's callers
 # Of a process that reads what strangers send: nothing that is worth reading.
 BARE_NAMES = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR")
 
@@ -49,10 +37,14 @@ def child_environment(*, without: tuple[str, ...] = ()) -> dict[str, str]:
     Args:
         without: what the names of variables that are left out begin with.
     """
-    names = {name for name in os.environ if name in PASSED_NAMES or name.startswith(PASSED_PREFIXES)}
-    passed = {name: os.environ[name] for name in names}
-    code = {name: value for name, value in _started_with().items() if name.startswith(AS_STARTED)}
-    return {name: value for name, value in (passed | code).items() if not name.startswith(without)}
+    started = _started_with()
+    kept = {name: value for name, value in started.items() if name in os.environ}
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED_NAMES or name.startswith(PASSED_PREFIXES) or (not started and name == "PATH")
+    }
+    return {name: value for name, value in (kept | passed).items() if not name.startswith((*LEFT_OUT, *without))}
 
 
 def _started_with() -> dict[str, str]:
