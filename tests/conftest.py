@@ -30,9 +30,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _processes_heed_ctrl_c() -> None:
-    """What is started in the background of a shell ignores SIGINT, and so would all that it starts."""
+def _processes_heed_ctrl_c_and_hang_ups() -> None:
+    """What is started in the background of a shell ignores SIGINT, by nohup SIGHUP, and so would all that it starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

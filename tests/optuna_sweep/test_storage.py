@@ -59,7 +59,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_several_commands_share_a_study_in_a_database(tmp_path: Path, database: str) -> None:
-    words = [f"hydra.sweeper.storage='{database}'", "hydra.sweeper.n_trials=40", "hydra.sweeper.n_jobs=2"]
+    words = [f"hydra.sweeper.storage='{database}'", "hydra.sweeper.n_trials=16", "hydra.sweeper.n_jobs=2"]
     words += ["hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=null", "dies=5"]
     places = [tmp_path / "one", tmp_path / "another"]
     for place in places:
@@ -77,9 +77,9 @@ def test_several_commands_share_a_study_in_a_database(tmp_path: Path, database: 
     assert isinstance(storage, optuna.storages.RDBStorage)
     rows = storage.get_all_trials(storage.get_study_id_from_name("study"))
     storage.engine.dispose()
-    assert [trial.state for trial in rows[:40]] == [TrialState.COMPLETE] * 40
-    assert all(trial.state == TrialState.WAITING for trial in rows[40:])  # rows too many, never claimed
-    assert len({trial.params["x"] for trial in rows[:40]}) == 40
+    assert [trial.state for trial in rows[:16]] == [TrialState.COMPLETE] * 16
+    assert all(trial.state == TrialState.WAITING for trial in rows[16:])  # rows too many, never claimed
+    assert len({trial.params["x"] for trial in rows[:16]}) == 16
     assert all(PASSWORD not in log for log in logs)
 
 
