@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,11 @@ def test_dry_run_prints_the_command(copies: list[Path], command: Command, tmp_pa
     config.write_text(text + "later: 1\n")
     _, _, err = command("rerun", run.run_id, str(copies[0]), "--dry-run")
     assert "has fields that this version does not know: later" in err
+
+
+def test_versions_that_were_left_out_are_not_said_to_be_none() -> None:
+    run = replace(run_with_status("FINISHED"), artifacts="file:///store/left-out")
+    assert "versions: left out, with all of its artifacts" in reproduction.environment_differences(run, None)
 
 
 def run_with_status(status: str, **tags: str) -> Run:

@@ -87,7 +87,23 @@ def test_journals_behind_links_are_no_part_of_an_output(output: Path, tmp_path: 
     assert journals(output) == [] and list(find_outputs(output)) == []
     (tmp_path / "V0002").mkdir()
     (tmp_path / "V0002" / "logs").symlink_to(own / "logs")
-    assert list(find_outputs(tmp_path / "V0002")) == []
+    assert list(find_outputs(tmp_path / "V0002")) == [tmp_path / "V0002"]
+    assert journals(tmp_path / "V0002") == []
+    (line,) = lines_of_recovery(tmp_path / "V0002")
+    assert line.startswith(f"{tmp_path / 'V0002' / 'logs'}: is a link, so its runs are left out")
+
+
+def test_a_link_for_the_logs_of_ones_own_output_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "output"
+    create_store(own)
+    dead_journal(own)
+    for name in ("logs", "mlflow.db"):
+        (own / name).rename(tmp_path / name)
+        (own / name).symlink_to(tmp_path / name)
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    assert list(find_outputs(own)) == [own]
+    (line,) = lines_of_recovery(own)
+    assert "not delivered" not in line and "delivered to" in line
 
 
 def test_a_models_links_are_not_followed(output: Path, home: Path) -> None:
@@ -111,7 +127,7 @@ def test_an_endless_view_is_one_line(output: Path) -> None:
         connection.execute(f"CREATE VIEW tags AS {numbers} SELECT x AS key, x AS value, x AS run_uuid FROM n")
     assert not dead_studies.may_be_there(output)
     (line,) = lines_of_recovery(output)
-    assert line.endswith("holds a view, tags, and not only tables")
+    assert line.endswith("holds a view, tags, and not only plain tables")
 
 
 def test_a_line_without_an_end_is_no_record(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:

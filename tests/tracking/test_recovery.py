@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import threading
 import time
@@ -19,7 +20,7 @@ from support.outputs import empty_store
 from support.servers import free_port
 from support.waiting import wait_until
 from trialmaker.cli.main import main
-from trialmaker.tracking import recovery
+from trialmaker.tracking import recovery, recovery_process
 from trialmaker.tracking.backoff import Backoff
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.delivery import Delivery, Live
@@ -128,6 +129,23 @@ def test_the_next_run_puts_right_what_an_earlier_one_has_left(output: Path) -> N
         pass
     tracker.connection.close()
     wait_until(lambda: sorted(run.info.status for run in runs(output)) == ["FINISHED", "KILLED"])
+
+
+def test_a_recovery_that_takes_too_long_ends_with_a_line_and_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(recovery_process, "LONGEST_MINUTES", 0.01)
+    reader, writer = os.pipe()
+    try:
+        with os.fdopen(reader) as stdin, pytest.raises(SystemExit, match=r"their delivery ended after"):
+            monkeypatch.setattr("sys.stdin", stdin)  # which says nothing
+            recovery_process.main()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        os.close(writer)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_outputs_are_found_below_a_folder(output: Path) -> None:

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, YAMLError
 
+from trialmaker.analysis.store.artifact_files import NOWHERE
 from trialmaker.analysis.store.relocation import local_path
 from trialmaker.analysis.store.runs import Run
 from trialmaker.analysis.stored_overrides import checked
@@ -139,7 +140,9 @@ def environment_differences(run: Run, parent: Run | None) -> Iterator[str]:
     if files:
         yield from _version_differences(_text(files[0]))
     else:
-        yield "versions: none were recorded"
+        folder = local_path(run.artifacts)
+        is_left_out = folder is not None and folder.name == NOWHERE
+        yield f"versions: {'left out, with all of its artifacts' if is_left_out else 'none were recorded'}"
     tags = {**(parent.tags if parent else {}), **run.tags}
     state = git.state(paths.PROJECT)
     commit = tags.get("mlflow.source.git.commit", "")

@@ -22,6 +22,7 @@ from trialmaker.errors import UserError
 from trialmaker.model_store.catalog import read_cards
 from trialmaker.platform.atomic_files import write_text
 from trialmaker.platform.printable_stream import data_output
+from trialmaker.platform.received_files import is_inside
 
 HELP = """\
 Print the runs of some outputs, the best first: best metric, test metric, duration, and the parameters that differ, a
@@ -181,8 +182,8 @@ def _column_names(columns: str | None, everything: Sequence[Run]) -> list[str]:
 
 def _models(merged: MergeResult) -> dict[str, Path]:
     """Return the folder of each run's published model, by MLflow's id of the run."""
-    folders = [output.directory / "model" for output in merged.outputs.values()]
-    folders = [folder for folder in folders if not folder.is_symlink()]
+    outputs = [output.directory for output in merged.outputs.values()]
+    folders = [folder / "model" for folder in outputs if is_inside(folder / "model", folder)]
     return {card.run_id: folder / str(card.version) for folder in folders for card in read_cards(folder) if card.run_id}
 
 

@@ -12,7 +12,7 @@ from trialmaker.platform import paths
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import recovery
-from trialmaker.tracking.output_journals import find_outputs
+from trialmaker.tracking.output_journals import find_outputs, linked_logs
 from trialmaker.tracking.recovery import UndeliveredRun
 
 HELP = """\
@@ -37,7 +37,7 @@ def command(places: Sequence[Path], server: str | None) -> int:
     addresses = [one for one in (server, os.environ.get("MLFLOW_TRACKING_URI")) if one]
     outputs = [output.absolute() for place in _selected(places) for output in find_outputs(place)]
     runs = [run for output in outputs for run in recovery.undelivered_runs(output)]
-    mistakes = _deliver_all(runs, addresses)
+    mistakes = [*filter(None, map(linked_logs, outputs)), *_deliver_all(runs, addresses)]
     if not mistakes:
         for output in outputs:
             for line in recovery.end_dead_studies(output, addresses):

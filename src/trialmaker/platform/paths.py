@@ -17,6 +17,12 @@ def root() -> Path:
     return PLATFORM if PLATFORM.is_dir() else PROJECT / "workspace"
 
 
+def is_own_output(folder: Path) -> bool:
+    """Return whether a folder is this project's own output, whose owner may add to it and put links there."""
+    own = root() / "output"
+    return own in (folder, folder.absolute()) or folder.resolve() == own.resolve()
+
+
 def is_on_platform() -> bool:
     """Return whether this is a job of the platform, or its rehearsal: the code lies in the root.
 

@@ -1,7 +1,9 @@
 """SQLite databases that somebody else has made: checked to hold plain tables before anything is asked of them.
 
 A view may be endless, a trigger acts when its table is written to, a generated column or a virtual table computes when
-it is read. No store of MLflow's and no study of Optuna's has any, but for two tables that nobody here reads.
+it is read, and a condition, a default or an index's expression when a row is written or checked: in one call of
+SQLite's that nothing interrupts. No store of MLflow's and no study of Optuna's has more than comparisons with literals,
+but for two tables that nobody here reads. The project's own output is its owner's, whatever is added to its store.
 """
 
 import re
@@ -11,12 +13,30 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from trialmaker.platform import paths
+
 MAX_VALUE_BYTES = 1 << 24  # of a text or blob, as the longest that MLflow has room for
 SHORTEST_SECONDS = 60.0  # for all that is read of a database
 BYTES_PER_SECOND = 500_000  # at which the slowest disk is read; a tenth of what merging takes
 PROGRESS_INSTRUCTIONS = 10_000  # of SQLite's virtual machine, between two looks at the clock
-PLAIN_SQL = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX)\s")  # as SQLite itself writes it down
-UNREAD_TABLES = ("secrets", "spans")  # of MLflow's: one has a trigger, one a computed column
+QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")  # of a doubled quote's two halves, each is one
+# What MLflow's and Optuna's tables compute, once literals are '' and quoted names q: nothing that calls a function.
+LITERAL = r"(?:''|[+-]?[0-9.]+|NULL|TRUE|FALSE)"
+CHECKED = rf"CHECK \( ?\w+ ?(?:= ?{LITERAL}|IN \( ?{LITERAL}(?: ?, ?{LITERAL})* ?\)) ?\)"
+DEFAULTS = rf"DEFAULT (?:{LITERAL}|\( ?{LITERAL} ?\))(?=[ ,)])"
+DIFFERENCE = r"GENERATED ALWAYS AS \(\w+ - \w+\) STORED"
+HARMLESS = re.compile(rf"\b(?:{CHECKED}|{DEFAULTS}|{DIFFERENCE})", re.IGNORECASE | re.ASCII)
+PLAIN_TABLE = re.compile(r"CREATE TABLE (?!.*\b(?:CHECK|DEFAULT|AS|SELECT)\b)[\w ,()]+", re.IGNORECASE | re.ASCII)
+SORTED_COLUMN = r"\w+(?: ASC| DESC)?"
+PLAIN_INDEX = re.compile(
+    rf"CREATE (?:UNIQUE )?INDEX \w+ ON \w+ ?\( ?{SORTED_COLUMN}(?: ?, ?{SORTED_COLUMN})* ?\)", re.IGNORECASE | re.ASCII
+)
+PLAIN_TRIGGER = re.compile(
+    r"CREATE TRIGGER prevent_secrets_aad_mutation BEFORE UPDATE ON secrets FOR EACH ROW WHEN OLD.secret_id != "
+    r"NEW.secret_id OR OLD.secret_name != NEW.secret_name BEGIN SELECT RAISE\(ABORT, ''\); END"
+)
+PLAIN_SQL = {"table": PLAIN_TABLE, "index": PLAIN_INDEX, "trigger": PLAIN_TRIGGER}
+COMPUTED_TABLE = "spans"  # of MLflow's: one of its columns is a difference
 INTEGER_TYPES = ("INT", "BOOL")  # what declared types of whole numbers hold
 REAL_TYPES = ("FLOA", "DOUB", "REAL")
 TEXT_LIMITS = {"VARCHAR": 1 << 16}  # characters, by the begin of a text's declared type; MLflow takes 8,000
@@ -45,12 +65,14 @@ def overtime(size: int) -> Callable[[], bool]:
 
 
 def check_file(path: Path) -> None:
-    """Check a database file that will be opened by others, such as MLflow; one that is missing passes.
+    """Check a database file that will be opened by others, such as MLflow; one that is missing or one's own passes.
 
     Raises:
         sqlite3.DatabaseError: it holds more than plain tables, or is no database.
         OSError: it is no regular file.
     """
+    if paths.is_own_output(path.parent):
+        return
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise OSError(f"{path} is no regular file")
     if path.exists():
@@ -60,20 +82,27 @@ def check_file(path: Path) -> None:
 
 
 def check_tables(connection: sqlite3.Connection, schema: str = "main") -> None:
-    """Check that a database holds tables and indexes, and nothing that acts or computes.
+    """Check that a database holds tables and indexes, and nothing that acts or computes; this computes nothing itself.
 
     Raises:
         DoubtfulDatabase: it holds something else.
     """
-    for kind, name, table, text in connection.execute(f"SELECT type, name, tbl_name, sql FROM {schema}.sqlite_master"):
-        is_plain = kind in ("table", "index") and (text is None or PLAIN_SQL.match(text))
-        if not is_plain and (kind != "trigger" or table not in UNREAD_TABLES):
-            raise DoubtfulDatabase(f"holds a {kind}, {name}, and not only tables")
+    for kind, name, text in connection.execute(f"SELECT type, name, sql FROM {schema}.sqlite_master"):
+        if text is not None and not (kind in PLAIN_SQL and PLAIN_SQL[kind].fullmatch(_skeleton(text))):
+            raise DoubtfulDatabase(
+                f"holds {'an' if kind == 'index' else 'a'} {kind}, {name}, and not only plain tables"
+            )
     tables = f"SELECT name, type FROM pragma_table_list WHERE schema = '{schema}'"
     for name, kind in connection.execute(tables).fetchall():
         columns = connection.execute(f"SELECT 1 FROM pragma_table_xinfo(?, '{schema}') WHERE hidden <> 0", (name,))
-        if kind != "table" or (name not in UNREAD_TABLES and columns.fetchone()):
+        if kind != "table" or (name != COMPUTED_TABLE and columns.fetchone()):
             raise DoubtfulDatabase(f"its {name} is {'a table that computes its columns' if kind == 'table' else kind}")
+
+
+def _skeleton(text: str) -> str:
+    """Return an object's SQL without its literals, and without what it may compute."""
+    unquoted = QUOTED.sub(lambda quoted: "''" if quoted[0].startswith("'") else "q", text)
+    return HARMLESS.sub(" ", " ".join(unquoted.split()))
 
 
 def check_values(

@@ -9,14 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from trialmaker.platform.paths import is_own_output
+
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Return whether a path, its links followed, lies in a folder, or is the folder; what is missing may lie there."""
+    """Return whether a path, its links followed, lies in a folder, or is the folder; what is missing may lie there.
+
+    What the links at the top of the project's own output lead to is in it: its owner has put them there.
+    """
     try:
-        root = os.path.realpath(folder)
-        return f"{path.resolve()}/".startswith(f"{root.rstrip('/')}/")
+        place = f"{path.resolve()}/"
+        return any(place.startswith(f"{str(root).rstrip('/')}/") for root in _roots(folder))
     except (OSError, RuntimeError, ValueError):  # links in a circle; a name with a NUL, or too long
         return False
+
+
+def _roots(folder: Path) -> Iterator[Path]:
+    yield folder.resolve()
+    if is_own_output(folder) and folder.is_dir():
+        yield from (entry.resolve() for entry in folder.iterdir() if entry.is_symlink())
 
 
 def regular_files(folder: Path, output: Path) -> tuple[dict[str, Path], int]:

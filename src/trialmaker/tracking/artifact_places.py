@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from trialmaker.errors import UserError
+from trialmaker.platform.received_files import is_inside
 from trialmaker.tracking.settings import STORE_FILE
 
 ARTIFACT_FOLDER = "mlartifacts"  # in an output
@@ -52,11 +53,11 @@ def _moved(rows: list[tuple[object, str | None]], output: Path) -> Iterator[tupl
     """Yield the keys of what lies outside the output, and the address inside that takes its place."""
     for identity, address in rows:
         path = _path(address or "")
-        if not path.resolve().is_relative_to(output.resolve()):
+        if not is_inside(path, output):
             parts = [part for part in path.parts if part not in ("/", "..")]
             last = max((at for at, part in enumerate(parts) if part == ARTIFACT_FOLDER), default=-1)
             inside = output.absolute().joinpath(ARTIFACT_FOLDER, *(parts[last + 1 :] if last >= 0 else [str(identity)]))
-            if not inside.resolve().is_relative_to(output.resolve()):
+            if not is_inside(inside, output):
                 raise UserError(f"{inside} leads out of the output: remove the link")
             yield identity, inside.as_uri()
 

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from trialmaker.platform.paths import is_own_output
 from trialmaker.platform.received_database import check_tables, guard
 from trialmaker.tracking.journal import head
 from trialmaker.tracking.output_journals import journals, may_go_on
@@ -24,12 +25,14 @@ def may_be_there(output: Path) -> bool:
     A store that is not what it should be has none.
     """
     path = output / STORE_FILE
-    if path.is_symlink() or not path.is_file():
+    is_own = is_own_output(output)
+    if not path.is_file() or (path.is_symlink() and not is_own):
         return False
     uri = f"file:{quote(str(path))}?mode=ro"
     with suppress(sqlite3.Error), closing(sqlite3.connect(uri, uri=True)) as connection:
         guard(connection, path.stat().st_size)
-        check_tables(connection)
+        if not is_own:
+            check_tables(connection)
         return connection.execute(RUNNING_STUDIES).fetchone() is not None
     return False
 

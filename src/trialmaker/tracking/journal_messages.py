@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trialmaker.errors import UserError
+from trialmaker.platform.received_files import is_inside
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.regular_files import open_regular
 from trialmaker.tracking.messages import (
@@ -212,8 +213,7 @@ def _beside(directory: Path, name: object) -> Path:
 
 def _inside(output: Path, name: object) -> Path:
     """Return a path of the output, which may not exist; symbolic links lead nowhere else."""
-    path = (output / str(name)).resolve()
-    if not path.is_relative_to(output.resolve()):
+    if not is_inside(output / str(name), output):
         raise ValueError(f"{name} lies outside the output")
     return output / str(name)
 
@@ -226,7 +226,7 @@ def own_storage(storage: str, output: Path) -> str:
     """
     places = [] if "://" in storage else [Path(storage), output / "studies" / Path(storage).name]
     for path in places:
-        if path.is_file() and path.resolve().is_relative_to(output.resolve()):
+        if path.is_file() and is_inside(path, output):
             return str(path)
     raise RecordError(
         f"the study's storage, {storage}, is not in {output}: only the study itself can record its result"

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from trialmaker.errors import printable
+from trialmaker.platform.paths import is_own_output
 from trialmaker.tracking.journal import is_held, last_attempt
 from trialmaker.tracking.places import JOURNAL_FILE
 
@@ -17,17 +19,27 @@ RECENT_SECONDS = 120.0  # a journal of another machine that was written to since
 def journals(output: Path) -> list[Path]:
     """Return the journals of an output's runs, trials included, in the order of their directories' names.
 
-    Links are left out: what they lead to is no part of the output, and to deliver a run writes beside its journal.
+    Links are left out: what they lead to is no part of the output, and to deliver a run writes beside its journal. Only
+    the project's own output may have a link for the folder of its runs' directories.
     """
+    if linked_logs(output):
+        return []
+    entries = sorted((output / LOGS_FOLDER).rglob(JOURNAL_FILE))  # which follows no links to folders
+    return [path for path in entries if path.is_file() and not path.is_symlink()]
+
+
+def linked_logs(output: Path) -> str:
+    """Return a line about an output whose journals are left out; "" where they are not."""
     folder = output / LOGS_FOLDER
-    paths = [] if folder.is_symlink() else sorted(folder.rglob(JOURNAL_FILE))  # which follows no links to folders
-    return [path for path in paths if path.is_file() and not path.is_symlink()]
+    if is_own_output(output) or not folder.is_symlink():
+        return ""
+    return printable(f"{folder}: is a link, so its runs are left out: put the folder itself there")
 
 
 def find_outputs(place: Path) -> Iterator[Path]:
-    """Yield the outputs in a folder and below it that hold a journal, whether they have a store of their own or not."""
+    """Yield the outputs in a folder and below it that hold a journal, or a link for some, with a store or without."""
     for folder, names, _ in os.walk(place):
-        if LOGS_FOLDER in names and journals(Path(folder)):
+        if LOGS_FOLDER in names and (linked_logs(Path(folder)) or journals(Path(folder))):
             yield Path(folder)
             names.clear()
         depth = len(Path(folder).parts) - len(place.parts)

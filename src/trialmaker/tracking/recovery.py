@@ -22,7 +22,7 @@ from trialmaker.tracking.delivery_lock import DeliveryBusy
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.journal import head, read_records
 from trialmaker.tracking.messages import Start
-from trialmaker.tracking.output_journals import is_live, journals
+from trialmaker.tracking.output_journals import is_live, journals, linked_logs
 from trialmaker.tracking.places import LOG_FILE, STATE_FILE, RunPlace
 from trialmaker.tracking.refusals import OTHER_STORE
 from trialmaker.tracking.settings import ENVIRONMENT, NO_RETRIES, RUN_VARIABLES, STORE_FILE, STORE_LOCK_FILE
@@ -175,6 +175,8 @@ def recover(output: Path, addresses: Collection[str], report: Callable[[str], No
     """
     if not os.access(output, os.W_OK):
         return
+    if line := linked_logs(output):
+        report(line)
     for run in undelivered_runs(output):
         if place := run.place(addresses):
             try:

@@ -51,11 +51,20 @@ class RecoveryProcess:
             process.stdin.close()
 
 
+def _end(*_: object) -> None:
+    """End the process, with what it has begun undone; at once where that takes longer than a minute."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(60)
+    law = f"ended after {LONGEST_MINUTES} minutes"
+    sys.exit(f"earlier runs: their delivery {law}; the next training goes on with it, or python -m trialmaker sync")
+
+
 def main() -> None:
     """Put right the runs of the output that standard input names, and of the server, if it names one."""
-    signal.alarm(LONGEST_MINUTES * 60)  # it may meet a server that never answers
-    place = RunPlace.from_line(sys.stdin.buffer.readline())
+    signal.signal(signal.SIGALRM, _end)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_MINUTES * 60)  # it may meet a server that never answers
     with scratch.process_folder():
+        place = RunPlace.from_line(sys.stdin.buffer.readline())
         recover(place.output, [place.uri] if place.uri else [], partial(print, flush=True))
 
 

@@ -16,6 +16,7 @@ from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.artifact_files import ArtifactFolders
 from trialmaker.platform import received_database
 from trialmaker.platform.received_files import is_inside
+from trialmaker.tracking import output_store
 
 SECRET = "PRIVATE KEY"
 
@@ -185,18 +186,60 @@ def test_a_line_counts_what_is_left_out(output: Path, secrets: Path, command: Co
     assert (code, err) == (0, f"left out: the artifacts of 2 of the runs and models: {reason}\n")
 
 
-@pytest.mark.parametrize("name", ["mlflow.db", "."])
-def test_a_link_to_the_readers_own_output_is_skipped(name: str, tmp_path: Path, command: Command) -> None:
+def test_links_to_the_readers_own_output_are_skipped_with_a_line(tmp_path: Path, command: Command) -> None:
     start_run(create_store(tmp_path / "own"))
-    received = tmp_path / "received" / "V0001"
-    received.parent.mkdir()
-    if name == ".":
-        received.symlink_to(tmp_path / "own")
-    else:
-        received.mkdir()
-        (received / name).symlink_to(tmp_path / "own" / name)
-    code, _, err = command("compare", str(tmp_path / "received"))
-    assert code == 2 and "a link to another place" in err
+    received = tmp_path / "received"
+    for name in ("V0001", "V0002"):
+        (received / name).mkdir(parents=True)
+        (received / name / "mlflow.db").symlink_to(tmp_path / "own" / "mlflow.db")
+    (received / "V0003").mkdir()
+    (received / "V0003" / "output").symlink_to(tmp_path / "own")
+    (received / "V0003" / "data").symlink_to(tmp_path)
+    code, _, err = command("compare", str(received))
+    (line,) = err.splitlines()
+    assert code == 2 and "3 links in it" in line and "lead to stores elsewhere" in line
+
+
+@pytest.mark.parametrize("name", ["V0001", "output"])
+def test_a_link_in_the_place_that_is_named_leads_to_an_output(
+    name: str, output: Path, secrets: Path, tmp_path: Path
+) -> None:
+    """Its target is an output like another: what lies below it is bounded to it."""
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / name).symlink_to(output if name == "V0001" else output.rename(tmp_path / "big"))
+    (tmp_path / "jobs" / "home").symlink_to(secrets.parent)
+    result = merge_outputs([tmp_path / "jobs"], tmp_path / "store")
+    (run,) = runs.load(tmp_path / "store")
+    assert (result.left_out, result.skipped) == (0, [])
+    assert list(ArtifactFolders.of(tmp_path / "store").files(run.artifacts)) == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["mlflow.db", "mlartifacts"])
+def test_links_at_the_top_of_ones_own_output_are_ones_own(
+    name: str, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = output.rename(tmp_path / "output")
+    place_in_store(own, own / "mlartifacts")
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    (tmp_path / "big").mkdir()
+    (own / name).rename(tmp_path / "big" / name)
+    (own / name).symlink_to(tmp_path / "big" / name)
+    result = merge_outputs([own], tmp_path / "store")
+    (run,) = runs.load(tmp_path / "store")
+    assert (result.left_out, result.skipped) == (0, [])
+    assert any(path.endswith("notes.txt") for path in ArtifactFolders.of(tmp_path / "store").files(run.artifacts))
+
+
+@pytest.mark.parametrize("table", ["VIEW v AS SELECT 1", "VIRTUAL TABLE v USING fts5(x)"])
+def test_what_one_adds_to_ones_own_store_is_ones_own(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    start_run(create_store(tmp_path / "output"))
+    execute(tmp_path / "output" / "mlflow.db", f"CREATE {table}")
+    assert output_store.find_fault(tmp_path / "output" / "mlflow.db") is None
+    assert merge_outputs([tmp_path / "output"], tmp_path / "store").skipped == []
+    received_database.check_file(tmp_path / "output" / "mlflow.db")
 
 
 def endless_view(database: Path) -> None:
@@ -277,7 +320,7 @@ def unknown_status(database: Path) -> None:
         (view_called_a_table, "malformed database schema"),
         (trigger, "holds a trigger, t"),
         (trigger_called_an_index, "malformed database schema"),
-        (computed_column, "its runs is a table that computes its columns"),
+        (computed_column, "holds a table, runs, and not only plain tables"),
         (virtual_table, "holds a table, v"),
         (missing_column, "its table runs lacks source_name"),
         (text_for_a_time, "its table runs holds values that are not of their column's type"),

@@ -244,7 +244,7 @@ class _Merger:
 
 def _stamp(output: Output) -> str:
     """Return a text that changes when a store is written to or replaced, or when its artifacts arrive."""
-    files = [output.database, Path(f"{output.database}-wal")]
+    files = [Path(f"{output.database.resolve()}{suffix}") for suffix in ("", "-wal")]
     stats = [path.stat() for path in files if path.exists()]
     folders = [str((output.directory / name).is_dir()) for name in ARTIFACT_FOLDERS]
     return " ".join([*(f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}" for stat in stats), *folders])

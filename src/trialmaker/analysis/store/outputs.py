@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
 from trialmaker.platform.received_files import is_inside
 from trialmaker.tracking.settings import STORE_FILE
 
 MARKER_FILE = ".comparison"  # lies beside a merged store, which is not an output
 MAX_OUTPUT_DEPTH = 6  # levels of folders to search below a given one
+LINKED_DEPTH = 2  # the same below a folder that a link leads to: an output, or a folder of jobs
 UNSEARCHED_FOLDERS = {"mlartifacts", "mlruns", "node_modules"}
 FILE_STORE_REASON = (
     "an MLflow file store: to make one of it: mlflow migrate-filestore --source {0} --target sqlite:///{1}"
@@ -67,44 +69,61 @@ def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
     skipped_outputs = []
     for place in places:
         results = [place] if place.is_file() else list(_search(place.absolute(), place, MAX_OUTPUT_DEPTH))
-        databases |= dict.fromkeys(result.resolve() for result in results if isinstance(result, Path))
+        databases |= dict.fromkeys(_address(result) for result in results if isinstance(result, Path))
         skipped_outputs += [result for result in results if isinstance(result, SkippedOutput)]
+        if links := [result for result in results if isinstance(result, _Link)]:
+            reason = f"{len(links)} links in it, the first {links[0].path}, lead to stores elsewhere"
+            skipped_outputs.append(SkippedOutput(place, f"{reason}: name those places themselves, if they are meant"))
         if not results:
             skipped_outputs.append(SkippedOutput(place, f"holds no {STORE_FILE}, so no job's output"))
     labels = _labels(list(databases))
     return [Output(path, label) for path, label in zip(databases, labels, strict=True)], skipped_outputs
 
 
-def _search(folder: Path, place: Path, depth: int) -> Iterator[Path | SkippedOutput]:
+@dataclass(frozen=True)
+class _Link:
+    """A link to a store, or to an output, outside the place in which it lies."""
+
+    path: Path
+
+
+def _address(store: Path) -> Path:
+    """Return the path of a store with its links followed, but for that to the store in one's own output."""
+    return store.parent.resolve() / store.name if paths.is_own_output(store.parent) else store.resolve()
+
+
+def _search(folder: Path, place: Path, depth: int) -> Iterator[Path | SkippedOutput | _Link]:
     """Yield the stores in a folder and below it, and what is skipped: file stores, unreadable folders, links elsewhere.
 
-    A folder that is deleted during the search yields nothing.
+    Links to folders that lie in the place itself, which a person has named, are places too. A folder that is deleted
+    during the search yields nothing.
     """
     try:
         with os.scandir(folder) as entries:
             names = {entry.name: entry.is_dir() for entry in entries}
         if STORE_FILE in names:
-            yield from (
-                [] if MARKER_FILE in names else [_leading_out(folder / STORE_FILE, folder) or folder / STORE_FILE]
-            )
+            store = folder / STORE_FILE
+            yield from [] if MARKER_FILE in names else [store if is_inside(store, folder) else _Link(store)]
         elif "mlruns" in names and any((folder / "mlruns").glob("*/meta.yaml")):
             yield SkippedOutput(folder / "mlruns", FILE_STORE_REASON.format(folder / "mlruns", folder / STORE_FILE))
         elif depth:
             for name in sorted(name for name, is_folder in names.items() if is_folder):
                 if name not in UNSEARCHED_FOLDERS and not name.startswith("."):
-                    link = _leading_out(folder / name, place)
-                    yield from [link] if link else _search(folder / name, place, depth - 1)
+                    yield from _search_below(folder / name, place, depth)
     except FileNotFoundError:
         return
     except OSError as error:
         yield SkippedOutput(folder, f"cannot be looked into: {error.strerror}")
 
 
-def _leading_out(path: Path, place: Path) -> SkippedOutput | None:
-    """Return that a path is skipped, where it is a link that leads out of a place."""
-    if path.is_symlink() and not is_inside(path, place):
-        return SkippedOutput(path, "a link to another place: name that place itself, if it is meant")
-    return None
+def _search_below(path: Path, place: Path, depth: int) -> Iterator[Path | SkippedOutput | _Link]:
+    """Do as ``_search`` does with a folder in one of this depth, or with a link to a folder."""
+    if is_inside(path, place):
+        yield from _search(path, place, depth - 1)
+    elif depth == MAX_OUTPUT_DEPTH:
+        yield from _search(path.resolve(), path.resolve(), LINKED_DEPTH)
+    elif any(store.exists() for store in (path / STORE_FILE, path / "output" / STORE_FILE)):
+        yield _Link(path)
 
 
 def _labels(databases: Sequence[Path]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trialmaker.errors import MAX_SHOWN_CHARACTERS, one_line
+from trialmaker.platform import paths
 from trialmaker.platform.received_database import check_tables, guard
 from trialmaker.platform.regular_files import open_regular
 
@@ -57,8 +58,9 @@ def reason_of(error: Exception) -> str:
 
 
 def _readable_uri(database: Path, copy: Path, revision: str | None) -> str:
-    uri = _uri_in_place(database) or _copy_files(database, copy)
-    is_other_revision = _revision(uri, database.stat().st_size) != revision
+    file = database.resolve()  # its log lies beside the file itself
+    uri = _uri_in_place(file) or _copy_files(file, copy)
+    is_other_revision = _revision(uri, database) != revision
     return _migrate_copy(uri, copy) if revision and is_other_revision else uri
 
 
@@ -105,11 +107,12 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
 
 
-def _revision(uri: str, size: int) -> str:
+def _revision(uri: str, database: Path) -> str:
     """Return the revision of the store's schema, empty where the store records none; check its tables before."""
     with closing(sqlite3.connect(uri, uri=True)) as connection:
-        guard(connection, size)
-        check_tables(connection)
+        guard(connection, database.stat().st_size)
+        if not paths.is_own_output(database.parent):
+            check_tables(connection)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables >= REQUIRED_TABLES:
             raise UnreadableError("is no MLflow store, or one from before MLflow 1.1: it has not the tables of one")

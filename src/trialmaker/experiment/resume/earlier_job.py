@@ -21,7 +21,6 @@ from trialmaker.experiment.resume.file_copies import copy_database, copy_entry
 from trialmaker.experiment.resume.opening import START_ANEW
 from trialmaker.platform import paths
 from trialmaker.platform.atomic_files import locked
-from trialmaker.platform.received_database import check_file
 from trialmaker.platform.system_errors import is_lack_of_space
 from trialmaker.tracking.artifact_places import ARTIFACT_FOLDER, move_inside
 from trialmaker.tracking.delivery_state import DeliveryState
@@ -181,7 +180,6 @@ def _copy_store(source: Path, output: Path, staging: Path) -> bool:
         if file.is_symlink() or not file.is_file():
             raise UserError("is no regular file")
         copy_database(file, copy)
-        check_file(copy)
         _move_artifacts(copy, output)
     except (sqlite3.Error, UserError) as error:
         copy.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+from trialmaker.platform.received_database import check_tables, guard
+
 OWNER_MODE = stat.S_IRUSR | stat.S_IWUSR  # a copy of a read-only input is written to
 JOURNALS = ("-wal", "-journal")  # SQLite's beside a database; its third file, -shm, is made anew from the first
 
@@ -43,7 +45,7 @@ def copy_database(source: Path, target: Path) -> None:
         target: the copy, which does not exist; beside it there is room for the first one.
 
     Raises:
-        sqlite3.Error: it is no database, or damaged.
+        sqlite3.Error: it is no database, damaged, or holds more than plain tables.
         OSError: it cannot be read, or the copy cannot be written.
     """
     folder = target.with_name(f"{target.name}.files")
@@ -53,7 +55,11 @@ def copy_database(source: Path, target: Path) -> None:
             if os.path.lexists(path):
                 copy_entry(path, folder / path.name)
         with closing(sqlite3.connect(folder / source.name)) as first, closing(sqlite3.connect(target)) as second:
+            guard(first, files[0].stat().st_size)
+            check_tables(first)  # before anything that would compute what they say
             first.backup(second)
+            second.execute("PRAGMA ignore_check_constraints = ON")
+            guard(second, target.stat().st_size)
             (result,) = second.execute("PRAGMA quick_check(1)").fetchone()
             if result != "ok":
                 raise sqlite3.DatabaseError(result)
