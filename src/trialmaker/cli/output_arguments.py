@@ -35,11 +35,13 @@ class OutputSelection:
         places: outputs of jobs, or folders that contain some.
         store: where to merge them; None for a folder of their own.
         printed: lines that have been printed, and need not be again.
+        follows_links: see ``outputs.find``.
     """
 
     places: Sequence[Path]
     store: Path | None
     printed: set[str] = field(default_factory=set)
+    follows_links: bool = True
 
     def merge(self, *, forget: bool = True) -> MergeResult:
         """Merge the outputs; print a line on standard error for each that can't be read.
@@ -86,7 +88,7 @@ class OutputSelection:
         own = _own_output()
         if not self.places and not own.exists():
             raise UserError(f"{own}: there is no output yet: train first, or name outputs of jobs")
-        selected, skipped = outputs.find(self.places or [own])
+        selected, skipped = outputs.find(self.places or [own], follows_links=self.follows_links)
         if not selected:
             raise UserError(*map(str, skipped))
         return selected, skipped

@@ -29,7 +29,8 @@ the tag trialmaker.source_run_id. Names and passwords come from MLFLOW_TRACKING_
 @click.option("--to", "server", required=True, metavar="URL", help="The server's address, http://... or https://...")
 def command(places: Sequence[Path], store: Path | None, server: str) -> int:
     """Execute the command; return the exit code."""
-    merged = OutputSelection(places, store).merge().store
+    # what a link leads to may be the reader's own, and is to be named before it is sent
+    merged = OutputSelection(places, store, follows_links=False).merge().store
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from trialmaker.analysis.store.push import Pusher  # MLflow takes a while to import

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from support.outputs import Command, create_store, merge_outputs, start_run
-from trialmaker.analysis.store import runs
+from trialmaker.analysis.store import outputs, runs
 from trialmaker.analysis.store.artifact_files import ArtifactFolders
 from trialmaker.platform import received_database
 from trialmaker.platform.received_files import is_inside
@@ -212,6 +212,8 @@ def test_a_link_in_the_place_that_is_named_leads_to_an_output(
     (run,) = runs.load(tmp_path / "store")
     assert (result.left_out, result.skipped) == (0, [])
     assert list(ArtifactFolders.of(tmp_path / "store").files(run.artifacts)) == ["notes.txt"]
+    databases, (skipped,) = outputs.find([tmp_path / "jobs"], follows_links=False)  # as push does
+    assert databases == [] and "lead to stores elsewhere: name those places themselves" in skipped.reason
 
 
 @pytest.mark.parametrize("name", ["mlflow.db", "mlartifacts"])

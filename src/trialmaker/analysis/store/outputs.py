@@ -54,11 +54,12 @@ class SkippedOutput:
         return f"skipped {self.place}: {self.reason}"
 
 
-def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
+def find(places: Sequence[Path], *, follows_links: bool = True) -> tuple[list[Output], list[SkippedOutput]]:
     """Return the outputs in folders and in the folders below them, each once, and the places without a usable store.
 
     Args:
         places: outputs, folders that contain outputs, or SQLite files.
+        follows_links: whether links to folders that lie in a place itself lead to further outputs.
 
     Raises:
         UserError: a place does not exist; one line for each such place.
@@ -67,8 +68,9 @@ def find(places: Sequence[Path]) -> tuple[list[Output], list[SkippedOutput]]:
         raise UserError(*(f"{place}: there is no such directory" for place in missing))
     databases: dict[Path, None] = {}
     skipped_outputs = []
+    depth = MAX_OUTPUT_DEPTH if follows_links else MAX_OUTPUT_DEPTH - 1  # links of the first level are followed
     for place in places:
-        results = [place] if place.is_file() else list(_search(place.absolute(), place, MAX_OUTPUT_DEPTH))
+        results = [place] if place.is_file() else list(_search(place.absolute(), place, depth))
         databases |= dict.fromkeys(_address(result) for result in results if isinstance(result, Path))
         skipped_outputs += [result for result in results if isinstance(result, SkippedOutput)]
         if links := [result for result in results if isinstance(result, _Link)]:
