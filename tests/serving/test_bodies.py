@@ -91,6 +91,9 @@ def test_a_bomb_stops_at_the_limit(service: Service) -> None:
     tracemalloc.stop()
     hollow = gzip.compress(b"", 0)[:-8] + b"\x00\x00\x00\xff\xff" * 30_000  # blocks without content, without end
     assert refusal([hollow[at : at + 1000] for at in range(0, len(hollow), 1000)], b"gzip")[0] in (400, 413)
+    hollow = b"\x1f\x8b\x08" + bytes(6) + b"\x03" + b"\x00\x00\x00\xff\xff" * 150_000
+    status, message = refusal([hollow], b"gzip", max_bytes=1_000_000)  # before all of it is unpacked
+    assert status == 400 and "hold nothing" in message
     answer = service.ask(PREDICT, bomb, GZIP)
     assert (answer.status, answer.json["error"]) == (413, "the body must have at most 1,000,000 bytes")
     assert service.ask(PREDICT, IMAGE).status == 200

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from support.servers import free_port
 from support.service import IMAGE, JSON, PREDICT, Service, serving
 from trialmaker.cli.main import main
+from trialmaker.errors import UserError
 from trialmaker.serving import client
 from trialmaker.serving.authorization import Keys
 
@@ -94,6 +96,24 @@ def test_a_redirect_takes_the_keys_nowhere(capsys: pytest.CaptureFixture[str], m
     assert received == ["me"]
     error = capsys.readouterr().err
     assert "answered 302 Found, which names http://localhost:" in error and "\x1b" not in error
+
+
+def test_an_answer_that_comes_before_the_body_was_read_is_told(service: Service) -> None:
+    with pytest.raises(UserError, match="answered 404 Not Found: there is no POST /nothing"):
+        client.send_request(f"http://127.0.0.1:{service.port}/nothing", bytes(30_000_000), "text/plain", Keys())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            connection.recv(100)
+            connection.close()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with pytest.raises(UserError, match=r"has ended the connection without an answer .*; check the address and"):
+            client.send_request(url, bytes(30_000_000), "text/plain", Keys())
+        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import saved_model
 from trialmaker.model_store.versions import LITERT_FILE, find_version
-from trialmaker.serving import predictor
+from trialmaker.serving import listening, predictor, settings, stop_signals
 
 
 def test_a_service_that_is_stopped_answers_all_that_it_accepted(published: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_service_that_is_stopped_answers_all_that_it_accepted(published: Path)
     assert (code, err) == (0, "") and seconds < 10
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
 def test_several_workers_serve_and_stop_together(published: Path, number: signal.Signals) -> None:
     with serving(published, "--workers", "2") as service:
         assert service.process.stdout
@@ -133,16 +133,34 @@ def test_a_worker_that_dies_beside_a_broken_version_does_not_end_the_others(publ
     assert sum("is not the list of class names" in line for line in lines) == 1, err
 
 
+@pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1"])
+def test_an_address_of_elsewhere_is_not_a_matter_of_the_port(host: str) -> None:
+    with pytest.raises(UserError, match=r"cannot listen there: .*; --host must be an address of this machine$"):
+        listening.listen(settings.read(["--host", host, "--port", "0"], {}))
+
+
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup
+    try:
+        assert stop_signals.heeded() == [signal.SIGTERM, signal.SIGINT]
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert stop_signals.heeded() == [*stop_signals.STOP_SIGNALS]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_mistakes_end_with_a_line(published: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
+        with pytest.raises(UserError, match=f"--port {port}: cannot listen there: .*another process listens there"):
+            listening.listen(settings.read(["--host", "127.0.0.1", "--port", port], {}))
         shutil.copytree(best_version(published), tmp_path / "model" / "1")
         (tmp_path / "model" / "1" / "assets.extra" / "model.tflite").unlink()
         (tmp_path / "model" / "1" / "saved_model.pb").write_bytes(b"not a model")
         free = ("--port", str(free_port()))
         table = [
-            (("--model-dir", "/nothing"), "/nothing: holds no complete model; expected a published version"),
             (("--model-dir", str(published), "--port", port), f"--port {port}: cannot listen there: "),
+            (("--model-dir", "/nothing"), "/nothing: holds no complete model; expected a published version"),
             (
                 ("--model-dir", str(tmp_path), "--workers", "2", *free),
                 "model/1: TensorFlow cannot load it as a model: ",

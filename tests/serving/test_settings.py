@@ -95,4 +95,5 @@ def test_the_help_tells_the_limits_and_how_they_relate(capsys: pytest.CaptureFix
         "at most --max-waiting images wait for the model, as many requests to be decoded, and as many connections"
         in text
     )
+    assert "--max-waiting and 1,000 more connections may be open" in text and "at most 100 headers and 32 kB" in text
     assert "--auth MODE what callers must bring: ak, signature or either" in text

@@ -110,7 +110,29 @@ def test_another_version_is_taken_up_with_its_size_and_classes(folder: Path) -> 
         assert (await watched.ask(0, "/ModelMaker/model"))[1]["input_shape"] == [3, 3, 1]
         _, document = await watched.ask(0, "/openapi.json")
         assert '"example": [' + ", ".join(["0.0"] * 9) + "]" in json.dumps(document)
-        assert watched.lines == [f"serving model version 2 of {folder}/2 by LiteRT from now on"]
+        change = "; takes 3x3x1 for 3 classes now, before 2x2x1 for 2 classes"
+        assert watched.lines == [f"serving model version 2 of {folder}/2 by LiteRT from now on{change}"]
+
+    asyncio.run(run())
+
+
+def test_the_newest_that_loads_takes_the_place_of_one_that_does_not(folder: Path) -> None:
+    async def run() -> None:
+        watched = Watched(folder)
+        for number in (2, 3):
+            make_version(folder, number)
+        (folder / "3" / LITERT_FILE).write_text("no model")
+        await watched.look(6)
+        assert watched.lines == [
+            f"{folder}/3: is damaged; version 1 is served on",
+            f"serving model version 2 of {folder}/2 by LiteRT from now on",
+        ]
+        shutil.rmtree(folder / "2")
+        await watched.look(3)  # version 3 is still the newest
+        assert watched.lines[2:] == [f"serving model version 1 of {folder}/1 by LiteRT from now on"]
+        (folder / BEST_FILE).write_text(json.dumps({"version": 3}))
+        await watched.look(3)
+        assert len(watched.lines) == 3
 
     asyncio.run(run())
 

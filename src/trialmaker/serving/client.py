@@ -7,6 +7,7 @@ import os
 import urllib.error
 import urllib.request
 import uuid
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def send_request(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
     """Send a request as the platform's clients do; return the answer's JSON.
 
     Raises:
-        UserError: nobody answers, or the answer is an error.
+        UserError: nobody answers, the answer is an error, or the connection ended within the request.
     """
     host = urlsplit(url).netloc.rpartition("@")[2]
     shown = without_password(url)
@@ -42,6 +43,9 @@ def send_request(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
         text = error.read(2000).decode(errors="replace")
         place = f", which names {error.headers['location']}" if "location" in error.headers else ""
         raise UserError(f"{shown}: answered {error.code} {error.reason}{place}: {_reason(text)}") from None
+    except ConnectionError as error:  # of the answer's; urllib wraps those of a connection that is not made
+        law = "the service has ended the connection without an answer"
+        raise UserError(f"{shown}: {law} ({error}); its log may say why; check the address and the keys") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise UserError(f"{shown}: does not answer ({error}); python predict.py starts the service") from None
 
@@ -49,7 +53,35 @@ def send_request(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
 def _opener(url: str) -> urllib.request.OpenerDirector:
     """Return an opener of URLs, without a proxy where the service is on this machine."""
     is_local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-    return urllib.request.build_opener(_NoRedirects, *([urllib.request.ProxyHandler({})] if is_local else []))
+    proxies = [urllib.request.ProxyHandler({})] if is_local else []
+    return urllib.request.build_opener(_NoRedirects, _PlainHandler, _SecureHandler, *proxies)
+
+
+class _HeedingAnswers:
+    """Of a connection: an answer that comes before the request has been sent is read, since it says why."""
+
+    def send(self, data: Any) -> None:
+        """Send, up to the end of the connection."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            super().send(data)  # type: ignore[misc]
+
+
+class _Connection(_HeedingAnswers, http.client.HTTPConnection):
+    """Over TCP."""
+
+
+class _SecureConnection(_HeedingAnswers, http.client.HTTPSConnection):
+    """Over TLS."""
+
+
+class _PlainHandler(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(_Connection, request)
+
+
+class _SecureHandler(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(_SecureConnection, request)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from trialmaker.serving.errors import HTTPError
 
 UNPACKED_CHUNK_BYTES = 65_536  # that are unpacked before the event loop goes on to others
+PACKED_CHUNK_BYTES = 16_384  # that are unpacked so, whatever they hold
 GZIP_WINDOW_BITS = 31  # zlib's: with gzip's header
 GZIP_NAMES = ("gzip", "x-gzip")
 PLAIN_PART_ENCODINGS = ("", "binary", "8bit", "7bit", "identity")
@@ -23,7 +24,8 @@ def plain_body(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
         max_bytes: the largest body, packed and unpacked.
 
     Raises:
-        HTTPError: while iterating: 400, no valid gzip; 413, too large. At once: 415, another encoding.
+        HTTPError: while iterating: 400, no valid gzip, or one of blocks that hold nothing; 413, too large. At once:
+            415, another encoding.
     """
     values = ",".join(request.headers.getlist("content-encoding")).split(",")
     encodings = [name for value in values if (name := value.strip().lower()) not in ("", "identity")]
@@ -50,11 +52,13 @@ async def _unpacked(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterat
     """Yield the content of gzip; what follows the limit comes as it is, since who reads this counts bytes."""
     unpacker = zlib.decompressobj(GZIP_WINDOW_BITS)
     packed_size = size = 0
-    async for chunk in chunks:
+    async for chunk in _portions(chunks):
         packed_size += len(chunk)
         if packed_size > max_bytes or size > max_bytes:
             yield chunk
             continue
+        if packed_size > 2 * size + UNPACKED_CHUNK_BYTES:
+            raise HTTPError(400, "the body is gzip of blocks that hold nothing; pack it anew, or send it as it is")
         for piece in _pieces(unpacker, chunk):
             size += len(piece)
             yield piece
@@ -67,6 +71,14 @@ async def _unpacked(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterat
         raise HTTPError(413, f"the body must have at most {max_bytes:,} bytes, as gzip too")
     if not unpacker.eof:
         raise HTTPError(400, "the body is no whole gzip: its end is missing")
+
+
+async def _portions(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield chunks in portions, between which the event loop goes on to others."""
+    async for chunk in chunks:
+        for start in range(0, len(chunk), PACKED_CHUNK_BYTES):
+            yield chunk[start : start + PACKED_CHUNK_BYTES]
+            await asyncio.sleep(0)
 
 
 def _pieces(unpacker: Any, packed: bytes) -> Iterator[bytes]:

@@ -1,10 +1,15 @@
 """The socket that the service listens on, and who can reach it."""
 
+import errno
 import socket
 
 from trialmaker.errors import UserError
 from trialmaker.serving.settings import Settings
 
+LISTENING_ADVICE = {  # by the number of the error
+    errno.EADDRINUSE: "another process listens there; choose another port",
+    errno.EACCES: "this account may not; choose a port above 1023",
+}
 CALLERS = {  # who is answered, by the mode of the keys
     "ak": "answers who sends the access key",
     "signature": "answers who signs with the secret key",
@@ -29,8 +34,9 @@ def listen(settings: Settings) -> socket.socket:
         )
         listener.set_inheritable(True)
     except (OSError, OverflowError, UnicodeError, ValueError) as error:
+        advice = LISTENING_ADVICE.get(getattr(error, "errno", None) or 0, "--host must be an address of this machine")
         place = f"--host {settings.host} --port {settings.port}"
-        raise UserError(f"{place}: cannot listen there: {error}; another process may, so choose another port") from None
+        raise UserError(f"{place}: cannot listen there: {error}; {advice}") from None
     return listener
 
 

@@ -9,9 +9,9 @@ from trialmaker.errors import UserError, printable
 from trialmaker.model_store.catalog import served_text
 from trialmaker.model_store.versions import LITERT_FILE, Version, find_version
 from trialmaker.platform.input_methods import plain_options
-from trialmaker.serving import listening, trial_load
+from trialmaker.serving import listening, stop_signals, trial_load
 from trialmaker.serving import settings as settings_
-from trialmaker.serving.prefork import STOP_SIGNALS, WorkerPool, exit_at_once, report_error, serve
+from trialmaker.serving.prefork import WorkerPool, exit_at_once, report_error, serve
 from trialmaker.serving.settings import Settings
 
 
@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the command line's arguments; None for the process's own.
 
     Returns:
-        the exit code: 0 after SIGTERM or Ctrl-C; 2 for the person's mistake.
+        the exit code: 0 after SIGTERM, SIGHUP or Ctrl-C; 2 for the person's mistake.
     """
-    for number in STOP_SIGNALS:
+    for number in stop_signals.heeded():
         signal.signal(number, exit_at_once)
     try:
         words, notice = plain_options(sys.argv[1:] if argv is None else argv)

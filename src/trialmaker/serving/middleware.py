@@ -41,7 +41,7 @@ class Middleware:
             return
         start = time.perf_counter()
         status = 500
-
+        has_begun = False
         is_unread = any(name in BODY_HEADERS and value != b"0" for name, value in scope["headers"])
 
         async def receive_part() -> Message:
@@ -51,9 +51,9 @@ class Middleware:
             return message
 
         async def send_part(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, has_begun = message["status"], True
                 message["headers"] = [*message["headers"], *SAFETY_HEADERS]
                 if self.is_draining or is_unread:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
@@ -61,6 +61,11 @@ class Middleware:
 
         try:
             await self._answer(scope, receive_part, send_part)
+        except Exception:  # a bug
+            log.exception("%s %s", scope["method"], scope["path"])
+            if not has_begun:  # else uvicorn ends the connection
+                message = "internal error; the service's log has the details"
+                await _error_response(scope, 500, message, {})(scope, receive_part, send_part)
         finally:
             route = scope.get("route")
             path = route.path if route else "other"
@@ -81,10 +86,6 @@ class Middleware:
         except HTTPException as error:  # the router's
             status, message = self._explain_unknown_address(scope, error.status_code)
             await _error_response(scope, status, message, error.headers or {})(scope, receive, send)
-        except Exception:  # a bug
-            log.exception("%s %s", scope["method"], scope["path"])
-            message = "internal error; the service's log has the details"
-            await _error_response(scope, 500, message, {})(scope, receive, send)
 
     def _explain_unknown_address(self, scope: Scope, status: int) -> tuple[int, str]:
         """Return the status and the message for an address or a method that does not exist."""

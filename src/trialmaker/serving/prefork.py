@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from trialmaker.serving import stop_signals
 from trialmaker.serving.settings import Settings
+from trialmaker.serving.stop_signals import STOP_SIGNALS
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 MAX_WORKER_DEATHS = 100  # until the service gives up
 RESTART_SECONDS = 1.0  # before a worker that died is replaced
 
@@ -64,7 +65,7 @@ class WorkerPool:
         """
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder)
         try:
-            for number in STOP_SIGNALS:
+            for number in stop_signals.heeded():
                 signal.signal(number, self._stop)
             for worker in range(self.settings.workers):
                 self._start(worker)
@@ -87,7 +88,7 @@ class WorkerPool:
         """Serve from the forked process, and end it."""
         code, parent = 1, os.getppid()
         try:
-            for number in STOP_SIGNALS:
+            for number in stop_signals.heeded():
                 signal.signal(number, exit_at_once)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             threading.Thread(target=_stop_with_parent, args=(parent,), daemon=True).start()

@@ -9,7 +9,11 @@ from trialmaker.serving.errors import HTTPError
 
 SINGLE_HEADERS = frozenset({b"host", b"authorization", b"content-type", b"date"})  # two of them have no one meaning
 HOST_PATTERN = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+;=%-]*)(?::[0-9]*)?", re.ASCII)
-LOCAL_NAME = re.compile(r"localhost|.+\.localhost|127(\.[0-9]+){3}|\[::1\]", re.IGNORECASE)
+# This machine's own names, and addresses in any spelling: who owns a name can point it here, but owns no number.
+ADDRESS_NUMBER = r"(?:0x[0-9a-f]*|[0-9]+)"
+LOCAL_NAME = re.compile(
+    rf"(?:(?:.+\.)?localhost|{ADDRESS_NUMBER}(?:\.{ADDRESS_NUMBER})*|\[[0-9a-f:.]+\])\.?", re.IGNORECASE
+)
 AUTHORITY = "authority"  # in the scope's state: the host of a request target such as http://host/path
 
 
@@ -34,7 +38,8 @@ def check(scope: Scope, *, local_only: bool = False) -> None:
             raise HTTPError(400, "Host: must be the host that the request's target names")
         if local_only and not LOCAL_NAME.fullmatch(name := match[1].decode()):
             law = "this service answers this machine alone, under its own names such as localhost"
-            raise HTTPError(421, f"Host: {law}; got {name}; predict.py --host 127.0.0.1 answers under every name")
+            got = f"got {name}" if name else "but it is empty"
+            raise HTTPError(421, f"Host: {law}; {got}; predict.py --host 127.0.0.1 answers under every name")
 
 
 def combined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -14,7 +13,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 
 from trialmaker.errors import UserError, printable
-from trialmaker.serving import limited_log, listening, predictor, watching
+from trialmaker.serving import limited_log, listening, predictor, stop_signals, watching
 from trialmaker.serving.application import Application
 from trialmaker.serving.middleware import Middleware
 from trialmaker.serving.predictor import Model
@@ -28,7 +27,7 @@ EXIT_SECONDS = 9.5  # from the signal to the exit, whatever still runs
 
 
 def run(settings: Settings, listener: socket.socket, *, announce: bool, report_error: Callable[[str], None]) -> int:
-    """Serve until SIGTERM or Ctrl-C.
+    """Serve until SIGTERM, SIGHUP or Ctrl-C.
 
     Args:
         settings: the service's.
@@ -159,6 +158,6 @@ class _Server(uvicorn.Server):
         Uvicorn 0.54.0 raises them once more after an orderly end, so that the process would die of them.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals.heeded():
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield

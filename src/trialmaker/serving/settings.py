@@ -20,8 +20,9 @@ Keys: with MODELMAKER_AK set, callers must send the access key; with MODELMAKER_
 secret key instead. --auth either lets both in, --auth ak the access key alone, which whoever sees a request can read.
 
 Limits: at most --max-waiting images wait for the model, as many requests to be decoded, and as many connections to be
-accepted; more requests are answered with 503 at once. A body has at most --max-body bytes, unpacked where it comes as
-gzip; it has --seconds to come, and its answer as long again.
+accepted; more requests are answered with 503 at once. --max-waiting and 1,000 more connections may be open in a
+process: beyond them the one that has been idle longest is closed. A head has at most 100 headers and 32 kB; a body
+has at most --max-body bytes, unpacked where it comes as gzip; it has --seconds to come, and its answer as long again.
 """
 SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 
