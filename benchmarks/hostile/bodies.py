@@ -61,9 +61,53 @@ def text_bomb() -> bytes:
     return with_chunks(png(28, 28, 0), b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000), 9), 60)
 
 
-def empty_lists() -> bytes:
+def many_tags(count: int = 65_535) -> bytes:
+    """Return a list of EXIF tags, one of which turns the picture, so that all are written anew."""
+    tags = (struct.pack(">HHI4s", number, 7, 4, b"abcd") for number in range(count) if number != 0x0112)
+    turned = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    return b"MM\0*" + struct.pack(">IH", 8, count) + turned + b"".join(tags) + bytes(4)
+
+
+def tagged_png() -> bytes:
+    """Return a small PNG with many tags."""
+    return with_chunks(png(28, 28, 0), b"eXIf", many_tags(), 1)
+
+
+def tagged_jpeg() -> bytes:
+    """Return a small JPEG with many tags."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(file, "JPEG")
+    raw, tags = file.getvalue(), many_tags()
+    pieces = [b"Exif\0\0" + tags[start : start + 65_000] for start in range(0, len(tags), 65_000)]
+    segments = [b"\xff\xe1" + struct.pack(">H", 2 + len(piece)) + piece for piece in pieces]
+    return raw[:2] + b"".join(segments) + raw[2:]
+
+
+def many_profiles(count: int = 19_000) -> bytes:
+    """Return a small PNG with many texts of the kind that may say which way is up."""
+    return with_chunks(png(28, 28, 0), b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"x" * 350, count)
+
+
+def empty_blocks(width: int = 28, height: int = 28, size: int = BODY_BYTES - 1000) -> bytes:
+    """Return a grey PNG whose pixels come after blocks of data that hold nothing but their tables."""
+    order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)
+    lengths = "".join(f"{ {18: 1, 1: 2, 0: 2}.get(number, 0):03b}"[::-1] for number in order)
+    tables = "0" + f"{127:07b}"[::-1] + "0" + f"{107:07b}"[::-1] + "1111"  # 256 of nothing, the end, a distance
+    bits = ("0" + "01" + "0" * 10 + f"{14:04b}"[::-1] + lengths + tables + "0") * 8
+    blocks = int(bits[::-1], 2).to_bytes(len(bits) // 8, "little")
+    stream = zlib.compressobj(wbits=-15)
+    rows = bytes((1 + width) * height)
+    data = b"\x78\x9c" + blocks * (size // len(blocks)) + stream.compress(rows) + stream.flush()
+    data += struct.pack(">I", zlib.adler32(rows))
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def empty_lists(size: int = BODY_BYTES) -> bytes:
     """Return JSON of empty lists."""
-    return b'{"image": [' + b",".join([b"[]"] * (BODY_BYTES // 3)) + b"]}"
+    return b'{"image": [' + b",".join([b"[]"] * (size // 3 - 5)) + b"]}"
 
 
 def tiny_parts() -> bytes:
@@ -83,9 +127,17 @@ ATTACKS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "PNG of 5000x5000": (FORM, lambda: in_form(png(5000, 5000))),
     "PNG of 25,000,000x1": (FORM, lambda: in_form(png(25_000_000, 1, 0))),
     "60 texts of 1 MB in a PNG": (FORM, lambda: in_form(text_bomb())),
+    "65,535 tags in a PNG": (FORM, lambda: in_form(tagged_png())),
+    "65,535 tags in a JPEG": (FORM, lambda: in_form(tagged_jpeg())),
+    "19,000 profiles in a PNG": (FORM, lambda: in_form(many_profiles())),
+    "19,000 empty IDAT in a PNG": (FORM, lambda: in_form(with_chunks(png(28, 28, 0), b"IDAT", b"", 19_000))),
+    "8 MB of empty blocks in a PNG": (FORM, lambda: in_form(empty_blocks())),
+    "and in a larger PNG": (FORM, lambda: in_form(empty_blocks(2000, 2000, BODY_BYTES - 10_000))),
+    "32 kB of [],[],[]": ("application/json", lambda: empty_lists(31_990)),
     "8 MB of [],[],[]": ("application/json", empty_lists),
     "8 MB of form parts": (FORM, tiny_parts),
     "8 MB of a picture": (FORM, lambda: in_form(png(3000, 3000, 0) + bytes(BODY_BYTES - 100_000))),
+    "largest PNG": (FORM, lambda: in_form(png(5000, 4500))),
     "largest PNG, interlaced": (FORM, lambda: in_form(png(3000, 3000, interlaced=True))),
     "1,024 images as JSON": ("application/json", many_images),
 }

@@ -23,13 +23,14 @@ def jpeg(width: int, height: int, **options: Any) -> bytes:
 
 
 def decode(raw: bytes) -> None:
-    decoding.decode_picture(raw, SHAPE, max_pixels=9_000_000, light_on_dark=False)
+    decoding.decode_picture(raw, SHAPE, max_pixels=9_000_000, max_plain_pixels=16_000_000, light_on_dark=False)
 
 
 @pytest.mark.parametrize(
     ("raw", "size", "scans"),
     [
         (bodies.png(30, 20), (30, 20), 0),
+        (bodies.png(30, 20)[:33] + bodies.png(9000, 9000)[8:33] + bodies.png(30, 20)[33:], (30, 20), 0),
         (jpeg(30, 20), (30, 20), 1),
         (jpeg(30, 20, progressive=True), (30, 20), 10),
         (jpeg(30, 20, exif=b"Exif\0\0" + jpeg(10, 10, progressive=True)), (30, 20), 1),
@@ -46,6 +47,7 @@ def test_heads(raw: bytes, size: tuple[int, int], scans: int) -> None:
 def test_a_limit_follows_from_the_models_input() -> None:
     sides = {28: 9_000_000, 224: 9_000_000, 400: 16_000_000, 1024: 25_000_000}
     assert {side: picture_header.default_max_pixels((side, side, 3)) for side in sides} == sides
+    assert [picture_header.default_max_plain_pixels((side, side, 3)) for side in (28, 400)] == [22_500_000, 25_000_000]
     reductions = {(4000, 3000, 28): 8, (4000, 3000, 224): 4, (400, 90, 28): 1, (460, 450, 28): 8}
     for (width, height, side), reduction in reductions.items():
         header = picture_header.PictureHeader(width, height, 1000, 1)
@@ -66,9 +68,17 @@ def sequential_scans(count: int) -> bytes:
     [
         (sequential_scans(60), 413, "at most 50 scans"),
         (jpeg(640, 480, progressive=True).replace(b"\xff\xda", b"\xff\xda" * 60, 1), 413, "at most 50 scans"),
-        (bodies.png(30, 20)[:33] + bodies.png(9000, 9000)[8:33] + bodies.png(30, 20)[33:], 400, "damaged"),
-        (bodies.png(4000, 3000), 413, "at most 9,000,000 pixels, but has 4000x3000"),
-        (jpeg(4000, 3000, progressive=True), 413, "at most 9,000,000 pixels, but has 4000x3000"),
+        (
+            bodies.png(4000, 3000, interlaced=True),
+            413,
+            "at most 9,000,000 pixels, but has 4000x3000; save it as a JPEG",
+        ),
+        (
+            bodies.png(4000, 5000),
+            413,
+            "at most 16,000,000 pixels, but has 4000x5000; save it as a JPEG, or save it sma",
+        ),
+        (jpeg(5000, 4000, progressive=True), 413, "as a JPEG without progressive scans, or save it smaller; --max-pix"),
         (jpeg(9000, 8100), 413, "at most 72,000,000 pixels, but has 9000x8100"),
         (b"\x89PNG\r\n\x1a\n", 400, "found a damaged one"),
         (b"\xff\xd8\xff", 400, "found a damaged one"),

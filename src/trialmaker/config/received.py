@@ -23,7 +23,7 @@ from trialmaker.errors import UserError, printable, shorten
 MAX_OVERRIDE_CHARACTERS = 10_000
 WORD = re.compile(r"[\w-]+", re.ASCII)
 SWEEPER = "hydra.sweeper"
-HARMLESS = {"resume": (AUTO, NEVER)}  # values of fields that are otherwise for whoever runs the command
+HARMLESS_VALUES = {"resume": (AUTO, NEVER)}  # values of fields that are otherwise for whoever runs the command
 HYDRA_MODES = ("RUN", "MULTIRUN", None)
 HYDRA_LAW = (
     "of Hydra's, only hydra.mode and the fields of hydra.sweeper may be set here; a folder of --config-dir may more"
@@ -184,7 +184,7 @@ def _field_law(path: str, value: Any, *, has_free_places: bool) -> str:
     if not matches:
         return f"there is no such field{nearest(path, {field.path for field in fields()})}"
     if Received.NO_VALUE in {field.received for field in matches}:
-        return "" if value is None or value in HARMLESS.get(path, ()) else OWN_LAW
+        return "" if value is None or value in HARMLESS_VALUES.get(path, ()) else OWN_LAW
     is_place = Received.OWN_PLACE in {field.received for field in matches}
     return PLACE_LAW if is_place and not has_free_places and not received_values.is_own_place(value) else ""
 

@@ -22,6 +22,7 @@ FILE_FORMATS = (*PILLOW_FORMATS, "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of a pe
 HEADER_BYTES = 16
 BYTES_PER_PIXEL = 16  # while it is decoded, turned and composited: up to four copies
 LARGE_PIXELS = 12_000_000  # of larger pictures one is decoded at a time, so that threads do not add up
+STRIP_PIXELS = 1 << 18  # of a picture that are converted at once, within the processor's cache
 _one_large = threading.Lock()
 # How files of FILE_FORMATS begin.
 SIGNATURES = re.compile(
@@ -119,8 +120,22 @@ def _small(image: "Image.Image", image_size: tuple[int, int], channels: int) -> 
     from PIL import Image, ImageOps
 
     ImageOps.exif_transpose(image, in_place=True)  # else it copies a picture that needs no rotation
-    flat = _opaque(image).convert("L" if channels == 1 else "RGB")
+    flat = _flat(image, "L" if channels == 1 else "RGB")
     return flat.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
+
+
+def _flat(image: "Image.Image", mode: str) -> "Image.Image":
+    """Return a picture in another mode, without transparency; made in strips, so that what lies between is small."""
+    from PIL import Image
+
+    if image.mode == mode and not image.has_transparency_data:
+        return image
+    flat = Image.new(mode, image.size)
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        flat.paste(_opaque(strip).convert(mode), (0, top))
+    return flat
 
 
 def _opaque(image: "Image.Image") -> "Image.Image":

@@ -49,9 +49,9 @@ class Application:
         self.model = replace(self.model, version=version)
 
     async def start_decoder(self) -> None:
-        """Start the process that decodes pictures before the first one comes."""
+        """Start the processes that decode before the first picture comes."""
         with suppress(OSError):  # then the first picture's answer says so
-            await self.pool.quick.start()
+            await self.pool.start()
 
     async def close(self) -> None:
         """End the processes that decode."""

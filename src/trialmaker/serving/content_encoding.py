@@ -68,7 +68,9 @@ async def _unpacked(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterat
     if size > max_bytes:
         return
     if packed_size > max_bytes:
-        raise HTTPError(413, f"the body must have at most {max_bytes:,} bytes, as gzip too")
+        raise HTTPError(
+            413, f"the body must have at most {max_bytes:,} bytes, as gzip too; --max-body raises the limit"
+        )
     if not unpacker.eof:
         raise HTTPError(400, "the body is no whole gzip: its end is missing")
 

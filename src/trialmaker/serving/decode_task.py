@@ -21,6 +21,7 @@ class DecodeTask:
         max_pixels: of a picture.
         light_on_dark: invert a picture of dark strokes on light paper.
         with_preview: the body must be one image, and its ``data:`` URL is wanted.
+        max_plain_pixels: of a picture that is simple to decode, where that is more.
     """
 
     form: str
@@ -28,6 +29,7 @@ class DecodeTask:
     max_pixels: int
     light_on_dark: bool = False
     with_preview: bool = False
+    max_plain_pixels: int = 0
 
     def to_json(self) -> str:
         """Return the task on one line."""
@@ -63,7 +65,8 @@ def run(task: DecodeTask, body: bytes) -> Decoded:
         HTTPError: 400, 413.
     """
     if task.form == "picture":
-        images = decoding.decode_picture(body, task.shape, max_pixels=task.max_pixels, light_on_dark=task.light_on_dark)
+        limits = {"max_pixels": task.max_pixels, "max_plain_pixels": task.max_plain_pixels}
+        images = decoding.decode_picture(body, task.shape, **limits, light_on_dark=task.light_on_dark)
         form = False
     elif task.form == "rows":
         images, form = tensorflow_serving.decode_request(body, task.shape)

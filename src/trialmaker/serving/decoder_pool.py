@@ -13,12 +13,14 @@ from trialmaker.serving.decode_task import Decoded, DecodeTask
 from trialmaker.serving.errors import HTTPError
 
 COMMAND = (sys.executable, "-P", "-m", "trialmaker.serving.decoder_process")
-QUICK_MILLISECONDS = 10.0  # of what the first process takes
+QUICK_MILLISECONDS = 20.0  # of what the first process takes
 QUICK_BYTES, QUICK_SECONDS = 64_000_000, 1.0  # memory and processor time that a body may take there
 MIN_BYTES, MIN_SECONDS = 200_000_000, 4.0  # and in the other, at least
 BYTES_A_PIXEL, BYTES_A_VALUE, SECONDS_A_PIXEL = 16, 150, 1e-7  # of the largest picture, of a list of numbers
 PATIENCE = 50  # times the time that a body takes, for which quicker ones may go before it
 READ_AHEAD_BYTES = 1 << 20
+NICENESS = 5  # of the process for what isn't quick, so that all that is comes first
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(order=True)
@@ -45,10 +47,13 @@ class Decoder:
         max_bytes: memory that a body may take.
         max_seconds: processor time that a body may take.
         max_waiting: bodies that may wait.
+        niceness: of the process; more lets others go before it.
     """
 
-    def __init__(self, max_bytes: int, max_seconds: float, max_waiting: int) -> None:
+    def __init__(self, max_bytes: int, max_seconds: float, max_waiting: int, niceness: int = 0) -> None:
         self.max_bytes, self.max_seconds, self.max_waiting = max_bytes, max_seconds, max_waiting
+        self.niceness = niceness
+        self.starting = asyncio.Lock()
         self.limits: tuple[str, ...] = ()  # of the process that runs
         self.waiting: list[_Job] = []
         self.count = 0
@@ -85,17 +90,17 @@ class Decoder:
 
     async def start(self) -> None:
         """Start the process, unless it runs."""
-        limits = (str(self.max_bytes), str(self.max_seconds))
-        if self.process and self.process.returncode is None and self.limits == limits:
-            return
-        await self.end()  # a larger model has come
-        environment = bare_environment() | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        self.limits = limits
-        self.process = await asyncio.create_subprocess_exec(
-            *COMMAND, *limits,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=environment, limit=READ_AHEAD_BYTES,
-        )  # fmt: skip
+        async with self.starting:
+            limits = (str(self.max_bytes), str(self.max_seconds), str(self.niceness))
+            if self.process and self.process.returncode is None and self.limits == limits:
+                return
+            await self.end()  # a larger model has come
+            self.limits = limits
+            self.process = await asyncio.create_subprocess_exec(
+                *COMMAND, *limits,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env=bare_environment() | ONE_THREAD, limit=READ_AHEAD_BYTES,
+            )  # fmt: skip
 
     async def end(self) -> None:
         """End the process, whatever it does."""
@@ -145,7 +150,7 @@ class Decoder:
 
 
 class DecoderPool:
-    """The two processes, which start when they are needed.
+    """The two processes, which start by ``start``, or when they are needed.
 
     Args:
         max_waiting: bodies that may wait for each.
@@ -153,13 +158,18 @@ class DecoderPool:
 
     def __init__(self, max_waiting: int) -> None:
         self.quick = Decoder(QUICK_BYTES, QUICK_SECONDS, max_waiting)
-        self.slow = Decoder(MIN_BYTES, MIN_SECONDS, max_waiting)
+        self.slow = Decoder(MIN_BYTES, MIN_SECONDS, max_waiting, NICENESS)
 
     def allow(self, max_pixels: int, values: int) -> None:
         """Allow what the largest picture, and an image of so many numbers, take."""
         slow = self.slow
         slow.max_bytes = max(slow.max_bytes, BYTES_A_PIXEL * max_pixels, BYTES_A_VALUE * values)
         slow.max_seconds = max(slow.max_seconds, SECONDS_A_PIXEL * max_pixels)
+
+    async def start(self) -> None:
+        """Start both processes, so that nobody waits for that."""
+        await self.quick.start()
+        await self.slow.start()
 
     async def decode(self, task: DecodeTask, body: bytes, *, milliseconds: float, seconds: float) -> Decoded:
         """Decode a body, as ``Decoder.decode`` does."""

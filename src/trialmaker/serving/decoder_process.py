@@ -1,8 +1,9 @@
 """A process that decodes what others sent, one body at a time, within limits of memory and processor time.
 
-python -P -m trialmaker.serving.decoder_process BYTES SECONDS: by how much memory may grow, and the processor time of a
-body. On standard input: a task's line, its body's length on a line, the body. On standard output: a line of JSON, then
-the images and the preview whose lengths it has. It ends with its standard input.
+python -P -m trialmaker.serving.decoder_process BYTES SECONDS NICENESS: by how much memory may grow, the processor time
+of a body, and how far other processes go before this one. On standard input: a task's line, its body's length on a
+line, the body. On standard output: a line of JSON, then the images and the preview whose lengths it has. It ends with
+its standard input.
 """
 
 import json
@@ -22,7 +23,6 @@ from trialmaker.serving.decode_task import DecodeTask
 from trialmaker.serving.errors import HTTPError
 
 STANDARD_STREAMS = (0, 1, 2)
-NICENESS = 10  # so that the service, which answers, comes first
 
 
 def main(words: list[str]) -> None:
@@ -30,7 +30,7 @@ def main(words: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal or container: requests that run are finished
         signal.signal(number, signal.SIG_IGN)
     _close_inherited_files()
-    os.nice(NICENESS)
+    os.nice(int(words[2]))
     _prepare_pillow()
     _limit_memory(int(words[0]))
     while line := sys.stdin.buffer.readline():

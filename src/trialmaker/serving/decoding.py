@@ -1,6 +1,7 @@
 """Decoding of requests into images, float32 [N, H, W, C] in [0, 1]."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -9,7 +10,7 @@ import orjson
 
 from trialmaker.data import image_decoding
 from trialmaker.errors import UserError
-from trialmaker.serving import picture_header
+from trialmaker.serving import picture_header, picture_stripping
 from trialmaker.serving.errors import HTTPError
 from trialmaker.serving.picture_header import PictureHeader
 
@@ -90,13 +91,16 @@ def check_range(images: np.ndarray) -> None:
         raise HTTPError(400, f"image: every number must lie in 0 to 1, but got {outlier:g}{hint}")
 
 
-def decode_picture(raw: bytes, shape: Shape, *, max_pixels: int, light_on_dark: bool) -> np.ndarray:
+def decode_picture(
+    raw: bytes, shape: Shape, *, max_pixels: int, max_plain_pixels: int = 0, light_on_dark: bool
+) -> np.ndarray:
     """Decode a PNG or JPEG file, and resize it as training does with pictures in class folders.
 
     Args:
         raw: the file's content.
         shape: (H, W, C) of the result.
         max_pixels: largest number of pixels that is decoded.
+        max_plain_pixels: as ``picture_header.check``.
         light_on_dark: invert dark strokes on light paper, as the model knows them: where the border is light.
 
     Returns:
@@ -105,10 +109,9 @@ def decode_picture(raw: bytes, shape: Shape, *, max_pixels: int, light_on_dark: 
     Raises:
         HTTPError: 400, it is no such file, or a damaged one; 413, as ``picture_header.check``.
     """
-    header = check_picture(raw, shape, max_pixels)
+    header, raw = prepare_picture(raw, shape, max_pixels, max_plain_pixels)
     size = (header.width, header.height)  # Pillow may read another one
     try:
-        raw = picture_header.without_extras(raw)
         pixels = image_decoding.decode(raw, image_size=shape[:2], channels=shape[2], source_size=size)
     except UserError as error:
         if isinstance(error.__context__, MemoryError):
@@ -119,16 +122,23 @@ def decode_picture(raw: bytes, shape: Shape, *, max_pixels: int, light_on_dark: 
     return (pixels.astype(np.float32) / 255)[np.newaxis]
 
 
-def check_picture(raw: bytes, shape: Shape, max_pixels: int) -> PictureHeader:
-    """Check by its head that a picture may be decoded; return the head.
+def prepare_picture(
+    raw: bytes, shape: Shape, max_pixels: int, max_plain_pixels: int = 0
+) -> tuple[PictureHeader, bytes]:
+    """Check by its head that a picture may be decoded.
+
+    Returns:
+        the head; and the file without what does not change what is seen of it.
 
     Raises:
         HTTPError: 400, it has none; 413, as ``picture_header.check``.
     """
-    header = picture_header.read(raw)
-    if header:
-        picture_header.check(header, shape, max_pixels)
-        return header
+    if header := picture_header.read(raw):
+        picture_header.check(header, shape, max_pixels, max_plain_pixels)
+        stripped = picture_stripping.strip(raw)
+        header = replace(header, size=len(stripped))
+        picture_header.check_size(header)
+        return header, stripped
     if raw.startswith(picture_header.FILE_STARTS):
         raise HTTPError(400, "image: the picture: expected a whole picture, found a damaged one: it has no whole head")
     hint = "; save a HEIC or AVIF photo as JPEG first" if raw[4:8] == b"ftyp" else ""

@@ -3,23 +3,20 @@
 import numpy as np
 
 from trialmaker.serving.errors import HTTPError
-from trialmaker.serving.request_body import SMALL_BYTES
 
 SPARE = 1000  # commas and brackets beside those of the images
 BLOCK_BYTES = 1 << 18  # at a time, within the processor's cache
 Shape = tuple[int, int, int]
 
 
-def check(body: bytes, shape: Shape, max_images: int) -> None:
-    """Check that a body can hold no more values and lists than the largest batch.
+def check(body: bytes, shape: Shape, max_images: int) -> int:
+    """Check that a body can hold no more values and lists than the largest batch; return how many lists it has.
 
     Commas and brackets are counted, wherever they stand.
 
     Raises:
         HTTPError: 413, it holds more.
     """
-    if len(body) <= SMALL_BYTES:
-        return
     height, width, channels = shape
     values = max_images * height * width * channels
     lists = max_images * (height * width + height + 2)
@@ -28,6 +25,7 @@ def check(body: bytes, shape: Shape, max_images: int) -> None:
         count = f"{commas:,} commas and {brackets:,} brackets"
         law = f"the body must hold at most {max_images:,} images, {values:,} numbers; send more in several requests"
         raise HTTPError(413, f"{law}, but has {count}")
+    return brackets
 
 
 def _count(body: bytes) -> tuple[int, int]:

@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"predict.py: error: {printable(mistake)}", file=sys.stderr)
         return error.exit_code
     if settings.workers == 1 and (version.directory / LITERT_FILE).is_file():
-        trial_load.begin(version)  # while the service's modules are imported
+        from trialmaker.serving import trial_process  # whose imports take a moment
+
+        trial_load.begin(version, trial_process.load)  # before there are threads
     if text := _other_data(settings, version):
         print(f"predict.py {printable(text)}", flush=True)
     _allow_many_connections()

@@ -58,7 +58,8 @@ class BodyReader:
                 async with self.turn:
                     await asyncio.sleep(0)
             if size > self.max_bytes:
-                refusal = HTTPError(413, f"the body must have at most {self.max_bytes:,} bytes")
+                law = f"the body must have at most {self.max_bytes:,} bytes"
+                refusal = HTTPError(413, f"{law}; send less at once, or a smaller picture; --max-body raises the limit")
             if size > DISCARDED_BYTES:
                 break
             try:

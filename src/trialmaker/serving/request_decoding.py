@@ -11,7 +11,8 @@ from trialmaker.serving.decoder_pool import DecoderPool
 from trialmaker.serving.predictor import Model
 from trialmaker.serving.settings import Settings
 
-MS_A_JSON_BYTE = 4e-5
+MS_A_JSON_BYTE, MS_A_JSON_LIST = 4e-5, 3e-4
+LOOP_MILLISECONDS = 2.0  # of decoding on the event loop
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ReadRequest:
     @property
     def is_quick(self) -> bool:
         """Return whether decoding is quick enough for the event loop."""
-        return self.task.form != "picture" and not self.task.with_preview and len(self.body) <= request_body.SMALL_BYTES
+        is_numbers = self.task.form != "picture" and not self.task.with_preview
+        return is_numbers and self.milliseconds <= LOOP_MILLISECONDS
 
 
 class RequestDecoder:
@@ -45,9 +47,11 @@ class RequestDecoder:
 
     def __init__(self, settings: Settings, model: Model, pool: DecoderPool) -> None:
         self.settings, self.model = settings, model
-        self.max_pixels = settings.max_pixels or picture_header.default_max_pixels(model.input_shape)
+        shape = model.input_shape
+        self.max_pixels = settings.max_pixels or picture_header.default_max_pixels(shape)
+        self.max_plain_pixels = settings.max_pixels or picture_header.default_max_plain_pixels(shape)
         self.pool = pool
-        pool.allow(self.max_pixels, math.prod(model.input_shape))
+        pool.allow(self.max_pixels, math.prod(shape))
         self.read_body = request_body.BodyReader(max_bytes=settings.max_body, seconds=settings.seconds)
 
     async def read_platform(self, request: Request, *, with_preview: bool = False) -> ReadRequest:
@@ -82,12 +86,14 @@ class RequestDecoder:
 
     def _task(self, form: str, with_preview: bool = False) -> DecodeTask:
         light_on_dark = self.settings.invert and self.model.is_handwriting_model
-        return DecodeTask(form, self.model.input_shape, self.max_pixels, light_on_dark, with_preview)
+        limits = {"max_pixels": self.max_pixels, "max_plain_pixels": self.max_plain_pixels}
+        shape = self.model.input_shape
+        return DecodeTask(form, shape, **limits, light_on_dark=light_on_dark, with_preview=with_preview)
 
     def _read_json(self, body: bytes, task: DecodeTask) -> ReadRequest:
-        json_size.check(body, task.shape, self.settings.max_waiting)
-        return ReadRequest(task, body, len(body) * MS_A_JSON_BYTE)
+        lists = json_size.check(body, task.shape, self.settings.max_waiting)
+        return ReadRequest(task, body, len(body) * MS_A_JSON_BYTE + lists * MS_A_JSON_LIST)
 
     def _read_picture(self, picture: bytes, task: DecodeTask) -> ReadRequest:
-        header = decoding.check_picture(picture, task.shape, task.max_pixels)
+        header, picture = decoding.prepare_picture(picture, task.shape, task.max_pixels, task.max_plain_pixels)
         return ReadRequest(task, picture, header.milliseconds(task.shape))

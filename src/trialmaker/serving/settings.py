@@ -24,6 +24,11 @@ accepted; more requests are answered with 503 at once. --max-waiting and 1,000 m
 process: beyond them the one that has been idle longest is closed. A head has at most 100 headers and 32 kB; a body
 has at most --max-body bytes, unpacked where it comes as gzip; it has --seconds to come, and its answer as long again.
 """
+PIXELS_TEXT = (
+    "largest picture, in pixels; of a JPEG photo up to 8 times as many; 0: by the model's input, 9 to 25 million, and"
+    " up to 25 million without interlacing or unusually many scans"
+)
+INVERSION_TEXT = "dark digits or letters on light paper: auto turns them round, off takes them as they are"
 SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 
 
@@ -163,15 +168,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("name", "model", "the model's name in /v1/models/NAME", metavar="NAME")
     add("workers", 1, "processes, each with its own model", int, metavar="N")
     add("max-body", 8_000_000, "largest request, in bytes", int, metavar="N")
-    pixels = "largest picture, in pixels; of a JPEG photo 8 times as many; 0: by the model's input, 9 to 25 million"
-    add("max-pixels", 0, pixels, int, metavar="N")
+    add("max-pixels", 0, PIXELS_TEXT, int, metavar="N")
     add("max-waiting", 1024, "images that may wait for the model, and that one request may have; see below", int,
         metavar="N", other_name="queue", other_variable="TRIALMAKER_QUEUE")  # fmt: skip
     add("seconds", 10.0, "for the body to come, and for the answer after it", float, metavar="S")
-    inversion = "dark digits or letters on light paper: auto turns them round, off takes them as they are"
     trust = "yes: run a SavedModel that does more than compute; without model.tflite, TensorFlow serves one"
     add("allow-tensorflow", "no", trust, choices=("yes", "no"), nargs="?", const="yes")
-    add("invert", "auto", inversion, choices=("auto", "off"))
+    add("invert", "auto", INVERSION_TEXT, choices=("auto", "off"))
     add("auth", "", "what callers must bring: ak, signature or either", metavar="MODE",
         other_variable="MODELMAKER_AUTH", shown="signature with MODELMAKER_SK set, else ak")  # fmt: skip
     watching = "take up a new best version in the folder within seconds: on or off; --no-watch is off"

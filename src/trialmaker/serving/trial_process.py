@@ -1,8 +1,10 @@
 """The process of a trial load: ``python -m trialmaker.serving.trial_process VERSION``."""
 
+import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from trialmaker.errors import UserError
@@ -11,17 +13,20 @@ from trialmaker.platform.memory import free_memory
 from trialmaker.serving import predictor
 from trialmaker.serving.trial_load import REFUSED, SECONDS
 
+with suppress(ImportError):  # then the load says so
+    import ai_edge_litert.interpreter  # noqa: F401  # before a fork
 
-def main() -> int:
-    """Load a version with LiteRT; return the exit code, and print why it cannot be loaded."""
+
+def load(directory: Path) -> int:
+    """Load a version with LiteRT; return the exit code, and write why it cannot be loaded."""
     signal.alarm(
         SECONDS
     )  # whose default action ends the process, whatever it is in, and whether or not it has a parent
     _limit_memory()
     try:
-        predictor.start_litert_model(find_version(Path(sys.argv[1])))
+        predictor.start_litert_model(find_version(directory))
     except UserError as error:
-        print(error)
+        os.write(1, str(error).encode())  # past what a fork has not written of sys.stdout
         return REFUSED
     return 0
 
@@ -34,4 +39,4 @@ def _limit_memory() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(load(Path(sys.argv[1])))
