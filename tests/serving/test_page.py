@@ -249,6 +249,7 @@ def test_an_error_is_one_line_and_nothing_jumps(page: Page, tmp_path: Path) -> N
     page.locator("#file").set_input_files(tmp_path / "large.png")
     expect(alert).to_have_text(
         "Too large for this service: image: must have at most 1,000,000 pixels, but has 1001x1000"
+        "; save it as a JPEG, or save it smaller; --max-pixels raises the limit"
     )
     save_screenshot(page, "drawing-error")
     page.route("**/preview", lambda route: route.fulfill(status=429, body="<html>slow down</html>"))  # a gateway's
