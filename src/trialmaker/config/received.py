@@ -25,9 +25,7 @@ WORD = re.compile(r"[\w-]+", re.ASCII)
 SWEEPER = "hydra.sweeper"
 HARMLESS_VALUES = {"resume": (AUTO, NEVER)}  # values of fields that are otherwise for whoever runs the command
 HYDRA_MODES = ("RUN", "MULTIRUN", None)
-HYDRA_LAW = (
-    "of Hydra's, only hydra.mode and the fields of hydra.sweeper may be set here; a folder of --config-dir may more"
-)
+HYDRA_LAW = "may not be set here, where only hydra.mode and hydra.sweeper's fields of Hydra's may; type it"
 OWN_LAW = "is for whoever runs the command to set: type it, or give a folder of your own by --config-dir"
 PLACE_LAW = "must lie below the job's input/ or its output here; type it to take another place"
 TARGET_LAW = "may only be one of Optuna's samplers or pruners, in the sampler or pruner of hydra.sweeper"
