@@ -18,7 +18,7 @@ from support.waiting import wait_until
 from trialmaker.cli.main import main
 from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.experiment.context import RunContext
-from trialmaker.platform import instances, paths
+from trialmaker.platform import paths
 from trialmaker.platform.monitored_metrics import MONITORS, curves
 from trialmaker.platform.run_result import RunResult, read_result, run_results
 from trialmaker.platform.signals import Signals
@@ -172,32 +172,20 @@ def test_an_apostrophe_in_the_root_is_no_matter(train: Train, tmp_path: Path, mo
     assert result.code == 0 and "- 7\n" in result.out
 
 
-@pytest.mark.parametrize(
-    "resource",
-    [
-        {"instances": [{"ip": "10.0.0.1", "port": 1}, {"ip": "10.0.0.2", "port": 1}]},
-        {"a": {"IP": "10.0.0.1"}, "b": [{"host": "10.0.0.2"}]},
-        {"instances": ["10.0.0.1:22", "10.0.0.2:22"]},
-        {"instances": [{"instanceIp": "a", "port": 1}, {"instanceIp": "b", "port": 1}]},
-        {"10.0.0.1": 2222, "10.0.0.2": 2222},
-    ],
-)
-def test_several_instances_are_refused(train: Train, tmp_path: Path, resource: object) -> None:
+def test_several_instances_are_refused_and_a_file_that_says_nothing_too(train: Train, tmp_path: Path) -> None:
     path = tmp_path / "config" / "resource.json"
     path.parent.mkdir()
-    path.write_text(json.dumps(resource))
+    path.write_text('["127.0.0.1", "203.0.113.1"]')
     result = train(*TINY)
     assert (result.code, result.err) == (
         2,
-        f"train.py: error: {path}: names 2 instances, but training runs on one: start the job with 1 instance\n",
+        "train.py: error: instances=2 (1 127.0.0.1:2222, 2 203.0.113.1:2222); this is instance 1 of 2 (127.0.0.1:2222),"
+        " by its own address: training runs on one; instances=ignore does\n",
     )
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"instances": [{"ip": "10.0.0.1", "port": 1}]}', "7"])
-def test_one_instance_is_no_matter_how_it_is_said(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "resource.json"
-    path.write_text(text)
-    assert instances.count_instances(path) == 1
+    path.write_text("{")
+    result = train(*TINY)
+    assert result.code == 2 and result.err.startswith(f"train.py: error: {path}: is no JSON (Expecting")
+    assert result.err.count("\n") == 1 and (tmp_path / "output" / "failure").exists()
 
 
 # ---- init_model: see test_initial_weights.py for the files it takes

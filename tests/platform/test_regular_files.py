@@ -11,7 +11,6 @@ from trialmaker.analysis.store import snapshots
 from trialmaker.config import config_files
 from trialmaker.errors import UserError
 from trialmaker.model_store import catalog, versions, weights_source
-from trialmaker.platform import instances
 from trialmaker.platform.regular_files import read_text
 from trialmaker.platform.run_result import read_result
 
@@ -39,7 +38,6 @@ def test_only_regular_files_are_read(pipe: Callable[[str], Path], tmp_path: Path
 
 
 def test_a_pipe_holds_no_record(pipe: Callable[[str], Path]) -> None:
-    assert instances.count_instances(pipe("resource.json")) == 1
     assert read_result(pipe("result.json")) is None
     assert versions.read_record(pipe("card.json")) == {}
 

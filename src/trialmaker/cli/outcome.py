@@ -25,9 +25,10 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError, one_line, printable
 from trialmaker.experiment import run_header, running_study
 from trialmaker.experiment.context import RunContext, reason_to_withhold
+from trialmaker.experiment.instances import job as instances
 from trialmaker.experiment.output_page.page import write_refusal_page
 from trialmaker.experiment.run_name import data_name, run_differences, run_name
-from trialmaker.platform import instances, paths, redaction, result_files, watchdog
+from trialmaker.platform import paths, redaction, result_files, watchdog
 from trialmaker.platform.printable_stream import printable_lines
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult
@@ -111,7 +112,7 @@ class TrainOutcome:
         changes = self._note_identity(config, context)
         output = Path(config.output).absolute()
         self.outputs.setdefault(output, [])
-        instances.check_supported()
+        instances.of_job(config)
         context.versions = identity.versions(config)
         if not context.is_trial:
             self.run_count += 1

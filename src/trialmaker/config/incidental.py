@@ -3,7 +3,11 @@
 from collections.abc import Collection
 
 DESCRIPTIONS = ("name", "note", "tags")  # what a person says of the run, which MLflow has a place for
-OF_ONE_PROCESS = ("output", "resume", "checkpoint")  # how this process works: where its files go
+# How this process works: where its files go, and which machines it works with.
+OF_ONE_PROCESS = (
+    *("output", "resume", "checkpoint"),
+    *("instances", "training.instance_index", "training.instances_seconds"),
+)
 DATA_SOURCES = ("data.directory", "data.download", "data.mirrors")  # the data's digest says what came from there
 RECORDS = ("tracking",)  # where the run is recorded, and how densely
 # How far it gets, not which way.

@@ -45,6 +45,14 @@ class Training:
     )
     margin_seconds: float = field("end so many seconds before max_seconds, which may kill without a signal", ge=0)
     jit_compile: bool | None = field("compile with XLA; null for where it is known to be faster")
+    instance_index: int | None = field(
+        "which of the job's instances this is, from 0, or null to tell it by config/resource.json and the machine",
+        received=Received.NO_VALUE,
+        ge=0,
+    )
+    instances_seconds: float = field(
+        "longest wait for the job's other instances at the start, seconds", received=Received.NO_VALUE, gt=0
+    )
     log_every_steps: int = field("steps between two 'step' lines; an epoch of fewer has one at its end", ge=1)
 
 

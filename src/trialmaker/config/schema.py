@@ -198,6 +198,10 @@ class Config:
         received=Received.NO_VALUE,
         min_length=1,
     )
+    instances: Literal["auto", "ignore"] = field(
+        "auto: all instances of the job train one run together, or share a study; ignore: the first works alone",
+        received=Received.NO_VALUE,
+    )
     objective: Literal["val_accuracy", "val_loss"] = field("metric that decides what is best")
     direction: Literal["maximize", "minimize"] = field("which way the objective is better")
     trial_values: tuple[Literal["val_accuracy", "val_loss", "parameters"], ...] | None = field(

@@ -1,46 +1,170 @@
-"""The instances that ``config/resource.json`` names, and jobs that this version cannot run."""
+"""The instances of a job, which ``config/resource.json`` names, and which of them this process runs on."""
 
-import json
-import re
+import socket
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line, printable, shorten
+from trialmaker.platform import addresses
+from trialmaker.platform.addresses import LARGEST_PORT, Address
 from trialmaker.platform.paths import root
+from trialmaker.platform.redaction import without_password
 from trialmaker.platform.regular_files import read_text
+from trialmaker.platform.resource_entries import UnclearError
+from trialmaker.platform.resource_file import DEFAULT_PORT, Listing, read
 
-IP_WITH_PORT = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+)?")
+LAST_CHEAP = "its own address"  # the last evidence for which no name is looked up
+HINT = "training.instance_index says it, from 0"
+MEETING_OFFSET = 1  # from the chief's port to that of the service where the instances meet
+WAYS = (
+    '[{"ip": "10.0.0.1", "port": 2222}, …], ["10.0.0.1:2222", …], {"hosts": ["a", "b"], "current_host": "a"} and'
+    ' {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}} are understood;'
+    " instances=ignore trains on one instance alone"
+)
 
 
-def check_supported() -> None:
-    """Refuse a job that this version cannot run.
+@dataclass(frozen=True)
+class Instance:
+    """A machine of the job: its host name or IP address, and the port that it listens on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return str(Address(self.host, self.port))
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The machines of the job.
+
+    Args:
+        members: all of them; the first is the chief.
+        index: of this one, from 0.
+        source: how this one was told from the others, as "its own address".
+    """
+
+    members: tuple[Instance, ...]
+    index: int
+    source: str
+
+    @property
+    def is_several(self) -> bool:
+        """Return whether there are others than this one."""
+        return len(self.members) > 1
+
+    @property
+    def is_chief(self) -> bool:
+        """Return whether this is the first, which writes the output."""
+        return self.index == 0
+
+    @property
+    def own(self) -> Instance:
+        """Return this one."""
+        return self.members[self.index]
+
+    @property
+    def chief(self) -> Instance:
+        """Return the first one."""
+        return self.members[0]
+
+    @property
+    def meeting_address(self) -> str:
+        """Return the address of the chief's service where the instances meet."""
+        return str(Instance(self.chief.host, self.chief.port + MEETING_OFFSET))
+
+    def name(self, index: int) -> str:
+        """Return what messages call an instance, such as ``instance 2 of 3 (10.0.0.2:2222)``."""
+        return f"instance {index + 1} of {len(self.members)} ({self.members[index]})"
+
+    def line(self) -> str:
+        """Return what was understood, on one line."""
+        others = ", ".join(f"{number} {member}" for number, member in enumerate(self.members[:10], start=1))
+        more = ", …" if len(self.members) > 10 else ""
+        return f"instances={len(self.members)} ({others}{more}); this is {self.name(self.index)}, by {self.source}"
+
+
+ALONE = Instances((Instance("127.0.0.1", DEFAULT_PORT),), 0, "itself")
+
+
+def find_instances(*, index: int | None = None) -> Instances:
+    """Return the instances that the job's ``config/resource.json`` names; one where there is no such file.
+
+    Args:
+        index: of this one, from 0, as a person says; None to tell it by the file, the host name or the own addresses.
 
     Raises:
-        UserError: the job has several instances.
+        UserError: it is unclear which instances there are, or which of them this is.
     """
-    resource = root() / "config" / "resource.json"
-    if (count := count_instances(resource)) > 1:
-        raise UserError(f"{resource}: names {count} instances, but training runs on one: start the job with 1 instance")
-
-
-def count_instances(resource: Path) -> int:
-    """Return the number of instances that a ``resource.json`` names, at least 1.
-
-    The platform does not document the file's form. Both the objects with an address and the distinct IP addresses
-    (with their ports) are counted; the higher count is returned. A file that cannot be read counts as 1.
-    """
+    path = root() / "config" / "resource.json"
+    text = ""
     try:
-        text = read_text(resource)
-        objects = sum(1 for _ in _objects_with_address(json.loads(text)))
-    except (OSError, ValueError, RecursionError):
-        return 1
-    return max(1, objects, len(set(IP_WITH_PORT.findall(text))))
+        text = read_text(path)
+        return _understood(read(text), index)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise UserError(f"{path}: cannot be read: is a link to nothing; {WAYS}") from None
+        if index:
+            raise UserError(f"training.instance_index={index}: must be 0 where there is no {path}") from None
+        return ALONE
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; {WAYS}") from error
+    except UnclearError as error:
+        content = f"; it holds {shorten(printable(without_password(one_line(text))))}" if text.strip() else ""
+        raise UserError(f"{path}: {printable(str(error))}{content}; {WAYS}") from error
 
 
-def _objects_with_address(part: Any) -> Iterator[Any]:
-    if isinstance(part, dict) and any(key.lower().endswith(("ip", "host", "address")) for key in part):
-        yield part
-    elif isinstance(part, dict | list):
-        for inner in part.values() if isinstance(part, dict) else part:
-            yield from _objects_with_address(inner)
+def _understood(listing: Listing, index: int | None) -> Instances:
+    members = tuple(Instance(one.address.host, one.address.port or DEFAULT_PORT) for one in listing.members)
+    _check_ports(members)
+    if index is not None and index >= len(members):
+        law = f"must be 0 to {len(members) - 1}, since the file names {len(members)} instances"
+        raise UserError(f"training.instance_index={index}: {law}: {listing}")
+    if index is not None:
+        return Instances(members, index, "training.instance_index")
+    if len(members) == 1:
+        return Instances(members, 0, "itself")
+    return Instances(members, *_own_index(listing))
+
+
+def _check_ports(members: tuple[Instance, ...]) -> None:
+    meeting = Instance(members[0].host, members[0].port + MEETING_OFFSET)
+    if len(members) > 1 and meeting.port > LARGEST_PORT:
+        raise UnclearError(
+            f"gives the first instance the port {members[0].port}, which must be less than {LARGEST_PORT}"
+        )
+    if meeting in members:
+        raise UnclearError(f"names {meeting}, but the first instance needs the port after its own, too")
+
+
+def _own_index(listing: Listing) -> tuple[int, str]:
+    """Return which instance this is, and by what that was told.
+
+    All that speaks for some of the instances must agree, and leave one. Names are looked up only if need be.
+    """
+    candidates, sources = set(range(len(listing.members))), list[str]()
+    has_evidence = False
+    for by, matches in _evidence(listing):
+        if matches and not (matches & candidates):
+            disagreeing = " and ".join([*sources, by])
+            raise UnclearError(f"does not say which instance this is: {disagreeing} do not agree; {HINT}")
+        has_evidence |= bool(matches)
+        if matches and matches & candidates < candidates:
+            candidates, sources = matches & candidates, [*sources, by]
+        if len(candidates) == 1 and by == LAST_CHEAP:
+            break
+    if len(candidates) > 1:
+        reason = "several may be" if has_evidence else f"none has its host name, {socket.gethostname()}, or its address"
+        raise UnclearError(f"does not say which of the {len(listing.members)} instances this is: {reason}; {HINT}")
+    return candidates.pop(), sources[0]
+
+
+def _evidence(listing: Listing) -> Iterator[tuple[str, set[int]]]:
+    """Yield what tells which instance this is, and the indices of those that it speaks for."""
+    yield from listing.claimed()
+    own = socket.gethostname().lower()
+    for label, names in (("its host name", {own}), ("its short host name", {own.partition(".")[0]})):
+        yield f"{label} {own}", {index for index, one in enumerate(listing.members) if names & one.names}
+    hosts = [one.address.host for one in listing.members]
+    yield LAST_CHEAP, {index for index, host in enumerate(hosts) if addresses.is_ip(host) and addresses.is_own(host)}
+    yield "what its names stand for", {index for index, host in enumerate(hosts) if addresses.is_own(host)}

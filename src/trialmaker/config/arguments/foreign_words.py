@@ -65,6 +65,7 @@ SYNONYMS = {
     "log_interval": "training.log_every_steps",
     "logging_steps": "training.log_every_steps",
     "xla": "training.jit_compile",
+    "node_rank": "training.instance_index",
     "mlflow_uri": "tracking.uri",
     "tracking_uri": "tracking.uri",
     "experiment_name": "tracking.experiment",
@@ -82,6 +83,7 @@ SYNONYMS = {
 }
 
 _DEVICE = "TensorFlow takes a GPU where there is one; CUDA_VISIBLE_DEVICES='' keeps to the CPU"
+_INSTANCES = "config/resource.json names the job's instances, and a run trains on all; instances=ignore on the first"
 _DATA_IN_MEMORY = "all data lies in memory, and no process loads it"
 _PRECISION = "computation is in float32; jit_compile chooses XLA"
 _LOSS = "the loss is cross-entropy; label_smoothing changes it"
@@ -96,7 +98,7 @@ HINTS = {
         ("device", "devices", "gpu", "gpus", "num_gpus", "n_gpu", "cuda", "no_cuda", "use_cpu", "accelerator"), _DEVICE
     ),
     **dict.fromkeys(("num_workers", "workers", "dataloader_num_workers", "pin_memory", "prefetch"), _DATA_IN_MEMORY),
-    **dict.fromkeys(("num_nodes", "strategy", "ddp", "world_size"), "each run trains on one machine"),
+    **dict.fromkeys(("num_nodes", "nnodes", "strategy", "ddp", "world_size"), _INSTANCES),
     **dict.fromkeys(("fp16", "bf16", "amp", "precision", "mixed_precision"), _PRECISION),
     **dict.fromkeys(("loss", "criterion", "loss_fn", "class_weight"), _LOSS),
     **dict.fromkeys(("metrics", "monitor", "scoring"), "loss and accuracy are measured; objective says what is best"),

@@ -1,0 +1,1 @@
+"""One run, or one study, over all instances of a job."""

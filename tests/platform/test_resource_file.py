@@ -1,0 +1,126 @@
+"""The forms of ``resource.json``, which the platform does not document, and what is understood of each."""
+
+import json
+from typing import Any
+
+import pytest
+
+from trialmaker.platform.resource_entries import UnclearError
+from trialmaker.platform.resource_file import read
+
+A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+BOTH = "10.0.0.1:2222, 10.0.0.2:2222"  # 2222 is the port where the file names none
+
+
+@pytest.mark.parametrize(
+    ("content", "instances"),
+    [
+        # objects, under any of the usual key names
+        ([{"ip": A, "port": 1}, {"ip": B, "port": 2}], "10.0.0.1:1, 10.0.0.2:2"),
+        ({"instances": [{"ip": A, "port": "2222"}, {"ip": B, "port": "2222"}]}, BOTH),
+        ({"instances": [{"instanceIp": A}, {"instanceIp": B}]}, BOTH),
+        ({"Nodes": [{"IP_ADDRESS": A, "Port": 2222}, {"IP_ADDRESS": B, "Port": 2222}]}, BOTH),
+        ({"data": {"jobId": "j-1", "cpu": 4, "workers": [{"podIP": A}, {"podIP": B}]}}, BOTH),
+        ([{"name": "w1", "net": {"host_ip": A, "trainPort": 2222}}, {"name": "w2", "net": {"host_ip": B}}], BOTH),
+        ([{"host": "w1", "ip": A, "sshPort": 22}, {"host": "w2", "ip": B, "sshPort": 22}], BOTH),
+        ([{"publicIp": "8.8.8.8", "privateIp": A}, {"publicIp": "8.8.4.4", "privateIp": B}], BOTH),
+        ([{"endpoint": "grpc://10.0.0.1:2222/"}, {"endpoint": "grpc://10.0.0.2:2222/"}], BOTH),
+        ({"gateway": {"ip": "10.0.0.254"}, "servers": [{"addr": A}, {"addr": B}]}, BOTH),
+        ({"a": {"IP": A}, "b": [{"host": B}]}, BOTH),
+        # texts
+        (["10.0.0.1:2222", "10.0.0.2:2222"], BOTH),
+        ([A, B], BOTH),
+        (["Node-1", "node-2.cluster.local:9"], "node-1:2222, node-2.cluster.local:9"),
+        (["[fd00::1]:2222", "fd00::2"], "[fd00::1]:2222, [fd00::2]:2222"),
+        ("10.0.0.1:2222,10.0.0.2:2222", BOTH),
+        ({"ips": "10.0.0.1, 10.0.0.2", "port": 7}, "10.0.0.1:7, 10.0.0.2:7"),
+        ({"instance1": "10.0.0.1:2222", "instance2": "10.0.0.2:2222", "image": "registry:5000"}, BOTH),
+        ({"master": A, "workers": [B, C]}, "10.0.0.1:2222, 10.0.0.2:2222, 10.0.0.3:2222"),
+        ({"workers": [A, B], "master": B}, "10.0.0.2:2222, 10.0.0.1:2222"),
+        # objects by name, by number, and from addresses to ports
+        ({"instances": {"one": {"ip": A}, "two": {"ip": B}}}, BOTH),
+        ({"1": {"ip": B}, "0": {"ip": A}}, BOTH),
+        ({A: 2222, B: 2222}, BOTH),
+        ({A: {"port": 1}, B: {"port": 2}}, "10.0.0.1:1, 10.0.0.2:2"),
+        # lists side by side
+        ({"ip": [A, B], "ports": [1, 2]}, "10.0.0.1:1, 10.0.0.2:2"),
+        ({"hosts": ["w1", "w2"], "ips": [A, B]}, BOTH),
+        # indices and roles, which say who comes first
+        ([{"ip": B, "index": 1}, {"ip": A, "index": 0}], BOTH),
+        ([{"ip": B, "role": "worker", "rank": 0}, {"ip": A, "role": "master", "rank": 0}], BOTH),
+        # as SageMaker and TF_CONFIG write
+        (
+            {"current_host": "algo-1", "hosts": ["algo-1", "algo-2"], "network_interface_name": "eth0",
+             "instance_groups": [{"instance_group_name": "g", "hosts": ["algo-2", "algo-1"]}]},
+            "algo-1:2222, algo-2:2222",
+        ),
+        ({"cluster": {"worker": ["w:1", "w:2"], "chief": ["c:1"], "ps": []}, "task": {"type": "chief", "index": 0}},
+         "c:1, w:1, w:2"),
+        # one
+        ([{"ip": A}], "10.0.0.1:2222"),
+        ({"ip": A, "port": 80}, "10.0.0.1:80"),
+    ],
+)  # fmt: skip
+def test_what_is_understood(content: Any, instances: str) -> None:
+    assert str(read(json.dumps(content))) == instances
+    assert str(read("\ufeff" + json.dumps(content, indent=2))) == instances
+
+
+HOSTS = {"hosts": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "claimed"),
+    [
+        (HOSTS | {"current_host": "b"}, [('the file\'s "current_host"', {1})]),
+        (HOSTS | {"index": 2}, [('the file\'s "index"', {2})]),
+        (HOSTS | {"node_rank": "1"}, [('the file\'s "node_rank"', {1})]),
+        (HOSTS | {"current": {"name": "c-7", "host": "C"}}, [('the file\'s "host"', {2})]),
+        (HOSTS | {"local_rank": 7, "ip": "10.9.9.9"}, []),
+        ({"ip": B, "instances": [{"ip": A}, {"ip": B}]}, [('the file\'s "ip"', {1})]),
+        ({"instances": [{"ip": A}, {"ip": B, "isCurrent": True}]}, [("its entry in the file", {1})]),
+        (
+            {"cluster": {"chief": ["c:1"], "worker": ["w:1", "w:2"]}, "task": {"type": "worker", "index": 1}},
+            [("the file's task", {2})],
+        ),
+    ],
+)
+def test_what_it_says_of_which_one_this_is(content: Any, claimed: list[tuple[str, set[int]]]) -> None:
+    assert list(read(json.dumps(content)).claimed()) == claimed
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is empty"),
+        ("{", "is no JSON (Expecting property name"),
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"a":' * 900 + "1" + "}" * 900, "is nested too deeply"),
+        ("7", "names no instance"),
+        ("[]", "names no instance"),
+        ('{"instances": []}', "names no instance"),
+        ('{"cpu": 4, "memory": "8 GB"}', "names no instance"),
+        ('[{"port": 1}]', 'lists {"port": 1} as an instance, which has no address'),
+        ('[{"ip": "10.0.0.300"}]', 'has the ip "10.0.0.300", which is no address'),
+        ('["10.0.0.1:0"]', 'lists "10.0.0.1:0" as an instance, which is no address'),
+        ('["0.0.0.0"]', 'lists "0.0.0.0" as an instance, which is no address'),
+        ('[{"ip": "10.0.0.1", "port": 70000}]', "has the port 70000, but a port is 1 to 65535"),
+        ('[{"ip": "10.0.0.1", "aPort": 1, "bPort": 2}]', "gives an instance the ports 1, 2: one of them must be"),
+        ('["10.0.0.1:1", "10.0.0.1:1"]', "names 10.0.0.1:1 twice"),
+        ('["10.0.0.1", "10.0.0.1:2222"]', "names an instance twice, once without its port"),
+        ('{"ip": "10.0.0.1", "ip": "10.0.0.2"}', 'has "ip" twice in one object'),
+        ('[{"ip": "10.0.0.1", "index": 0}, {"ip": "10.0.0.2", "index": 0}]', "gives two instances the same index"),
+        ('{"ips": ["10.0.0.1"], "ports": [1, 2]}', "names 1 instances, and 2 ports"),
+        ('{"worker": ["a"], "ps": ["b"]}', 'names "ps", and only workers are of use here'),
+        ('{"hosts": ["a"], "current_host": "b"}', 'has the "current_host" "b", which must be one of a:2222'),
+        ('{"hosts": ["a"], "index": 1}', 'has the "index" 1, which must be 0 to 0'),
+        (json.dumps([f"h{number}" for number in range(300_000)]), "names more than 1000 instances"),
+        (json.dumps({"hosts": " ".join(f"h{number}" for number in range(300_000))}), "names more than 1000 instances"),
+        (json.dumps({f"10.0.{n // 250}.{n % 250}": 1 for n in range(50_000)}), "names more than 1000 instances"),
+    ],
+    ids=range(25),
+)
+def test_what_is_unclear(text: str, reason: str) -> None:
+    with pytest.raises(UnclearError) as raised:
+        list(read(text).claimed())
+    assert str(raised.value).startswith(reason)
