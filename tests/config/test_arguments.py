@@ -412,8 +412,8 @@ def test_the_line_to_copy(overrides: list[str], line: str) -> None:
         ("trainer=x", "trainer: {}; its settings are fields of training, such as epochs and batch_size"),
         ("optimizer.lr=3", "optimizer.lr: {}; did you mean optimizer.learning_rate?"),
         ("gpus=1", "gpus: {}; TensorFlow takes a GPU where there is one; CUDA_VISIBLE_DEVICES='' keeps to the CPU"),
-        ("trainer.strategy=ddp", "trainer.strategy: {}; config/resource.json names the job's instances, and a run trains on all; "
-         "instances=ignore on the first"),
+        ("trainer.strategy=ddp", "trainer.strategy: {}; config/resource.json names the job's instances, and a run"
+         " trains on all; instances=ignore on the first"),
         ("--tag foo", "--tag foo: {}; tags.<key>=VALUE is one tag, such as tags.owner=anna"),
         ("n-trials=3", "n-trials: {}; studies have it, as hydra.sweeper.n_trials and so on; sweeps=mlp chooses one"),
     ],

@@ -1,7 +1,9 @@
 """``python -m trialmaker job``: the platform emulated, here with small boot files in place of a training."""
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from trialmaker.cli.main import main
-from trialmaker.platform.emulator import job, process
+from trialmaker.platform.emulator import instances, job, process
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -139,14 +141,38 @@ time.sleep(60)"""
     assert (code.parent / "jobs" / "V0001" / "half").exists()
 
 
-def test_instances_are_processes_that_know_of_each_other(run: Run, code: Path) -> None:
+def test_instances_know_of_each_other_and_share_the_machine(run: Run, code: Path) -> None:
     boot = """
-found = json.loads(pathlib.Path(os.environ["AI_ROOT"], "config", "resource.json").read_text())["instances"]
-print("of", len(found))"""
+root = pathlib.Path(os.environ["AI_ROOT"])
+resource = json.loads((root / "config" / "resource.json").read_text())
+print("instance", resource["index"], flush=True)
+(root / "output" / "seen").write_text(json.dumps([resource, sorted(os.sched_getaffinity(0))]))
+sys.exit(resource["index"] == 1)"""
+    cores = os.sched_getaffinity(0)
     exit_code, out, _ = run("--instances", "3", boot=boot)
-    assert exit_code == 0 and out.count("of 3\n") == 3
-    left = {path.name for path in (code.parent / "jobs" / "V0001").iterdir()}
-    assert left == {"instance-2", "instance-3"}
+    assert exit_code == 1 and states(out)[-1] == "TRAINING_FAIL: instance 2: exit code 1"
+    lines = {line for line in out.splitlines() if "instance " in line and "FAIL" not in line}
+    assert lines == {"instance 0", "[2] instance 1", "[3] instance 2"}
+    version = code.parent / "jobs" / "V0001"
+    assert {path.name for path in version.iterdir()} == {"seen", "instance-2", "instance-3"}
+    outputs = (version, version / "instance-2", version / "instance-3")
+    resources, shares = zip(*(json.loads((output / "seen").read_text()) for output in outputs), strict=True)
+    ports = [address["port"] for address in resources[0]["instances"]]
+    assert len(ports) == 3 and ports[1] - ports[0] == ports[2] - ports[1] == 10
+    assert [resource["index"] for resource in resources] == [0, 1, 2]
+    assert all(resource["instances"] == resources[0]["instances"] for resource in resources)
+    assert {core for share in shares for core in share} == cores == os.sched_getaffinity(0) and all(shares)
+    if len(cores) >= 3:
+        assert sum(map(len, shares)) == len(cores)
+
+
+def test_ports_that_others_have_are_not_given() -> None:
+    ports = instances.free_ports(10)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", ports[3] + 1))
+        one.listen()
+        others = instances.free_ports(10)
+    assert not set(ports) & set(others) and max(others) < 32768  # where the ports of connections begin
 
 
 def test_install_makes_an_environment_first(run: Run) -> None:

@@ -18,6 +18,9 @@ monitored metrics, and keep its output.
 
 \b
     python -m trialmaker job --data workspace/input/data --args "--model cnn --lr 1e-3 --epochs=1"
+    python -m trialmaker job --data workspace/input/data --instances 2 --args "--sweeps mlp"
+
+Several instances share this machine's cores; the lines of all but the first begin with their number, as in [2].
 """
 
 

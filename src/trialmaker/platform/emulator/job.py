@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialmaker.platform import git, monitored_metrics, scratch
-from trialmaker.platform.emulator import workspace
+from trialmaker.platform.emulator import instances, workspace
 from trialmaker.platform.emulator.process import JobProcess, StopRequests
 from trialmaker.platform.emulator.workspace import discard, new_version, save_outputs
 from trialmaker.platform.run_result import run_results
@@ -96,7 +96,7 @@ def _prepare(job: Job, roots: Sequence[Path], requests: StopRequests) -> Path:
     print_state("DOWNLOAD_DATA")
     for root in roots:
         workspace.copy_inputs(job.inputs, root)
-    workspace.write_instances(roots)
+    instances.write_resource_files(roots)
     return python
 
 
@@ -109,8 +109,11 @@ def _train(job: Job, python: Path, roots: Mapping[Path, Path], requests: StopReq
     print_state("TRAINING")
     processes: list[JobProcess] = []
     try:
-        for root, kept in roots.items():
-            processes.append(JobProcess(python, job.arguments, root, kept.absolute()))
+        shares = instances.core_shares(len(roots))
+        for number, (root, kept) in enumerate(roots.items(), start=1):
+            prefix = f"[{number}] " if number > 1 else ""
+            with instances.on_cores(shares[number - 1]):
+                processes.append(JobProcess(python, job.arguments, root, kept.absolute(), prefix))
         _wait(processes, job.max_seconds, requests)
     finally:
         for process in processes:
@@ -156,7 +159,9 @@ def _finish(processes: Sequence[JobProcess], version: Path) -> int:
     failures = [(number, process.exit_code) for number, process in enumerate(processes, start=1) if process.exit_code]
     if failures:
         instance, code = failures[0]
-        print_state(f"TRAINING_FAIL: {_cause(version if instance == 1 else version / f'instance-{instance}', code)}")
+        which = f"instance {instance}: " if len(processes) > 1 else ""
+        output = version if instance == 1 else version / f"instance-{instance}"
+        print_state(f"TRAINING_FAIL: {which}{_cause(output, code)}")
     else:
         print_state("FINISH")
     print(f"output: {version}", flush=True)

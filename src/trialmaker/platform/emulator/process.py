@@ -22,13 +22,14 @@ class JobProcess:
         arguments: the command line after ``train.py``.
         root: the instance's ``AI_ROOT``, with the code in ``src/``.
         kept: where its output lies in the end, which the printed lines name in place of the output in the root.
+        prefix: of the printed lines, which tells the instances of a job apart.
 
     Attributes:
         log: the lines of standard output and standard error so far; they are also printed.
     """
 
-    def __init__(self, python: Path, arguments: Sequence[str], root: Path, kept: Path) -> None:
-        self.output, self.kept = str(root / "output"), str(kept)
+    def __init__(self, python: Path, arguments: Sequence[str], root: Path, kept: Path, prefix: str = "") -> None:
+        self.output, self.kept, self.prefix = str(root / "output"), str(kept), prefix
         self.log: list[str] = []
         self.process = subprocess.Popen(
             [python, "train.py", *arguments],
@@ -80,8 +81,9 @@ class JobProcess:
             with self.process.stdout as lines:
                 for line in lines:
                     self.log.append(line.rstrip("\n").replace(self.output, self.kept))
+                    shown = f"{self.prefix}{self.log[-1]}\n"
                     with suppress(OSError):  # standard output is closed; the training continues
-                        print(self.log[-1], flush=True)
+                        print(shown, end="", flush=True)  # one write, since instances print at the same time
 
 
 class StopRequests:

@@ -1,7 +1,6 @@
 """The directories of a rehearsed job: its code, data, other inputs, and the folder that keeps its output."""
 
 import fcntl
-import json
 import os
 import shutil
 import signal
@@ -15,8 +14,6 @@ from pathlib import Path
 
 from trialmaker.errors import UserError, one_line
 from trialmaker.platform import git
-
-FIRST_INSTANCE_PORT = 10100  # of the first instance's address in config/resource.json
 
 
 class EmulationError(Exception):
@@ -147,13 +144,6 @@ def copy_inputs(inputs: Mapping[str, Path], root: Path) -> None:
                 shutil.copy2(source, target)
     for name in ("input/data", "config", "output"):
         (root / name).mkdir(parents=True, exist_ok=True)
-
-
-def write_instances(roots: Sequence[Path]) -> None:
-    """Write the same ``config/resource.json`` for each instance. The platform does not document the file's form."""
-    addresses = [{"ip": "127.0.0.1", "port": FIRST_INSTANCE_PORT + number} for number in range(len(roots))]
-    for root in roots:
-        (root / "config" / "resource.json").write_text(json.dumps({"instances": addresses}, indent=2) + "\n")
 
 
 def install(requirements: Path, target: Path, is_stopped: Callable[[], bool]) -> Path:
