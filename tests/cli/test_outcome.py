@@ -179,8 +179,8 @@ def test_several_instances_are_refused_and_a_file_that_says_nothing_too(train: T
     result = train(*TINY)
     assert (result.code, result.err) == (
         2,
-        "train.py: error: instances=2 (1 127.0.0.1:2222, 2 203.0.113.1:2222); this is instance 1 of 2 (127.0.0.1:2222),"
-        " by its own address: training runs on one; instances=ignore does\n",
+        "train.py: error: config/resource.json names 2 instances, 127.0.0.1:2222, 203.0.113.1:2222; this is"
+        " instance 1 of 2 (127.0.0.1:2222), by its own address: training runs on one; instances=ignore does\n",
     )
     path.write_text("{")
     result = train(*TINY)

@@ -39,7 +39,7 @@ def test_without_a_file_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("content", "index", "which"),
     [
-        ([f"{HERE}:1"], None, "instances=1 (1 127.0.0.1:1); this is instance 1 of 1 (127.0.0.1:1), by itself"),
+        ([f"{HERE}:1"], None, "names 1 instance, 127.0.0.1:1; this is instance 1 of 1 (127.0.0.1:1), by itself"),
         ([AWAY, HERE], None, "instance 2 of 2 (127.0.0.1:2222), by its own address"),
         (["::1", AWAY], None, "instance 1 of 2 ([::1]:2222), by its own address"),
         ({"hosts": ["elsewhere.invalid", OWN_NAME]}, None, f", by its host name {OWN_NAME}"),

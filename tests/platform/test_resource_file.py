@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trialmaker.platform.resource_entries import UnclearError
 from trialmaker.platform.resource_file import read
@@ -76,7 +78,8 @@ HOSTS = {"hosts": ["a", "b", "c"]}
         (HOSTS | {"index": 2}, [('the file\'s "index"', {2})]),
         (HOSTS | {"node_rank": "1"}, [('the file\'s "node_rank"', {1})]),
         (HOSTS | {"current": {"name": "c-7", "host": "C"}}, [('the file\'s "host"', {2})]),
-        (HOSTS | {"local_rank": 7, "ip": "10.9.9.9"}, []),
+        (HOSTS | {"local_rank": 7, "ip": "10.9.9.9", "endpoint": "https://api.example.com"}, []),
+        ({"current_host": "b", "instances": [A, B]}, []),
         ({"ip": B, "instances": [{"ip": A}, {"ip": B}]}, [('the file\'s "ip"', {1})]),
         ({"instances": [{"ip": A}, {"ip": B, "isCurrent": True}]}, [("its entry in the file", {1})]),
         (
@@ -113,14 +116,53 @@ def test_what_it_says_of_which_one_this_is(content: Any, claimed: list[tuple[str
         ('{"ips": ["10.0.0.1"], "ports": [1, 2]}', "names 1 instances, and 2 ports"),
         ('{"worker": ["a"], "ps": ["b"]}', 'names "ps", and only workers are of use here'),
         ('{"hosts": ["a"], "current_host": "b"}', 'has the "current_host" "b", which must be one of a:2222'),
+        ('{"ip": "10.0.0.1", "peers": ["10.0.0.2"]}', 'has the "ip" "10.0.0.1", which must be one of 10.0.0.2:2222'),
         ('{"hosts": ["a"], "index": 1}', 'has the "index" 1, which must be 0 to 0'),
         (json.dumps([f"h{number}" for number in range(300_000)]), "names more than 1000 instances"),
         (json.dumps({"hosts": " ".join(f"h{number}" for number in range(300_000))}), "names more than 1000 instances"),
-        (json.dumps({f"10.0.{n // 250}.{n % 250}": 1 for n in range(50_000)}), "names more than 1000 instances"),
+        (json.dumps({f"10.0.{n // 250}.{n % 250}": 1 for n in range(20_000)}), "names more than 1000 instances"),
     ],
-    ids=range(25),
+    ids=range(26),
 )
 def test_what_is_unclear(text: str, reason: str) -> None:
     with pytest.raises(UnclearError) as raised:
         list(read(text).claimed())
     assert str(raised.value).startswith(reason)
+
+
+KEYS = [
+    "ip",
+    "host",
+    "hosts",
+    "port",
+    "ports",
+    "index",
+    "worker",
+    "master",
+    "task",
+    "current_host",
+    "0",
+    A,
+    "a",
+    "type",
+]
+LEAVES = (
+    st.none() | st.booleans() | st.integers(-1, 70_000) | st.sampled_from([A, B, "a:1", "", "7", "::1", "x y", "é"])
+)
+CONTENT = st.recursive(
+    LEAVES, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from(KEYS), part, max_size=4)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CONTENT)
+def test_anything_else_is_understood_or_unclear(content: Any) -> None:
+    try:
+        listing = read(json.dumps(content))
+        claimed = list(listing.claimed())
+    except UnclearError as error:
+        assert str(error)
+        return
+    members = [member.address for member in listing.members]
+    assert len(set(members)) == len(members) > 0 and all(1 <= (address.port or 0) <= 65535 for address in members)
+    assert all(indices <= set(range(len(members))) and indices for _, indices in claimed)

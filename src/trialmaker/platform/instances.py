@@ -79,9 +79,9 @@ class Instances:
 
     def line(self) -> str:
         """Return what was understood, on one line."""
-        others = ", ".join(f"{number} {member}" for number, member in enumerate(self.members[:10], start=1))
-        more = ", …" if len(self.members) > 10 else ""
-        return f"instances={len(self.members)} ({others}{more}); this is {self.name(self.index)}, by {self.source}"
+        shown = ", ".join([*map(str, self.members[:10]), *(["…"] if len(self.members) > 10 else [])])
+        count = "1 instance" if len(self.members) == 1 else f"{len(self.members)} instances"
+        return f"config/resource.json names {count}, {shown}; this is {self.name(self.index)}, by {self.source}"
 
 
 ALONE = Instances((Instance("127.0.0.1", DEFAULT_PORT),), 0, "itself")
@@ -123,6 +123,7 @@ def _understood(listing: Listing, index: int | None) -> Instances:
     if index is not None:
         return Instances(members, index, "training.instance_index")
     if len(members) == 1:
+        list(listing.claimed())  # raises where the file names others alone
         return Instances(members, 0, "itself")
     return Instances(members, *_own_index(listing))
 

@@ -32,7 +32,7 @@ class Listing:
         for claim in self.claims:
             if fitting := set(self._fitting(claim)):
                 yield f"the file's {claim.key}", fitting
-            elif claim.is_certain:
+            elif claim.is_certain and self._could_fit(claim):
                 law = f"0 to {len(self.members) - 1}" if isinstance(claim.value, int) else f"one of {self}"
                 raise UnclearError(f"has the {claim.key} {shown(claim.value)}, which must be {law}")
 
@@ -47,6 +47,11 @@ class Listing:
                 member = self.members[index]
                 if address.host in member.names and address.port in (None, member.address.port):
                     yield index
+
+    def _could_fit(self, claim: Claim) -> bool:
+        """Return whether instances are named in the way of a claim: by host names, or by IP addresses."""
+        names = {name for member in self.members for name in member.names}
+        return isinstance(claim.value, int) or addresses.has_ip(claim.value) in {addresses.is_ip(one) for one in names}
 
     def __str__(self) -> str:
         shown = [str(member.address) for member in self.members[:10]]

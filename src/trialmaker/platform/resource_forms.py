@@ -123,7 +123,7 @@ class Reader:
         elif OWN_KEY.fullmatch(key) and isinstance(value, str) and value:
             self.claims.append(Claim(shown(name), value))
         elif is_beside_list and ADDRESS_KEY.fullmatch(key) and isinstance(value, str):
-            self.claims.append(Claim(shown(name), value, is_certain=False))
+            self.claims.append(Claim(shown(name), value, is_certain=addresses.has_ip(value)))
 
 
 def _role_in(key: str) -> str:
