@@ -12,7 +12,19 @@ def test_each_is_a_field_or_a_group_of_them() -> None:
     assert [one for one in INCIDENTAL if not any(is_among(path, [one]) for path in FIELDS)] == []
 
 
-@pytest.mark.parametrize("path", ["name", "tags.owner", "output", "tracking.uri", "data.directory", "init_model"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "name",
+        "tags.owner",
+        "output",
+        "tracking.uri",
+        "data.directory",
+        "init_model",
+        "instances",
+        "training.instance_index",
+    ],
+)
 def test_what_decides_nothing_about_the_weights(path: str) -> None:
     assert is_incidental(path)
 

@@ -152,6 +152,8 @@ def test_what_is_taken_composes_with_what_is_typed(train: Train, folder: Path) -
         ("tracking: {uri: 'http://elsewhere/'}", "tracking.uri"),
         ("output: /evil", "output"),
         ("resume: other", "resume"),
+        ("instances: ignore", "instances"),
+        ("training: {instance_index: 0}", "training.instance_index"),
         ("data: {mirrors: ['http://elsewhere/']}", "data.mirrors"),
         ("data: {directory: /home}", "data.directory"),
         ("data: {directory: '${ai_root:}/input/../../home'}", "data.directory"),
