@@ -114,3 +114,15 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
     both = ((dropped == 0) & (again == 0)).mean()
     assert abs(both - rate**2) < 5 * (rate**2 * (1 - rate**2) / dropped.size) ** 0.5  # independent from step to step
     np.testing.assert_array_equal(layer(np.ones((2, 3), np.float32)), 1)
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (8, 3, 3, 2)])
+@pytest.mark.parametrize("first", [0, 3, 6])
+def test_dropout_of_a_part_of_a_batch_is_that_of_the_whole(shape, first):
+    whole, part = Dropout(0.4), Dropout(0.4)
+    for layer in (whole, part):
+        layer.seed_generator.state.assign([5, 8])
+    inputs = np.random.default_rng(0).random(shape).astype(np.float32)
+    part.part_of = (first, len(inputs))
+    ours = part(inputs[first : first + 3], training=True)
+    np.testing.assert_array_equal(ours, np.asarray(whole(inputs, training=True))[first : first + 3])

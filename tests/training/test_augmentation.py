@@ -59,3 +59,11 @@ def test_an_augmentation_is_a_pure_function_of_its_seed(name, jit_compile):
     change = tf.function(augmentation.build(**values("augment", name)), jit_compile=jit_compile)
     first, again, other = (np.asarray(change(tf.constant(PICTURES), seed)) for seed in (SEED, SEED, SEED + 1))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", augmentation.FUNCTIONS)
+@pytest.mark.parametrize("part", [slice(0, 21), slice(21, 22), slice(22, 64)])
+def test_a_part_of_a_batch_is_changed_as_the_whole_batch_changes_it(name, part):
+    changes = augmentation.build(**values("augment", name))
+    ours = changes(tf.constant(PICTURES[part]), SEED, (part.start, len(PICTURES)))
+    np.testing.assert_allclose(ours, np.asarray(changes(tf.constant(PICTURES), SEED))[part], atol=1e-6)

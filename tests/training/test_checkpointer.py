@@ -147,3 +147,51 @@ def test_a_mistake_of_ours_is_no_full_disk(tmp_path: Path) -> None:
         Checkpointer(tmp_path, capture, every_seconds=0) as checkpoints,
     ):
         checkpoints(steps(1))
+
+
+def test_the_latest_state_can_be_written_after_the_training_broke_off(tmp_path: Path) -> None:
+    training = Training()
+    with (
+        pytest.raises(ZeroDivisionError),
+        Checkpointer(tmp_path, training.capture, every_seconds=1000, keeps_latest=True) as checkpoints,
+    ):
+        time.sleep(0.2)  # of which a capture takes less than a hundredth
+        training.go_on(checkpoints)
+        training.go_on(checkpoints)
+        training.step = 99  # in the middle of a call
+        raise ZeroDivisionError
+    assert step(tmp_path) is None
+    checkpoints.write_latest()
+    assert step(tmp_path) == 2
+
+
+def test_the_latest_state_is_written_once(tmp_path: Path) -> None:
+    training = Training()
+    with Checkpointer(tmp_path, training.capture, every_seconds=1000, keeps_latest=True) as checkpoints:
+        time.sleep(0.2)
+        training.go_on(checkpoints)
+        training.step += 1
+        checkpoints.write_now()
+        checkpoints.write_latest()
+        assert step(tmp_path) == 2
+    assert training.captured == [1, 2]
+
+
+def test_captures_that_nobody_may_need_take_a_hundredth_of_the_time(tmp_path: Path) -> None:
+    training = Training()
+
+    def capture() -> Snapshot:
+        time.sleep(0.02)
+        return training.capture()
+
+    with Checkpointer(tmp_path, capture, every_seconds=1000, keeps_latest=True) as checkpoints:
+        for _ in range(100):
+            training.go_on(checkpoints)
+    assert training.captured == [1]
+
+
+def test_without_a_capture_there_is_nothing_to_write(tmp_path: Path) -> None:
+    with Checkpointer(tmp_path, Training().capture, every_seconds=1000) as checkpoints:
+        checkpoints(steps(1))
+        checkpoints.write_latest()
+    assert step(tmp_path) is None

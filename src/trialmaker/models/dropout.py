@@ -18,16 +18,26 @@ class Dropout(keras.layers.Dropout):
 
     The generator is Philox (Salmon and others, "Parallel random numbers: as easy as 1, 2, 3", 2011), chosen by name
     since XLA's default takes several times as long on CPUs.
+
+    Attributes:
+        part_of: where the inputs begin in the batch for which the seed draws, and how many examples that has, so that
+            each of several processes drops what one with the whole batch would; None where they are all of it.
     """
+
+    part_of: tuple[int, int] | None = None
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drop a share ``rate`` of the inputs, and scale the others by 1 / (1 - rate); only in training."""
         if not training:
             return inputs
-        size = tf.size(inputs)
+        first, size = 0, tf.size(inputs)
+        if self.part_of is not None:
+            values = size // tf.shape(inputs)[0]  # of an example
+            first, size = self.part_of[0] * values, self.part_of[1] * values
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         bits = tf.random.stateless_uniform([(size + 1) // 2], seed, None, None, tf.uint32, alg="philox")
         halves = tf.concat([tf.bitwise.bitwise_and(bits, RATE_LEVELS - 1), tf.bitwise.right_shift(bits, 16)], axis=0)
         threshold = tf.cast(self.rate * RATE_LEVELS, tf.int32)
-        mask = tf.reshape(tf.cast(halves[:size], tf.int32) >= threshold, tf.shape(inputs))
+        halves = halves[first : first + tf.size(inputs)]
+        mask = tf.reshape(tf.cast(halves, tf.int32) >= threshold, tf.shape(inputs))
         return tf.where(mask, inputs / (1.0 - self.rate), 0.0)

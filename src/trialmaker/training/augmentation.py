@@ -2,33 +2,49 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 import tensorflow as tf
 
-Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Part = tuple[int, int]  # where images begin in their batch, and how many images that has
 
 
-def none(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+class Augment(Protocol):
+    """A function of images and seed; they may be a part of the batch for which the seed draws."""
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor, part: Part | None = None) -> tf.Tensor:
+        """Return the changed images, float32 [N, H, W, C]; those that the whole batch would bring in their place."""
+
+
+def none(images: tf.Tensor, seed: tf.Tensor, part: Part | None = None) -> tf.Tensor:
     """Return the images themselves."""
-    del seed
+    del seed, part
     return images
 
 
-def shift(images: tf.Tensor, seed: tf.Tensor, *, pixels: int) -> tf.Tensor:
+def shift(images: tf.Tensor, seed: tf.Tensor, part: Part | None = None, *, pixels: int) -> tf.Tensor:
     """Move each image by whole pixels, drawn uniformly from [-pixels, pixels] along each axis."""
     count, height, width, _ = images.shape
-    offsets = tf.random.stateless_uniform((2, count, 1), seed, 0, 2 * pixels + 1, tf.int32)
+    offsets = _draw((2, count, 1), part, seed, 0, 2 * pixels + 1, tf.int32)
     padded = tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]])
     rows = tf.gather(padded, offsets[0] + tf.range(height), axis=1, batch_dims=1)
     return tf.gather(rows, offsets[1] + tf.range(width), axis=2, batch_dims=1)
 
 
 def affine(
-    images: tf.Tensor, seed: tf.Tensor, *, degrees: float, scale: float, shear: float, pixels: float
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    part: Part | None = None,
+    *,
+    degrees: float,
+    scale: float,
+    shear: float,
+    pixels: float,
 ) -> tf.Tensor:
     """Rotate, scale, shear and move each image about its centre, bilinearly, every amount drawn uniformly."""
     count, height, width, _ = images.shape
-    draws = tf.random.stateless_uniform((5, count, 1, 1), seed, -1.0, 1.0)
+    draws = _draw((5, count, 1, 1), part, seed, -1.0, 1.0)
     angle, size, slant = draws[0] * math.radians(degrees), 1.0 + draws[1] * scale, draws[2] * shear
     y = tf.reshape(tf.range(height, dtype=tf.float32) - (height - 1) / 2, (1, height, 1))
     x = tf.reshape(tf.range(width, dtype=tf.float32) - (width - 1) / 2, (1, 1, width))
@@ -39,6 +55,15 @@ def affine(
         source_y + draws[3] * pixels + (height - 1) / 2,
         source_x + draws[4] * pixels + (width - 1) / 2,
     )
+
+
+def _draw(shape: tuple[int, ...], part: Part | None, seed: tf.Tensor, *uniform: Any) -> tf.Tensor:
+    """Return uniform numbers of that shape, whose second axis is that of the images; those of a part of a batch."""
+    if part is None:
+        return tf.random.stateless_uniform(shape, seed, *uniform)
+    first, size = part
+    draws = tf.random.stateless_uniform((shape[0], size, *shape[2:]), seed, *uniform)
+    return draws[:, first : first + shape[1]]
 
 
 def _bilinear(images: tf.Tensor, y: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -70,4 +95,4 @@ def build(*, name: str, **fields: float) -> Augment:
         a function of images (float32 [N, H, W, C]) and a seed (int32 [2]) that gives images of the same shape. What
         comes into the picture from outside is 0.
     """
-    return lambda images, seed: FUNCTIONS[name](images, seed, **fields)
+    return partial(FUNCTIONS[name], **fields)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from trialmaker.errors import UserError
 from trialmaker.training.events import StepsDone
@@ -17,10 +17,11 @@ class Calls:
 
     Args:
         run: makes steps; see ``Program.steps_over``.
+        slowest: returns the time that all replicas take for that of a call here, so that they cut alike.
     """
 
-    def __init__(self, run: Steps) -> None:
-        self.run = run
+    def __init__(self, run: Steps, slowest: Callable[[float], float] | None = None) -> None:
+        self.run, self.slowest = run, slowest
         self.size = 1  # steps; the first call compiles, and its first result is soon seen
 
     def of_epoch(self, plan: EpochPlan, *, start: int, pause: int) -> Iterator[StepsDone]:
@@ -39,6 +40,8 @@ class Calls:
             began = time.monotonic()
             losses, accuracies = self.run(plan.order, plan.rates, start, end, before)
             seconds = time.monotonic() - began
+            if self.slowest:
+                seconds = self.slowest(seconds)
             if not math.isfinite(losses[-1]):
                 raise not_finite("loss", losses[-1], before + start + len(losses), plan.epoch)
             yield StepsDone(plan.epoch, before + end, losses.tolist(), accuracies.tolist(), seconds)

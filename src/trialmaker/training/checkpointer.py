@@ -12,6 +12,7 @@ from trialmaker.training.events import Event, Stopping
 from trialmaker.training.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
+CAPTURE_SHARE = 0.01  # of the time, for captures that nobody may need
 COMPLETE = ("epochs", "patience", "pruned")
 
 
@@ -28,6 +29,7 @@ class Checkpointer:
         capture: returns the state of the training, copied.
         every_seconds: from the training's start, or from the last capture.
         complete: the reasons to end for which nobody goes on: such an end has a checkpoint only where it is due anyway.
+        keeps_latest: whether to capture after other events too, as long as that costs little, for ``write_latest``.
 
     Attributes:
         capture_seconds: the time spent in captures on the training's thread.
@@ -40,16 +42,19 @@ class Checkpointer:
         every_seconds: float,
         *,
         complete: Collection[str] = COMPLETE,
+        keeps_latest: bool = False,
     ) -> None:
         self.directory, self.capture, self.every_seconds, self.complete = directory, capture, every_seconds, complete
+        self.keeps_latest = keeps_latest
+        self.latest: Snapshot | None = None  # the last capture, where it is not written yet
         self.capture_seconds = 0.0
-        self.last = time.monotonic()  # the start, or the last capture
+        self.began = self.last = time.monotonic()  # last: the start, or the last capture that is written
         self.has_failed = False  # whether the last write did
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")  # which starts with the first write
         self.writing: Future[None] | None = None
 
     def __enter__(self) -> "Checkpointer":
-        self.last = time.monotonic()
+        self.began = self.last = time.monotonic()
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
@@ -62,13 +67,34 @@ class Checkpointer:
         is_due = time.monotonic() - self.last >= self.every_seconds and self._is_idle()
         if is_due or (isinstance(event, Stopping) and event.reason not in self.complete):
             self.write_now()
+        elif self.keeps_latest and self._is_cheap():
+            self.latest = self._captured()
 
     def write_now(self) -> None:
         """Capture the training's state as it is, and have it written; the context's end waits for that."""
         self.last = time.monotonic()
-        snapshot = self.capture()
-        self.capture_seconds += time.monotonic() - self.last
+        snapshot, self.latest = self._captured(), None
         self.writing = self.writer.submit(self._write, snapshot)
+
+    def write_latest(self) -> None:
+        """Write the last capture, where that is not done: what a training that ended within a call goes on from.
+
+        It returns when the file is there, or could not be written, and may be called behind the context too.
+        """
+        if self.writing is not None:
+            self.writing.exception()  # which its own place raises
+        if self.latest is not None:
+            self._write(self.latest)
+            self.latest = None
+
+    def _captured(self) -> Snapshot:
+        began = time.monotonic()
+        snapshot = self.capture()
+        self.capture_seconds += time.monotonic() - began
+        return snapshot
+
+    def _is_cheap(self) -> bool:
+        return self.capture_seconds <= CAPTURE_SHARE * (time.monotonic() - self.began)
 
     def _is_idle(self) -> bool:
         """Return whether no write goes on; raise what one raised that no full disk explains."""

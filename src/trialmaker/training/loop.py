@@ -49,6 +49,9 @@ def fit(
     learning rates, seed and batch size; train): neither the clock nor a listener nor an earlier training has a part.
     So a training that goes on from a snapshot comes to the same weights, metrics and events, but for times.
 
+    Where the program has replicas, each calls this with the same arguments, but for ``stop`` and the listeners: then
+    events, weights and the reason to end are the same on all of them, to the bit.
+
     Args:
         program: what is trained; just begun, or restored with the state; one training at a time.
         state: a new one, or one that was restored; it is that of the loop at every event.
@@ -57,21 +60,28 @@ def fit(
         listeners: called with every event, in order, on this thread.
 
     Raises:
-        UserError: fewer examples than a batch, or a loss that is not finite.
+        UserError: fewer examples than a batch, a smaller batch than replicas, or a loss that is not finite.
+        LostReplica: another replica is gone.
     """
-    _check(plan, train)
-    run = _Run(plan, program, state, stop, listeners, validation)
-    outcome = run.to_its_end(Calls(program.steps_over(train.images, train.labels, seed=plan.seed)), len(train))
+    _check(plan, train, program)
+    replicas = program.replicas
+    run = _Run(plan, program, state, replicas.agreed(stop) if replicas else stop, listeners, validation)
+    steps = program.steps_over(train.images, train.labels, seed=plan.seed)
+    outcome = run.to_its_end(Calls(steps, replicas.slowest if replicas else None), len(train))
     program.model.set_weights(outcome.best.best_weights)
     return outcome
 
 
-def _check(plan: TrainingPlan, train: Split) -> None:
+def _check(plan: TrainingPlan, train: Split, program: Program) -> None:
     if plan.epochs < 1:
         raise ValueError(f"epochs must be at least 1, but got {plan.epochs}")
     if plan.batch_size > len(train):
         law = f"training.batch_size={plan.batch_size} is more than the {len(train)} training examples: lower it"
         raise UserError(law)
+    if program.replicas and plan.batch_size < program.replicas.count:
+        count = program.replicas.count
+        law = f"training.batch_size={plan.batch_size} is less than the {count} instances that share out each batch"
+        raise UserError(f"{law}: raise it to {count}, or use at most {plan.batch_size} instances")
 
 
 @dataclass(frozen=True)
@@ -157,8 +167,7 @@ class _Run:
             seconds=state.seconds,
             batch_size=self.plan.batch_size,
             learning_rate=float(self.plan.learning_rates(np.array([state.step - 1], np.float32))[0]),
-            logits=self.program.logits(self.validation.images),
-            labels=self.validation.labels,
+            validation=self.program.evaluate(self.validation.images, self.validation.labels),
         )
         if not math.isfinite(metrics["val_loss"]):
             raise not_finite("val_loss", metrics["val_loss"], state.step, state.epochs_done + 1)

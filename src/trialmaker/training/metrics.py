@@ -12,8 +12,7 @@ def epoch_metrics(
     seconds: float,
     batch_size: int,
     learning_rate: float,
-    logits: np.ndarray,
-    labels: np.ndarray,
+    validation: tuple[float, float],
 ) -> dict[str, float]:
     """Return the metrics of ``EpochDone``.
 
@@ -22,9 +21,9 @@ def epoch_metrics(
             which calls they were made.
         seconds: that the steps took.
         learning_rate: of the last step.
-        logits: of the validation split, float32 [N, K]; labels: int32 [N].
+        validation: loss and accuracy of the validation split.
     """
-    val_loss, val_accuracy = loss_and_accuracy(logits, labels)
+    val_loss, val_accuracy = validation
     return {
         "loss": float(np.mean(losses)),
         "accuracy": float(np.mean(accuracies)),
@@ -38,8 +37,14 @@ def epoch_metrics(
 
 def loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Return mean cross-entropy, in nats, and share of right answers, of float32 [N, K] logits and int32 [N] labels."""
+    loss, right = loss_and_right_sums(logits, labels)
+    return loss / len(labels), right / len(labels)
+
+
+def loss_and_right_sums(logits: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
+    """Return the sum of the cross-entropies, in nats, and the number of right answers, as ``loss_and_accuracy``."""
     wide = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):  # of logits that are not finite; then the loss is nan, which the loop refuses
         wide -= wide.max(axis=1, keepdims=True)
     log_likelihood = wide[np.arange(len(labels)), labels] - np.log(np.exp(wide).sum(axis=1))
-    return float(-log_likelihood.mean()), float((logits.argmax(axis=1) == labels).mean())
+    return float(-log_likelihood.sum()), int((logits.argmax(axis=1) == labels).sum())

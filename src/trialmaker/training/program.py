@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from trialmaker.models.per_layer import one_for_each
 from trialmaker.training.augmentation import Augment
-from trialmaker.training.keras_internals import dropout_states
+from trialmaker.training.local_step import local_step
 from trialmaker.training.memory import evaluation_batch
-from trialmaker.training.moving_averages import CorrectedMomentum
-
-AUGMENT_STREAM, DROPOUT_STREAM = 1, 2  # so that no two users of the seed draw the same numbers
+from trialmaker.training.metrics import loss_and_accuracy, loss_and_right_sums
+from trialmaker.training.replicas import Replicas, lost_replicas
+from trialmaker.training.replicated_step import replicated_step
+from trialmaker.training.step_loop import scaled, step_loop
 
 Chunk = tuple[np.ndarray, np.ndarray]
 Steps = Callable[[np.ndarray, np.ndarray, int, int, int], Chunk]
@@ -38,6 +39,7 @@ class Program:
     Args:
         model, optimizer: their dropout and weight decay are on or off for good; ``begin`` sets how much.
         smooths_labels: whether there is label smoothing.
+        replicas: the processes that train this program together, each with a part of each batch; None for this alone.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Program:
         augment: Augment,
         smooths_labels: bool,
         jit_compile: bool,
+        replicas: Replicas | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
+        self.replicas = replicas
         self.label_smoothing, self.weight_decay = tf.Variable(0.0), tf.Variable(0.0)
         self.dropout_rates = []
         for layer in model.layers:
@@ -61,8 +65,13 @@ class Program:
         self.evaluation_batch = evaluation_batch(model)
         self._initial_state = [variable.numpy() for variable in optimizer.variables]
         smoothing = self.label_smoothing if smooths_labels else None
-        self._run = tf.function(_loop(model, optimizer, augment, smoothing), jit_compile=jit_compile)
-        self._logits = tf.function(lambda images: model(_scaled(images), training=False), jit_compile=jit_compile)
+        parts = model, optimizer, augment, smoothing
+        if self.replicas:
+            step = replicated_step(*parts, replicas=self.replicas, jit_compile=jit_compile)
+            self._run = tf.function(step_loop(model, optimizer, step))
+        else:
+            self._run = tf.function(step_loop(model, optimizer, local_step(*parts)), jit_compile=jit_compile)
+        self._logits = tf.function(lambda images: model(scaled(images), training=False), jit_compile=jit_compile)
 
     def begin(
         self,
@@ -98,15 +107,25 @@ class Program:
             a function of an epoch's order (int32 [steps, batch]) and learning rates (float32 [steps]), of the first and
             the end step in that order (from 0), and of the number of steps in earlier epochs. It makes the steps and
             returns their losses and accuracies, float32 [n]. It stops after a step whose loss is not finite: then this
-            is the last loss.
+            is the last loss. With replicas it is a collective, and losses and accuracies are those of the whole batch.
         """
         constant = tf.constant(images), tf.constant(labels), tf.constant(seed)
 
         def steps(order: np.ndarray, rates: np.ndarray, start: int, stop: int, before: int) -> Chunk:
-            end, losses, accuracies = self._run(*constant, *map(tf.constant, (order, rates, start, stop, before)))
-            return losses.numpy()[start : int(end)], accuracies.numpy()[start : int(end)]
+            with lost_replicas():
+                end, losses, accuracies = self._run(*constant, *map(tf.constant, (order, rates, start, stop, before)))
+                return losses.numpy()[start : int(end)], accuracies.numpy()[start : int(end)]
 
         return steps
+
+    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        """Return loss and accuracy over examples as ``loss_and_accuracy`` does; replicas share them out."""
+        if self.replicas is None:
+            return loss_and_accuracy(self.logits(images), labels)
+        part = self.replicas.part(len(images))
+        sums = loss_and_right_sums(self.logits(images[part]), labels[part]) if labels[part].size else (0.0, 0)
+        loss, right = self.replicas.gather(sums).sum(axis=0)
+        return float(loss / len(labels)), float(right / len(labels))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits, float32 [N, K], of images, uint8 [N, H, W, C]: by calls of bounded memory."""
@@ -119,64 +138,3 @@ def _padded(images: np.ndarray, size: int) -> np.ndarray:
     """Return images repeated to so many, since a call of another shape would be compiled anew."""
     missing = size - len(images)
     return np.concatenate([images, np.repeat(images[:1], missing, axis=0)]) if missing else images
-
-
-def _loop(
-    model: keras.Model, optimizer: keras.Optimizer, augment: Augment, label_smoothing: tf.Variable | None
-) -> Callable[..., tuple[tf.Tensor, ...]]:
-    dropouts, norm_momentum = dropout_states(model), CorrectedMomentum(model)
-
-    def run(
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        seed: tf.Tensor,
-        order: tf.Tensor,
-        rates: tf.Tensor,
-        start: tf.Tensor,
-        stop: tf.Tensor,
-        before: tf.Tensor,
-    ) -> tuple[tf.Tensor, ...]:
-        def seed_of(stream: int, step: tf.Tensor) -> tf.Tensor:
-            return tf.stack([tf.bitwise.bitwise_xor(seed, stream << 20), before + step])
-
-        def body(step: tf.Tensor, _: tf.Tensor, losses: tf.Tensor, accuracies: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            for layer, state in enumerate(dropouts):
-                state.assign(tf.cast(seed_of(DROPOUT_STREAM + layer, step), state.dtype))
-            optimizer.learning_rate.assign(rates[step])
-            norm_momentum.set_for(before + step)
-            batch = augment(_scaled(tf.gather(images, order[step])), seed_of(AUGMENT_STREAM, step))
-            loss, accuracy = _step(model, optimizer, batch, tf.gather(labels, order[step]), label_smoothing)
-            losses = tf.tensor_scatter_nd_update(losses, [[step]], [loss])
-            accuracies = tf.tensor_scatter_nd_update(accuracies, [[step]], [accuracy])
-            return step + 1, tf.math.is_finite(loss), losses, accuracies
-
-        zeros = tf.zeros([order.shape[0]])
-        state: tuple[tf.Tensor, ...] = (start, tf.constant(True), zeros, zeros)
-        end, _, *results = tf.while_loop(
-            lambda step, finite, *_: finite & (step < stop), body, state, parallel_iterations=1
-        )
-        return end, *results
-
-    return run
-
-
-def _scaled(images: tf.Tensor) -> tf.Tensor:
-    return tf.cast(images, tf.float32) * (1 / 255)
-
-
-def _step(
-    model: keras.Model,
-    optimizer: keras.Optimizer,
-    images: tf.Tensor,
-    labels: tf.Tensor,
-    label_smoothing: tf.Variable | None,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    with tf.GradientTape() as tape:
-        logits = model(images, training=True)
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-        if label_smoothing is not None:
-            uniform = -tf.reduce_mean(tf.nn.log_softmax(logits))
-            loss = (1 - label_smoothing) * loss + label_smoothing * uniform
-    optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-    is_right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
-    return loss, tf.reduce_mean(tf.cast(is_right, tf.float32))

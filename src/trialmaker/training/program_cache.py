@@ -10,6 +10,7 @@ import numpy as np
 from trialmaker.models import registry
 from trialmaker.training import augmentation, optimizers
 from trialmaker.training.program import Program
+from trialmaker.training.replicas import Replicas
 
 Fields = Mapping[str, Any]  # of a group's choice, its name among them; every value can be hashed
 Key = tuple[tuple[str, Any], ...]
@@ -40,6 +41,7 @@ def prepare_program(
     jit_compile: bool | None,
     input_shape: tuple[int, ...],
     num_classes: int,
+    replicas: Replicas | None = None,
 ) -> Program:
     """Return the compiled program that trains such a model, begun with these weights (in the model's order).
 
@@ -50,17 +52,17 @@ def prepare_program(
     Args:
         model, optimizer, augment: fields of ``conf/<group>/<name>.yaml``.
         jit_compile: whether to compile with XLA; None for where it is known to be faster.
-        input_shape: (H, W, C) of an image.
+        replicas: the processes that train it together; None for this one alone.
     """
-    fixed = {"learning_rate": PLACEHOLDER, "weight_decay": None if optimizer["weight_decay"] is None else PLACEHOLDER}
     program = _program(
         _graph_key(model),
-        tuple({**optimizer, **fixed}.items()),
+        _update_key(optimizer),
         tuple(augment.items()),
         label_smoothing > 0,
         registry.compiles_faster(model["name"]) if jit_compile is None else jit_compile,
         input_shape,
         num_classes,
+        replicas if replicas and replicas.count > 1 else None,  # one has nobody to sum with
     )
     program.begin(
         weights,
@@ -80,6 +82,7 @@ def _program(
     jit_compile: bool,
     input_shape: tuple[int, ...],
     num_classes: int,
+    replicas: Replicas | None,
 ) -> Program:
     built = _build(model, input_shape, num_classes)
     fields = dict(optimizer)
@@ -90,6 +93,7 @@ def _program(
         augment=augmentation.build(**dict(augment)),
         smooths_labels=smooths_labels,
         jit_compile=jit_compile,
+        replicas=replicas,
     )
 
 
@@ -107,6 +111,12 @@ def _graph_key(model: Fields) -> Key:
     rate = model["dropout_rate"]
     is_on = tuple(map(_placeholder, rate)) if isinstance(rate, tuple) else _placeholder(rate)
     return tuple({**model, "dropout_rate": is_on}.items())
+
+
+def _update_key(optimizer: Fields) -> Key:
+    """Return the part of the optimizer's config that decides what is compiled."""
+    decay = None if optimizer["weight_decay"] is None else PLACEHOLDER
+    return tuple({**optimizer, "learning_rate": PLACEHOLDER, "weight_decay": decay}.items())
 
 
 def _placeholder(rate: float) -> float:

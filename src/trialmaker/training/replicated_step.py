@@ -1,0 +1,120 @@
+"""The training step of several replicas: each computes its part of the batch, and one sum makes the whole of it."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trialmaker.models.dropout import Dropout
+from trialmaker.training.augmentation import Augment
+from trialmaker.training.keras_internals import replace_moments
+from trialmaker.training.replicas import Replicas
+from trialmaker.training.step_loop import Step, scaled
+
+Sums = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, int], list[tf.Tensor]]
+
+
+def replicated_step(
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    augment: Augment,
+    label_smoothing: tf.Variable | None,
+    *,
+    replicas: Replicas,
+    jit_compile: bool,
+) -> Step:
+    """Return the step for ``step_loop`` that equals the step of one process with the whole batch, to rounding.
+
+    Gradients, loss and accuracy are summed over the replicas at once, by one collective a step; batch normalization
+    has another one a layer, in each direction. XLA has no collectives on CPUs: with it, what is between them is
+    compiled, which leaves out a network with batch normalization.
+
+    Args:
+        model: its batch normalization is changed for good to that of the whole batch, its dropout to the part's.
+    """
+    has_norms = _share_moments(model, replicas)
+    sums: Sums = _part_sums(model, augment, label_smoothing, replicas)
+    if jit_compile and not has_norms:
+        sums = tf.function(sums, jit_compile=True)
+    update = _update(optimizer, model.trainable_variables)
+    if jit_compile:
+        update = tf.function(update, jit_compile=True)
+
+    def make_step(images: tf.Tensor, labels: tf.Tensor, row: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        size = int(row.shape[0])
+        mine = row[replicas.part(size)]
+
+        def sum_up() -> tf.Tensor:
+            # joined out here: where XLA joins the products of matrices, it computes them some twenty times as slowly
+            parts = sums(tf.gather(images, mine), tf.gather(labels, mine), seed, size)
+            return replicas.sum(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
+
+        total = replicas.strategy.run(sum_up)
+        update(total[:-2])
+        return total[-2], total[-1]
+
+    return make_step
+
+
+def _update(optimizer: keras.Optimizer, variables: list[Any]) -> Callable[[tf.Tensor], None]:
+    """Return a function that applies gradients, which are joined to one vector."""
+    shapes = [tuple(variable.shape) for variable in variables]
+
+    def update(joined: tf.Tensor) -> None:
+        parts = tf.split(joined, [math.prod(shape) for shape in shapes])
+        optimizer.apply([tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)], variables)
+
+    return update
+
+
+def _part_sums(model: keras.Model, augment: Augment, label_smoothing: tf.Variable | None, replicas: Replicas) -> Sums:
+    """Return a function of the part's images and labels, the augmentation's seed, and the size of the whole batch.
+
+    It returns what the part adds to the batch's gradients, mean loss and accuracy.
+    """
+    dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
+
+    def sums(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, size: int) -> list[tf.Tensor]:
+        first = replicas.part(size).start
+        for layer in dropouts:
+            layer.part_of = (first, size)
+        with tf.GradientTape() as tape:
+            logits = model(augment(scaled(images), seed, (first, size)), training=True)
+            loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)) / size
+            if label_smoothing is not None:
+                uniform = -tf.reduce_sum(tf.nn.log_softmax(logits)) / (size * logits.shape[-1])
+                loss = (1 - label_smoothing) * loss + label_smoothing * uniform
+        is_right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
+        accuracy = tf.reduce_sum(tf.cast(is_right, tf.float32)) / size
+        return [*tape.gradient(loss, model.trainable_variables), loss, accuracy]
+
+    return sums
+
+
+def _share_moments(model: keras.Model, replicas: Replicas) -> bool:
+    """Have batch normalization take the moments of the whole batch; return whether there is any."""
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        replace_moments(layer, partial(_moments, near=layer.moving_mean, replicas=replicas))
+    return bool(norms)
+
+
+def _moments(inputs: tf.Tensor, near: tf.Variable, replicas: Replicas) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return mean and variance over all axes but the last, and over the replicas: float32 [C].
+
+    Both come of one collective, and its gradient of another. The sum of squares is that of the distances from values
+    near the mean, since little is left of large squares when their mean's is taken from them.
+    """
+    shift = tf.stop_gradient(tf.convert_to_tensor(near))
+    distances = inputs - shift
+    axes = list(range(len(inputs.shape) - 1))
+    count = tf.fill([1], tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32))
+    local = [tf.reduce_sum(distances, axes), tf.reduce_sum(tf.square(distances), axes), count]
+    total = replicas.sum(tf.concat(local, axis=0))
+    channels = inputs.shape[-1]
+    mean = total[:channels] / total[-1]
+    variance = total[channels:-1] / total[-1] - tf.square(mean)
+    return mean + shift, tf.maximum(variance, 0.0)
