@@ -18,7 +18,7 @@ from support.entry import PROJECT, Result, Train, run_entry
 from support.stores import create_store
 from trialmaker.tracking.settings import RUN_VARIABLES
 
-PLACES = re.compile(r"output|uri|dry_run|--cfg")  # words of a command that has no store, or one elsewhere
+PLACES = re.compile(r"--output|output=[^/]|,/|uri|dry_run|--cfg")  # of a command that has no store, or one elsewhere
 MEMORY = Path("/dev/shm")  # a file system on which SQLite waits for no disk
 MEMORY_BYTES = 4 << 30  # what the tests need there, and more
 
@@ -72,14 +72,16 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 
     Its output holds an empty store, where nothing says otherwise, and the test is none of the tracking.
     """
-    output = tmp_path / "output"
-    made: list[Path] = [output] if "tracking" in request.path.parts else []
+    made: set[Path] = set()
 
     def run(*arguments: str) -> Result:
         monkeypatch.setenv("AI_ROOT", str(tmp_path))
-        if "data=digits" in arguments and not (made or output.exists() or PLACES.search(" ".join(arguments))):
+        named = [Path(word.removeprefix("output=")) for word in arguments if word.startswith("output=")]
+        output = named[-1] if named else tmp_path / "output"
+        has_store = "data=digits" in arguments and not PLACES.search(" ".join(arguments))
+        if has_store and not (output in made or output.exists() or "tracking" in request.path.parts):
             create_store(output)
-        made.append(output)  # another store in its place would be taken for the first by the tracking process
+        made.add(output)  # another store in its place would be taken for the first by the tracking process
         return run_entry(tmp_path, *arguments)
 
     return run
@@ -144,18 +146,32 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
 
 # The files that take longest come first, so that no process is left with one of them at the end.
 LONG = (
-    "experiment/test_run",
-    "optuna_sweep/test_sweep",
-    "cli/test_outcome",
-    "experiment/test_study",
-    "test_readme",
     "experiment/test_resume",
-    "tracking/test_tracking",
+    "experiment/test_run",
+    "experiment/test_study",
+    "cli/test_outcome",
+    "test_readme",
+    "optuna_sweep/test_sweep",
     "analysis/store/test_push",
+    "experiment/test_soak",
     "analysis/test_mlflow_ui",
+    "tracking/test_client",
     "optuna_sweep/test_storage",
+    "tracking/test_outages",
+    "serving/test_process",
+    "experiment/test_result",
+    "tracking/test_tracking",
     "analysis/test_reproduction",
     "optuna_sweep/test_mistakes",
+    "tracking/test_refusals",
+    "cli/test_ends",
+    "experiment/test_best_model",
+    "tracking/test_stores",
+    "training/test_program",
+    "serving/test_page",
+    "model_store/test_paths",
+    "experiment/test_study_identity",
+    "serving/test_attacks",
 )
 
 

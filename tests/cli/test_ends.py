@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from support.entry import PROJECT, SMALL, Result, Train
+from support.stores import create_store
 from support.waiting import wait_until
 from trialmaker.cli import mistakes
 from trialmaker.platform import result_files
@@ -74,6 +75,7 @@ def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
 
 
 def test_a_training_outlives_its_standard_output(tmp_path: Path) -> None:
+    create_store(tmp_path / "output")
     result = shell(tmp_path, f"train {' '.join(TINY)} >/dev/full")
     line = "train.py: standard output: No space left on device; train.log in the run's directory goes on\n"
     assert (result.code, result.out, result.err) == (0, "", line)

@@ -14,6 +14,8 @@ import pytest
 
 from optuna_sweep.trial import NoTrial
 from support.entry import PROJECT, SMALL, Result, Train
+from support.stopping import stopped_at
+from support.stores import create_store
 from support.waiting import wait_until
 from trialmaker.cli.main import main
 from trialmaker.cli.outcome import TrainOutcome
@@ -209,16 +211,26 @@ def test_init_model_starts_from_the_weights_of_an_earlier_job(train: Train, tmp_
 # ---- signals
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_a_job_in_order(tmp_path: Path, how: signal.Signals, code: int) -> None:
+def test_a_signal_ends_a_job_in_order(tmp_path: Path) -> None:
     with started(tmp_path, *SMALL, "training.epochs=100000") as process:
         wait_for_line(process, "epoch=3 ")
-        process.send_signal(how)
+        process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         _, told = process.communicate(timeout=60)
     assert time.monotonic() - began < 20
-    assert process.returncode == code
-    result = Result(code, "", told, tmp_path / "output")
+    assert process.returncode == 143
+    check_stopped(Result(143, "", told, tmp_path / "output"), signal.SIGTERM)
+
+
+def test_ctrl_c_ends_a_job_in_order(train: Train, tmp_path: Path) -> None:
+    with stopped_at(tmp_path / "output", "epoch=3 ", signal.SIGINT):
+        result = train(*SMALL, "training.epochs=100000")
+    assert result.code == 130
+    check_stopped(result, signal.SIGINT)
+
+
+def check_stopped(result: Result, how: signal.Signals) -> None:
+    """Check what a training left that a signal has stopped."""
     failure = (result.output / "failure").read_text()
     best = json.loads((result.output / "model" / "best.json").read_text())
     assert re.fullmatch(
@@ -227,7 +239,7 @@ def test_a_signal_ends_a_job_in_order(tmp_path: Path, how: signal.Signals, code:
         r" the same command goes on from there\n",
         failure,
     )
-    assert told == f"train.py: {failure}"
+    assert result.err == f"train.py: {failure}"
     where = failure.partition("; the same command")[0]
     (run,) = result.runs()
     assert (run.info.status, run.data.tags["trialmaker.end"]) == ("KILLED", f"Stopped: {where}")
@@ -264,6 +276,8 @@ def test_a_process_that_ends_at_once_leaves_why_and_the_runs_result(tmp_path: Pa
 
 
 def started(root: Path, *arguments: str) -> "subprocess.Popen[str]":
+    if not (root / "output").exists():
+        create_store(root / "output")
     return subprocess.Popen(
         [sys.executable, "train.py", *arguments],
         cwd=PROJECT,

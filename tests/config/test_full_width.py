@@ -2,6 +2,7 @@
 
 import random
 import shlex
+from functools import cache
 
 import pytest
 from hypothesis import assume, given, settings
@@ -66,10 +67,13 @@ def test_what_is_read(typed: str, meant: str, notice: str | None) -> None:
     assert line == notice or (notice is None and line.startswith("read "))
 
 
-WIDE = {
-    char: [wide for wide in map(chr, range(0x2010, 0x10000)) if plain(wide) == char]
-    for char in map(chr, range(32, 127))
-}
+@cache
+def wide_characters() -> dict[str, list[str]]:
+    """Return the wide forms of each character of ASCII."""
+    forms: dict[str, list[str]] = {char: [] for char in map(chr, range(32, 127))}
+    for wide in map(chr, range(0x2010, 0x10000)):
+        forms.get(plain(wide), []).append(wide)
+    return forms
 
 
 @pytest.mark.parametrize("field", [field for field in FIELDS if not values.is_text(field.type)],
@@ -81,7 +85,7 @@ def test_a_value_that_is_no_text_is_the_same_in_wide_characters(field: fields.Fi
     name = data.draw(st.sampled_from(names_of(field.path)))
     words = data.draw(st.sampled_from([*spellings(name, text), [f"{name}={text}"]]))
     characters = random.Random(data.draw(st.integers(0, 2**32)))
-    wide = ["".join(characters.choice([char, *WIDE[char]]) for char in word) for word in words]
+    wide = ["".join(characters.choice([char, *wide_characters()[char]]) for char in word) for word in words]
     read, notice = translation.as_meant(wide, [CONF])
     assert _translated(read) == _translated(words), wide
     assert bool(notice) == (read != wide)

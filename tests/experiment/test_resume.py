@@ -1,15 +1,10 @@
 """Interrupted runs: the same command goes on with them, to the same bytes as without the interruption."""
 
-import contextlib
 import fcntl
 import json
-import os
 import re
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +14,7 @@ from optuna import load_study
 
 from optuna_sweep.storage import open_storage
 from support.entry import SMALL, Result, Train
+from support.stopping import stopped_at, stopped_in
 from trialmaker.experiment import startup
 from trialmaker.platform import processor
 from trialmaker.training.checkpoint_files import read_checkpoint, write_checkpoint
@@ -26,32 +22,6 @@ from trialmaker.training.checkpoint_files import read_checkpoint, write_checkpoi
 FEATURES = (*SMALL, "model.dropout_rate=0.2", "optimizer=adamw", "augment=shift")
 RUN = (*FEATURES, "training.epochs=60")
 METRIC_LINE = re.compile(r"(step |epoch=|best epoch)")
-
-
-def stopped_at(output: Path, text: str) -> contextlib.AbstractContextManager[None]:
-    """Send this process SIGTERM as soon as a log file of a run in an output that began inside has the text."""
-    return stopped_in(output / "logs", text)
-
-
-@contextlib.contextmanager
-def stopped_in(folder: Path, text: str) -> Iterator[None]:
-    """The same, of a log file below a folder."""
-    earlier, is_over = set(folder.glob("**/train.log")), threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(0.005):
-            for log in set(folder.glob("**/train.log")) - earlier:
-                if text in log.read_text():
-                    os.kill(os.getpid(), signal.SIGTERM)
-                    return
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
 
 
 _made: list[tuple[Result, Path]] = []  # the interrupted run, and a copy of its output; at most one
@@ -71,6 +41,20 @@ def interrupted(train: Train, tmp_path: Path, tmp_path_factory: pytest.TempPathF
     _made.append((result, tmp_path_factory.mktemp("interrupted") / "output"))
     shutil.copytree(output, _made[0][1])
     return result
+
+
+_whole: list[Result] = []  # at most one
+
+
+@pytest.fixture
+def whole(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The same run, uninterrupted; its output is to be left as it is."""
+    if not _whole:
+        output = tmp_path_factory.mktemp("whole") / "output"
+        result = train(*RUN, f"output={output}")
+        assert result.code == 0, result.err
+        _whole.append(replace(result, output=output))
+    return _whole[0]
 
 
 def runs(output: Path) -> list[Path]:
@@ -103,11 +87,10 @@ def published(output: Path) -> tuple[int, bytes]:
     ).read_bytes()
 
 
-def test_a_stopped_run_goes_on_to_the_same_bytes(interrupted: Result, train: Train, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_to_the_same_bytes(interrupted: Result, whole: Result, train: Train) -> None:
     resumed = train(*RUN)
     assert resumed.code == 0, resumed.err
-    whole = train(*RUN, f"output={tmp_path / 'whole'}")
-    (run,), (uninterrupted,) = runs(resumed.output), runs(tmp_path / "whole")
+    (run,), (uninterrupted,) = runs(resumed.output), runs(whole.output)
     first, second, *_ = resumed.out.splitlines()
     assert re.fullmatch(
         rf"goes on with {run.name} after step \d+, epoch [1-4]\d of 60; resume=never starts anew", first
@@ -115,8 +98,8 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(interrupted: Result, train: Tra
     assert second.startswith("it was stopped by SIGTERM at epoch ")
     assert metric_lines(interrupted.out) + metric_lines(resumed.out) == metric_lines(whole.out)
     assert metric_lines((run / "train.log").read_text()) == metric_lines((uninterrupted / "train.log").read_text())
-    assert final_state(resumed.output) == final_state(tmp_path / "whole")
-    assert published(resumed.output) == published(tmp_path / "whole")
+    assert final_state(resumed.output) == final_state(whole.output)
+    assert published(resumed.output) == published(whole.output)
     assert (record(run)["status"], record(run)["attempts"]) == ("finished", 2)
     assert record(run)["best_metrics"]["val_accuracy"] == record(uninterrupted)["best_metrics"]["val_accuracy"]
     assert record(run)["test_metrics"] == record(uninterrupted)["test_metrics"]
@@ -282,14 +265,12 @@ def test_a_run_at_its_time_limit_goes_on(train: Train) -> None:
     assert 3.5 < record(run)["seconds"] < 12 and record(run)["attempts"] == 2
 
 
-def test_a_damaged_checkpoint_is_a_start_from_the_first_step(interrupted: Result, train: Train, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_a_start_from_the_first_step(interrupted: Result, whole: Result, train: Train) -> None:
     for file in interrupted.output.glob("checkpoints/*/*.npz"):
         file.write_bytes(file.read_bytes()[:-100])
     resumed = train(*RUN)
     assert resumed.code == 0 and " from its first step; resume=never" in resumed.out
-    whole = train(*RUN, f"output={tmp_path / 'whole'}")
-    assert final_state(resumed.output) == final_state(tmp_path / "whole")
-    assert whole.code == 0
+    assert final_state(resumed.output) == final_state(whole.output)
 
 
 def test_other_data_in_the_same_place_are_another_run(train: Train, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from support.entry import FEW, PROJECT, SMALL, Result, Train
+from support.stores import create_store
 from trialmaker.data import digits
 from trialmaker.model_store.versions import find_version
 from trialmaker.serving import predictor
@@ -170,6 +171,7 @@ def test_a_file_in_the_artifacts_place_is_set_aside(train: Train, tmp_path: Path
 def test_a_training_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
     command = f"{sys.executable} train.py {' '.join(SMALL)} | head -1"
     environment = os.environ | {"AI_ROOT": str(tmp_path)}
+    create_store(tmp_path / "output")
     done = subprocess.run(command, shell=True, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
     assert (tmp_path / "output" / "model" / "best.json").exists()
@@ -220,6 +222,8 @@ def test_the_bytes_are_the_seeds_in_whatever_process(train: Train, tmp_path: Pat
     runs = [(*words[model], "seed=5", f"output={output}") for model, output in reversed(there.items())]
     environment = os.environ | {"AI_ROOT": str(tmp_path / "there"), "PYTHONHASHSEED": "random"}
     command, digests = [sys.executable, "-c", RUNS, json.dumps(runs)], {}
+    for output in there.values():
+        create_store(output)
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, env=environment) as process:
         for seed in (5, 6):
             for number, model in enumerate(words):

@@ -32,20 +32,17 @@ def reference(command: Command) -> Round:
     return played
 
 
-@pytest.mark.parametrize(
-    "plan",
-    [
+def test_a_killed_run_ends_as_the_one_that_was_left_alone(command: Command, reference: Round) -> None:
+    """The run is killed with all of its processes; then the tracking process of the one that goes on."""
+    plans = [
         Plan("group", phase="checkpoint", visit=3, delay=0.01, seen_by="trainer"),
         Plan("tracker", phase="tracking", visit=4, delay=0.05, seen_by="tracker"),
-    ],
-    ids=["group", "tracker"],
-)
-def test_a_killed_run_ends_as_the_one_that_was_left_alone(command: Command, reference: Round, plan: Plan) -> None:
-    played = play(command, plan.target, [plan], reference.picture)
+    ]
+    played = play(command, "kills", plans, reference.picture)
     assert played.differences == []
-    (kill,) = played.kills
-    assert plan.phase in kill.phases
-    assert len(played.attempts) == (2 if plan.ends_command else 1)
+    assert [kill.plan for kill in played.kills] == plans
+    assert all(kill.plan.phase in kill.phases for kill in played.kills)
+    assert [len(attempt.kills) for attempt in played.attempts] == [1, 1]
 
 
 def lose_a_metric(picture: Picture) -> None:

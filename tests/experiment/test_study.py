@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from optuna.trial import TrialState
 
 from optuna_sweep.storage import open_storage
 from support.entry import PROJECT, Result, Train, run_entry
+from support.stopping import stopped_at
+from support.stores import create_store
 from support.waiting import wait_until
 from trialmaker.analysis.recipe import write_recipe
 from trialmaker.cli.main import main
@@ -169,7 +173,7 @@ def test_a_study_does_not_adorn_itself_with_another_runs_model(train: Train) -> 
 
 def test_trials_of_one_shape_share_compilation(train: Train) -> None:
     program_cache._program.cache_clear()
-    result = train(*QUICK, SHAPES, "hydra.sweeper.n_trials=8", "model.dropout_rate=interval(0.1,0.5)",
+    result = train(*QUICK, SHAPES, "hydra.sweeper.n_trials=5", "model.dropout_rate=interval(0.1,0.5)",
                    "optimizer.weight_decay=interval(1e-5,1e-2)", "training.label_smoothing=interval(0.01,0.1)",
                    "hydra.sweeper.enqueue=[]")  # fmt: skip
     assert result.code == 0, result.err
@@ -179,6 +183,7 @@ def test_trials_of_one_shape_share_compilation(train: Train) -> None:
 def test_a_study_that_was_killed_is_completed_by_the_same_command(train: Train, tmp_path: Path) -> None:
     words = (*QUICK, SHAPES, "hydra.sweeper.n_trials=8")
     command, environment = [sys.executable, "train.py", *words], os.environ | {"AI_ROOT": str(tmp_path)}
+    create_store(tmp_path / "output")
     with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if " trial 3 " in line:
@@ -193,25 +198,16 @@ def test_a_study_that_was_killed_is_completed_by_the_same_command(train: Train, 
     assert [tag["trialmaker.trial"] for tag in tags] == [str(number) for number in range(8)]
 
 
-def test_a_signal_stops_a_study_in_order(tmp_path: Path) -> None:
-    command = [sys.executable, "train.py", *QUICK, "training.epochs=100000", "hydra.sweeper.n_trials=3"]
-    command.remove("training.epochs=3")
-    environment = os.environ | {"AI_ROOT": str(tmp_path)}
-    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            if line.startswith("epoch=3 "):
-                process.send_signal(signal.SIGTERM)
-                began = time.monotonic()
-        assert process.wait(timeout=60) == 143
-    assert time.monotonic() - began < 20
-    assert (
-        (tmp_path / "output" / "failure")
-        .read_text()
-        .startswith("stopped by SIGTERM after 0 trials; the next at epoch ")
-    )
-    _, (child,) = runs(Result(143, "", "", tmp_path / "output"))
+def test_a_signal_stops_a_study_in_order(train: Train, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with stopped_at(tmp_path / "output", "epoch=3 "):
+        result = train(*QUICK[:-1], "training.epochs=100000", "hydra.sweeper.n_trials=3")
+    assert result.code == 143 and time.monotonic() - began < 40
+    failure = (result.output / "failure").read_text()
+    assert failure.startswith("stopped by SIGTERM after 0 trials; the next at epoch ")
+    _, (child,) = runs(result)
     assert (child.info.status, child.data.tags["trialmaker.trial_state"]) == ("KILLED", "WAITING")
-    assert (tmp_path / "output" / "model" / "best.json").exists()
+    assert (result.output / "model" / "best.json").exists()
 
 
 def test_several_objectives_come_from_a_trial(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,28 +234,37 @@ def test_every_study_can_be_looked_at_without_training(train: Train, name: str) 
     assert not (result.output / "studies").exists()
 
 
-def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(tmp_path: Path) -> None:
+def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(train: Train, tmp_path: Path) -> None:
     """Two workers and their supervisor, killed at random; then one process does what is left."""
     draw = random.Random(0)
     models = tmp_path / "output" / "model"
-    command = [sys.executable, "train.py", *QUICK, SHAPES, "hydra.sweeper.n_trials=6"]
-    command += ["hydra.sweeper.max_retries=9"]
-    looks = 0
-    for moment, jobs in ((8, 2), (None, 1)):
-        with subprocess.Popen(
-            [*command, f"hydra.sweeper.n_jobs={jobs}"], cwd=PROJECT, env=os.environ | {"AI_ROOT": str(tmp_path)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        ) as process:  # fmt: skip
-            deadline = time.monotonic() + (moment or 200)
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.2)
-                looks += can_load_best(models)
-                if moment and draw.random() < 0.05:
-                    os.kill(draw.choice(psutil.Process(process.pid).children() or [process]).pid, signal.SIGKILL)
-            process.send_signal(signal.SIGKILL if moment else 0)
-            said = process.stdout.read() if process.stdout else ""
-    assert process.returncode == 0, said
-    assert looks > 3 and can_load_best(models)
+    words = [*QUICK, SHAPES, "hydra.sweeper.n_trials=6", "hydra.sweeper.max_retries=9"]
+    looks: list[bool] = []
+    create_store(tmp_path / "output")
+    with subprocess.Popen(
+        [sys.executable, "train.py", *words, "hydra.sweeper.n_jobs=2"], cwd=PROJECT,
+        env=os.environ | {"AI_ROOT": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 8
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+            looks.append(can_load_best(models))
+            if draw.random() < 0.05:
+                os.kill(draw.choice(psutil.Process(process.pid).children() or [process]).pid, signal.SIGKILL)
+        process.kill()
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.2):
+            looks.append(can_load_best(models))
+
+    with ThreadPoolExecutor(1) as pool:
+        watch = pool.submit(look)
+        result = train(*words, "hydra.sweeper.n_jobs=1")
+        is_over.set()
+        watch.result()
+    assert result.code == 0, result.err
+    assert sum(looks) > 3 and can_load_best(models)
     study = load_study(study_name="mlp_digits", storage=open_storage(str(tmp_path / "output" / "studies" / "mlp.log")))
     assert [trial.number for trial in study.trials] == list(range(6))
     lost = [trial for trial in study.trials if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED)]

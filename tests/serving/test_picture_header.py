@@ -14,6 +14,7 @@ from trialmaker.serving import decoding, picture_header
 from trialmaker.serving.errors import HTTPError
 
 SHAPE = (28, 28, 1)
+SECOND_HEAD = bodies.chunk(b"IHDR", struct.pack(">IIBBBBB", 9000, 9000, 8, 6, 0, 0, 0))
 
 
 def jpeg(width: int, height: int, **options: Any) -> bytes:
@@ -30,7 +31,7 @@ def decode(raw: bytes) -> None:
     ("raw", "size", "scans"),
     [
         (bodies.png(30, 20), (30, 20), 0),
-        (bodies.png(30, 20)[:33] + bodies.png(9000, 9000)[8:33] + bodies.png(30, 20)[33:], (30, 20), 0),
+        (bodies.png(30, 20)[:33] + SECOND_HEAD + bodies.png(30, 20)[33:], (30, 20), 0),
         (jpeg(30, 20), (30, 20), 1),
         (jpeg(30, 20, progressive=True), (30, 20), 10),
         (jpeg(30, 20, exif=b"Exif\0\0" + jpeg(10, 10, progressive=True)), (30, 20), 1),

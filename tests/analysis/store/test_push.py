@@ -115,12 +115,23 @@ def assert_equal(there: dict[str, Any], expected: dict[str, Any]) -> None:
             assert (run, part, there[run][part]) == (run, part, content)
 
 
-def test_all_runs_are_pushed_once(team: str, jobs: Path, copies: list[Path], push: Any, tmp_path: Path) -> None:
-    assert push(copies, team) == f"{team}: 6 runs brought, 0 were there"
-    assert push(copies, team) == f"{team}: 0 runs brought, 6 were there"
+def test_a_push_that_is_killed_is_resumed_and_all_runs_are_pushed_once(
+    team: str, jobs: Path, copies: list[Path], push: Any, tmp_path: Path
+) -> None:
     client = MlflowClient(team)
+    command = [sys.executable, "-m", "trialmaker", "push", *map(str, copies), "--to", team]
+    for stage in (bool, lambda run: run.data.metrics):  # some run is there, and has metrics
+        process = subprocess.Popen(
+            [*command, "--store", str(tmp_path / "merged")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=-3
+        )
+        wait_until(lambda stage=stage: any(map(stage, server_runs(client))))
+        process.kill()
+        process.wait()
+        assert not all("trialmaker.pushed" in run.data.tags for run in server_runs(client))
+    push(copies, team)
+    assert push(copies, team) == f"{team}: 0 runs brought, 6 were there"
     originals = expected_contents(jobs, tmp_path / "originals")
-    assert read_server(client, tmp_path / "there") == originals
+    assert_equal(read_server(client, tmp_path / "there"), originals)
     assert any("trialmaker.best_run_id" in run["tags"] for run in originals.values())
 
     source = MlflowClient(f"sqlite:///{copies[0] / 'mlflow.db'}")  # later changes are pushed too
@@ -196,25 +207,6 @@ def test_odd_values_and_many_points(team: str, push: Any, tmp_path: Path) -> Non
     client.set_terminated(run, "FAILED", end_time=77)
     push([tmp_path / "odd"], team)
     assert read_server(MlflowClient(team), tmp_path / "later")[run]["info"] == ("odd ü", "FAILED", 5, 77)
-
-
-def test_a_push_that_was_killed_is_resumed(jobs: Path, copies: list[Path], push: Any, tmp_path: Path) -> None:
-    with mlflow_server(tmp_path / "team") as address:
-        command = [sys.executable, "-m", "trialmaker", "push", *map(str, copies), "--to", address]
-        client = MlflowClient(address)
-        for stage in (bool, lambda run: run.data.metrics):  # some run is there, and has metrics
-            process = subprocess.Popen(
-                [*command, "--store", str(tmp_path / "merged")], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=-3
-            )
-            wait_until(lambda stage=stage: any(map(stage, server_runs(client))))
-            process.kill()
-            process.wait()
-            assert not all("trialmaker.pushed" in run.data.tags for run in server_runs(client))
-        push(copies, address)
-        assert push(copies, address) == f"{address}: 0 runs brought, 6 were there"
-        assert_equal(
-            read_server(MlflowClient(address), tmp_path / "there"), expected_contents(jobs, tmp_path / "originals")
-        )
 
 
 def test_a_server_on_postgresql(jobs: Path, copies: list[Path], push: Any, tmp_path: Path) -> None:
