@@ -174,16 +174,23 @@ def test_an_apostrophe_in_the_root_is_no_matter(train: Train, tmp_path: Path, mo
     assert result.code == 0 and "- 7\n" in result.out
 
 
-def test_several_instances_are_refused_and_a_file_that_says_nothing_too(train: Train, tmp_path: Path) -> None:
+def test_an_instance_that_does_not_come_is_named_and_a_file_that_says_nothing_is_shown(
+    train: Train, tmp_path: Path
+) -> None:
     path = tmp_path / "config" / "resource.json"
     path.parent.mkdir()
     path.write_text('["127.0.0.1", "203.0.113.1"]')
-    result = train(*TINY)
+    result = train(*TINY, "training.instances_seconds=0.5")
+    assert "names 2 instances, 127.0.0.1:2222, 203.0.113.1:2222; this is instance 1 of 2" in result.out
     assert (result.code, result.err) == (
         2,
-        "train.py: error: config/resource.json names 2 instances, 127.0.0.1:2222, 203.0.113.1:2222; this is"
-        " instance 1 of 2 (127.0.0.1:2222), by its own address: training runs on one; instances=ignore does\n",
+        "train.py: error: instance 2 of 2 (203.0.113.1:2222) has not come within 0.5 s: start the job again, give"
+        " training.instances_seconds more, or train on the first alone with instances=ignore\n",
     )
+    assert (tmp_path / "output" / "failure").read_text() == result.err.removeprefix("train.py: error: ")
+    result = train(*TINY, "training.instance_index=1", "instances=ignore")
+    assert result.code == 0 and "the first instance trains alone; this one has nothing to do" in result.out
+    assert not (tmp_path / "output" / "success").exists()
     path.write_text("{")
     result = train(*TINY)
     assert result.code == 2 and result.err.startswith(f"train.py: error: {path}: is no JSON (Expecting")

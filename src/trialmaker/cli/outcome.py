@@ -25,7 +25,7 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError, one_line, printable
 from trialmaker.experiment import run_header, running_study
 from trialmaker.experiment.context import RunContext, reason_to_withhold
-from trialmaker.experiment.instances import job as instances
+from trialmaker.experiment.instances.job import Job
 from trialmaker.experiment.output_page.page import write_refusal_page
 from trialmaker.experiment.run_name import data_name, run_differences, run_name
 from trialmaker.platform import paths, redaction, result_files, watchdog
@@ -59,6 +59,7 @@ class TrainOutcome:
         self.run_count = 0  # of plain runs
         self.directories: list[Path] = []  # of all runs
         self.context: RunContext | None = None  # of the run that goes on
+        self.job = Job()
         signals.fail_now = self.fail_now
 
     def run(self, composed: DictConfig) -> float | list[float] | None:
@@ -79,7 +80,7 @@ class TrainOutcome:
             with context.recorded():
                 values = self._start(validation.load(composed), context)
             self._note_result(context)
-            return values[0] if len(values) == 1 else values
+            return values[0] if len(values) == 1 else values or None
         except Exception as error:
             self.signals.raise_if_received()
             place = mistakes.gone(context.directory) or mistakes.no_space(error, self.outputs)
@@ -88,6 +89,8 @@ class TrainOutcome:
             mistake = place or mistakes.explain(error, self.outputs)
             if mistake is None or context.is_trial:
                 raise  # a bug; the sweep goes on, and notes why this trial did not
+            if context.team:
+                raise StudyError(mistake) from error  # the other instances wait in the midst of the run
             self._refuse(mistake)  # and the next run of a multirun begins
         finally:
             self.directories.append(context.directory)
@@ -107,13 +110,17 @@ class TrainOutcome:
 
     def _start(self, config: Config, context: RunContext) -> list[float]:
         from trialmaker.experiment import startup
+        from trialmaker.experiment.instances import decision
         from trialmaker.experiment.resume import identity, opening, search
 
         changes = self._note_identity(config, context)
         output = Path(config.output).absolute()
-        self.outputs.setdefault(output, [])
-        instances.of_job(config)
         context.versions = identity.versions(config)
+        if not context.is_trial:
+            self.job.enter(config, context)
+        if not context.is_recorded:
+            return self.job.assist(config, context)
+        self.outputs.setdefault(output, [])
         if not context.is_trial:
             self.run_count += 1
             result_files.prepare_result(output)
@@ -123,6 +130,10 @@ class TrainOutcome:
             context.go_on_with(resumption)
             for line in opening.opening_lines(resumption, config.training.epochs):
                 log.info(line)
+        if context.team:
+            snapshot = decision.packed(resumption.snapshot if resumption else None)
+            context.team.begin_run(context.directory, decision.compared(config, context), snapshot)
+        self.job.log_lines()
         if not context.is_trial:
             context.page.begin()
             if not (resumption and resumption.snapshot):
@@ -180,6 +191,8 @@ class TrainOutcome:
         """Write ``success`` or ``failure``, for whoever looks at the output alone."""
         if {word.partition("=")[0] for word in self.argv} & INSPECTION_FLAGS or is_worker():
             return
+        if not self.job.keeps_results:
+            return
         is_dry_run = not self.outputs and not self.code
         causes = [cause.removeprefix("error: ") for cause in self.causes]
         is_alone = self.run_count == 1 and not any(self.outputs.values())
@@ -201,9 +214,19 @@ class TrainOutcome:
             print(f"train.py: {output / 'success'}: {error.strerror}; the command has finished", file=sys.stderr)
 
     def _note_result(self, context: RunContext) -> None:
-        if not context.is_trial and context.page.config:
+        if context.is_recorded and not context.is_trial and context.page.config:
             line = f"{context.result.name}: {context.result}"
             self.outputs[Path(context.page.config.output).absolute()].append(line)
+
+    def leave_job(self) -> None:
+        """End this instance's part in its job; it ends as the first instance does, unless it has failed itself."""
+        try:
+            code, cause = self.job.close(self.code, self.causes)
+        except Stopped as stopped:
+            self.stop(stopped)
+            return
+        if code and not self.code:
+            self.fail(code, f"error: {cause}" if cause else f"the first instance ended with exit code {code}")
 
     def fail_now(self, cause: str) -> None:
         """Leave ``failure``, and the run's result, when the process ends at once."""

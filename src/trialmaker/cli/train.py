@@ -43,6 +43,7 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
             sys.argv[1:] = argv
             run_directory.discard_unused()
         outcome.leave_result()
+        outcome.leave_job()
     return outcome.code
 
 

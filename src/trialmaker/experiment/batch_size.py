@@ -24,18 +24,22 @@ log = logging.getLogger(__name__)
 _lines_of_studies: set[tuple[str | None, str]] = set()
 
 
-def clip_to_examples(config: Config, context: RunContext, examples: int, tracker: Tracker) -> Config:
+def clip_to_examples(config: Config, context: RunContext, examples: int, tracker: Tracker | None) -> Config:
     """Return the config with a batch of at most so many training examples; where it is clipped, say and record it.
 
     MLflow's param ``training.batch_size`` stays what the config says, since it repeats the run; the param
     ``effective_batch_size`` holds the clipped one.
+
+    Args:
+        tracker: that records it; None at another instance than the first.
     """
     batch_size = config.training.batch_size
     if batch_size <= examples:
         return config
     clipped = f"is more than the training examples: each step takes all {examples}"
     _notify(context, f"training.batch_size={batch_size} {clipped}")
-    tracker.send(Params({"effective_batch_size": str(examples)}))
+    if tracker:
+        tracker.send(Params({"effective_batch_size": str(examples)}))
     return replace(config, training=replace(config.training, batch_size=examples))
 
 

@@ -23,6 +23,7 @@ from trialmaker.platform.system_errors import is_lack_of_space
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:  # which imports NumPy
+    from trialmaker.experiment.instances.team import Team
     from trialmaker.experiment.resume.resumption import Resumption
 
 
@@ -51,6 +52,8 @@ class RunContext:
         resumption: the interrupted run that this one goes on with; None where it begins.
         run_key: a random name of the run, which all its attempts share.
         has_trained: whether this attempt has made a step.
+        team: the instances that train it together; None for one alone.
+        is_recorded: whether this process keeps the run's record: not at another instance than the first.
     """
 
     directory: Path
@@ -64,6 +67,8 @@ class RunContext:
     resumption: "Resumption | None" = None
     run_key: str = field(default_factory=lambda: uuid.uuid4().hex)
     has_trained: bool = False
+    team: "Team | None" = None
+    is_recorded: bool = True
 
     def go_on_with(self, resumption: "Resumption") -> None:
         """Make this run the next attempt of an interrupted one, in its directory."""
@@ -123,6 +128,8 @@ class RunContext:
 
     def write_result(self) -> None:
         """Write the result as it stands. An output that can't be written to has no such file."""
+        if not self.is_recorded:
+            return
         for note in self.notes:
             note()
         self.result.seconds = round(self.spent_seconds + time.monotonic() - self.started, 3)

@@ -4,29 +4,27 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-import tensorflow as tf
 
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.experiment import run_messages
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.instances.collective import collective_training
 from trialmaker.experiment.result_listener import ResultListener
 from trialmaker.experiment.resume.earlier_run import checkpoint_directory
 from trialmaker.experiment.run_state import RunState
 from trialmaker.experiment.stop_conditions import StopCondition
+from trialmaker.experiment.training_plan import training_plan
 from trialmaker.experiment.trial_listener import TrialReporter
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.tracking.client import Tracker
-from trialmaker.training import loop, schedules
+from trialmaker.training import loop
 from trialmaker.training.checkpointer import Checkpointer
 from trialmaker.training.console_listener import console_listener
 from trialmaker.training.events import Listener
 from trialmaker.training.loop import Outcome
-from trialmaker.training.objective import Objective
-from trialmaker.training.plan import TrainingPlan
 from trialmaker.training.program import Program
 from trialmaker.training.step_means import StepMeans
 from trialmaker.training.tensorboard_listener import TensorBoardListener
@@ -78,20 +76,19 @@ class Fitting:
             if best := state.loop.best:
                 self.publisher(best)  # which it may not have come to
         stop = StopCondition(training, context.started, context.spent_seconds, context.signals, self.reporter)
-        steps_per_epoch = len(self.dataset.train) // training.batch_size
         lines = console_listener(
-            total_steps=steps_per_epoch * training.epochs,
+            total_steps=len(self.dataset.train) // training.batch_size * training.epochs,
             epochs=training.epochs,
             is_trial=context.is_trial,
             is_repeated=self.tracker.has,
             steps_done=state.loop.step,
         )
-        with lines, self._checkpoints(state) as checkpointer:
+        with lines, self._checkpoints(state) as checkpointer, collective_training(context, checkpointer.write_latest):
             # the tracker before the lines: what was printed is in the journal, by which it is not printed again
             before: list[Listener] = [context.note_training, self.tracker, lines]
             means.listeners = [*before, self.publisher, self.reporter, self.board, results]
             outcome = loop.fit(
-                self._plan(steps_per_epoch),
+                training_plan(self.config, len(self.dataset.train), is_trial=context.is_trial),
                 program=self.program,
                 train=self.dataset.train,
                 validation=self.dataset.validation,
@@ -99,6 +96,8 @@ class Fitting:
                 stop=stop,
                 listeners=[means, checkpointer],
             )
+            if outcome.reason == "signal":
+                context.signals.adopt()  # which another instance may have received
         if outcome.reason in LIMITS:
             limit = f"training.{outcome.reason}={getattr(training, outcome.reason)}"
             log.info(f"ended in epoch {outcome.epochs} of {training.epochs} by {limit}")
@@ -112,26 +111,12 @@ class Fitting:
         is_kept = not context.is_trial and not context.withheld  # and can be extended
         complete = ("pruned",) if is_kept else ("pruned", "epochs", "patience")
         with Checkpointer(
-            directory, state.capture, self.config.checkpoint.every_seconds, complete=complete
+            directory,
+            state.capture,
+            self.config.checkpoint.every_seconds,
+            complete=complete,
+            keeps_latest=context.team is not None,
         ) as checkpointer:
             yield checkpointer
         if not is_kept and context.signals.received is None:
             shutil.rmtree(directory, ignore_errors=True)
-
-    def _plan(self, steps_per_epoch: int) -> TrainingPlan:
-        config, training = self.config, self.config.training
-        schedule = schedules.schedule(
-            **asdict(config.schedule),
-            learning_rate=config.optimizer.learning_rate,
-            steps_per_epoch=steps_per_epoch,
-            epochs=training.epochs,
-        )
-        return TrainingPlan(
-            learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
-            objective=Objective(config.objective, config.direction),
-            seed=config.seed,
-            epochs=training.epochs,
-            batch_size=training.batch_size,
-            patience=training.patience,
-            early_validation=training.early_validation if self.context.is_trial else None,
-        )

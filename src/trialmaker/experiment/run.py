@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -13,7 +12,7 @@ from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.data.subsets import subsample
 from trialmaker.errors import UserError
-from trialmaker.experiment import batch_size, final_test, run_messages
+from trialmaker.experiment import batch_size, final_test, program, run_messages
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.fitting import Fitting
 from trialmaker.experiment.output_page.page import PAGE_FILE
@@ -23,12 +22,10 @@ from trialmaker.experiment.store_check import wait_for_store
 from trialmaker.experiment.tensorboard import tensorboard_listener
 from trialmaker.experiment.tracking_messages import best_model, data_used
 from trialmaker.experiment.trial_listener import TrialReporter
-from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Metrics, Predictions, surest_errors
-from trialmaker.training import program_cache
 from trialmaker.training.loop import Outcome
 from trialmaker.training.program import Program
 from trialmaker.training.tensorboard_listener import TensorBoardListener
@@ -55,12 +52,14 @@ def run(
     whole = dataset
     dataset = replace(whole, train=subsample(whole.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
-    export_model, program = _build(config, context, dataset, initial_weights)
+    export_model, trained = program.build(config, context, dataset, initial_weights)
     wait_for_store(config, context, tracker)
+    if context.team:
+        context.team.compare_data(whole.digest)
     publisher = _publisher(config, context, export_model, whole, tracker)
     reporter = TrialReporter(context.trial, config.objective)
     with tensorboard_listener(config, context) as board:
-        fitting = Fitting(config, context, program, dataset, tracker, publisher, reporter, board)
+        fitting = Fitting(config, context, trained, dataset, tracker, publisher, reporter, board)
         outcome = fitting.train()
     context.result.ended_by = outcome.reason
     best = outcome.best.metrics
@@ -69,7 +68,7 @@ def run(
         _end_trial(config, outcome, publisher, tracker, is_pruned=reporter.is_pruned)
         return _trial_values(config, best, export_model)
     tracker.record_best(outcome.best, outcome.epochs)
-    _test(config, context, program, dataset, outcome, tracker, board)
+    _test(config, context, trained, dataset, outcome, tracker, board)
     _hand_over(config, context, publisher, tracker, outcome, dataset)
     context.result.status = "finished"
     return [best[config.objective]]
@@ -123,38 +122,10 @@ def _note_published_run_id(publisher: Publisher, tracker: Tracker) -> None:
         publisher.record_run_id(tracker.known_run_id)
 
 
-def _build(
-    config: Config, context: RunContext, dataset: Dataset, initial_weights: Path | None
-) -> tuple[keras.Model, Program]:
-    """Return the model to export from, and the program to train, which has a model of its own and the same weights."""
-    context.page.dataset = dataset
-    architecture: Any = {
-        "model": asdict(config.model),
-        "input_shape": dataset.input_shape,
-        "num_classes": dataset.num_classes,
-    }
-    model = program_cache.initialized_model(seed=config.seed, **architecture)
-    parameters = f"{config.model.name}: {model.count_params():,} parameters"
-    log.log(context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}")
-    batch_size.check_memory(config, model, dataset)
-    if initial_weights:
-        load_weights(model, initial_weights)
-        log.info(f"starts from the weights of {initial_weights}")
-    program = program_cache.prepare_program(
-        weights=model.get_weights(),
-        optimizer=asdict(config.optimizer),
-        augment=asdict(config.augment),
-        label_smoothing=config.training.label_smoothing,
-        jit_compile=config.training.jit_compile,
-        **architecture,
-    )
-    return model, program
-
-
 def _test(
     config: Config,
     context: RunContext,
-    program: Program,
+    trained: Program,
     dataset: Dataset,
     outcome: Outcome,
     tracker: Tracker,
@@ -162,7 +133,7 @@ def _test(
 ) -> None:
     """Measure the best weights on the test split; note the metrics, and tell the tracker and TensorBoard."""
     test, best = dataset.test, outcome.best
-    logits = program.logits(test.images)
+    logits = trained.logits(test.images)
     context.result.test_metrics = metrics = final_test.measure(logits, test.labels)
     message, value = Metrics(best.epoch, metrics), best.metrics[config.objective]
     final_test.log_best(best.epoch, config.objective, value, metrics, is_repeated=tracker.has_message(message))

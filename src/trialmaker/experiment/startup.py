@@ -3,7 +3,10 @@
 import logging
 import math
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import metadata
@@ -32,6 +35,7 @@ from trialmaker.tracking.places import absolute_store
 
 log = logging.getLogger(__name__)
 RECORD_MARGIN_SECONDS = 3.0  # of training.max_seconds, for what follows the record's end
+LOOK_AROUND_SECONDS = 0.5  # between two looks at whether the other instances are still there
 QUICK_LOOK_SECONDS = 0.1  # enough to see that files are missing, before seconds go into TensorFlow's import
 
 
@@ -45,19 +49,40 @@ def start_run(config: Config, context: RunContext) -> list[float]:
         UserError: the data, the initial weights or the tracking store cannot be used.
     """
     weights = find_weights(Path(config.init_model)) if config.init_model else None
+    dataset = begin_loading(config)
+    trial = {"study": context.trial.study, "trial": context.trial.number}
+    identity = {"run_key": context.run_key, "versions": dict(context.versions), "withheld": context.withheld}
+    message = start_message(config, context.directory, context.result.name, **trial, **identity)
+    with Tracker(message, _record_deadline(config, context)) as tracker, _failures_told(context):
+        context.notes.append(lambda: _note_record(context, tracker))
+        values = _train(config, context, weights, dataset, tracker)
+        context.signals.defer()
+    return values
+
+
+def begin_loading(config: Config) -> "Future[Dataset]":
+    """Begin to read the data, on a thread; return the data set to be.
+
+    Raises:
+        UserError: it cannot be used, as is seen at once.
+    """
     dataset: Future[Dataset] = Future()
     # A daemon: a run that is stopped does not wait for a download.
     threading.Thread(target=_load, args=(config, dataset), daemon=True).start()
     if dataset in wait([dataset], QUICK_LOOK_SECONDS).done:
         dataset.result()
-    trial = {"study": context.trial.study, "trial": context.trial.number}
-    identity = {"run_key": context.run_key, "versions": dict(context.versions), "withheld": context.withheld}
-    message = start_message(config, context.directory, context.result.name, **trial, **identity)
-    with Tracker(message, _record_deadline(config, context)) as tracker:
-        context.notes.append(lambda: _note_record(context, tracker))
-        values = _train(config, context, weights, dataset, tracker)
-        context.signals.defer()
-    return values
+    return dataset
+
+
+@contextmanager
+def _failures_told(context: RunContext) -> Iterator[None]:
+    """Tell the other instances of a failure inside before its end is recorded, which may take a while."""
+    try:
+        yield
+    except Exception as error:
+        if context.team:
+            context.team.tell(error)
+        raise
 
 
 def _record_deadline(config: Config, context: RunContext) -> float:
@@ -86,18 +111,32 @@ def _train(
     config: Config, context: RunContext, weights: Path | None, dataset: "Future[Dataset]", tracker: Tracker
 ) -> list[float]:
     with importing_tensorflow(context.directory, is_shown=not context.is_trial):
+        if context.team:
+            context.team.connect(Path(config.output).absolute())
+            context.signals.take_back()
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()
     log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
-    loaded = _in_time(config, dataset, context)
+    loaded = wait_for_data(config, dataset, context)
     return run.run(config, context, dataset=loaded, initial_weights=weights, tracker=tracker)
 
 
-def _in_time(config: Config, dataset: "Future[Dataset]", context: RunContext) -> Dataset:
+def wait_for_data(config: Config, dataset: "Future[Dataset]", context: RunContext) -> Dataset:
+    """Return the data set, once it is read.
+
+    Raises:
+        UserError: it cannot be used, or the run's time is over before.
+        StudyError: another instance is gone meanwhile.
+    """
     left = seconds_left(config, context)
     with status("reading the data", is_shown=not dataset.done()):
-        wait([dataset], None if left is None else max(0.0, left))
+        if context.team is None:
+            wait([dataset], None if left is None else max(0.0, left))
+        deadline = math.inf if left is None else time.monotonic() + left
+        while context.team and not dataset.done() and time.monotonic() < deadline:
+            context.team.check()
+            wait([dataset], LOOK_AROUND_SECONDS)
     if not dataset.done():
         field, _ = time_limit(config.training, context.spent_seconds)
         limit = getattr(config.training, field)

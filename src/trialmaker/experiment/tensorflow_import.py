@@ -75,8 +75,9 @@ def _hidden_packages(*packages: str) -> Iterator[None]:
 
 
 def find_devices() -> list[str]:
-    """Have TensorFlow look for its devices now, else its first operation does; return their names."""
+    """Have TensorFlow look for its devices now, else its first operation does; return the names of this machine's."""
     import tensorflow as tf
 
     tf.constant(0)
-    return [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+    # with several instances there are those of the others too, each with its task's name before its own
+    return sorted({device.name.rpartition("device:")[2] for device in tf.config.list_logical_devices()})

@@ -77,8 +77,14 @@ def _remove_hydras(directory: Path) -> None:
 
 def log_file_size() -> int:
     """Return the size of the log file, bytes, with all that was logged; 0 where there is none."""
+    path = log_file()
+    return path.stat().st_size if path else 0
+
+
+def log_file() -> Path | None:
+    """Return the log file, with all that was logged; None where there is none."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.flush()
-            return Path(handler.baseFilename).stat().st_size
-    return 0
+            return Path(handler.baseFilename)
+    return None

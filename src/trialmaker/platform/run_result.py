@@ -16,7 +16,8 @@ RESULT_FILE = "result.json"
 # Environment variables by which one process starts another:
 RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # a file that gets the path of each result, a line each
 UNPUBLISHED = "TRIALMAKER_UNPUBLISHED"  # why no model is published
-NO_SPACE, TIME_LIMIT = "no_space", "max_seconds"  # reasons for the end of a run that can go on
+# reasons for the end of a run that can go on
+NO_SPACE, TIME_LIMIT, LOST_INSTANCE = "no_space", "max_seconds", "lost_instance"
 
 
 @dataclass
@@ -35,7 +36,7 @@ class RunResult:
         status: ``finished``, ``pruned`` (a study's trial), ``stopped`` (by a signal) or ``failed``.
         message: why the run is not finished, in a line; else "".
         ended_by: what ended the training: ``epochs``, ``patience``, ``max_seconds`` (its time limit), ``pruned``,
-            ``signal`` or ``no_space``; "" for anything else.
+            ``signal``, ``no_space`` or ``lost_instance``; "" for anything else.
         objective: the metric that decides what is best.
         best_epoch: counted from 1; None before the first epoch was validated.
         best_metrics: the best epoch's.

@@ -61,6 +61,11 @@ class Signals:
                 self.previous[number] = signal.signal(number, self._handle)
         return self
 
+    def take_back(self) -> None:
+        """Handle the signals again whose handlers a library has replaced, as TensorFlow does SIGTERM's."""
+        for number in self.previous:
+            signal.signal(number, self._handle)
+
     def __exit__(self, *_: object) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
@@ -84,6 +89,11 @@ class Signals:
         """Defer signals until the next run starts."""
         self.are_deferred = True
 
+    def adopt(self, number: int = signal.SIGTERM) -> None:
+        """Take a signal that another instance has received for one of this process, unless it has one of its own."""
+        if self.received is None:
+            self._note(number)
+
     def raise_if_received(self) -> None:
         """Raise ``Stopped`` if a signal has been received."""
         if self.received is not None:
@@ -92,12 +102,15 @@ class Signals:
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.received is not None:
             self._end_at_once()
+        self._note(number)
+        if not self.are_deferred:
+            self.raise_if_received()
+
+    def _note(self, number: int) -> None:
         self.received = number
         self.watchdog = threading.Timer(SHUTDOWN_SECONDS, self._end_at_once)
         self.watchdog.daemon = True
         self.watchdog.start()
-        if not self.are_deferred:
-            self.raise_if_received()
 
     def _end_at_once(self) -> None:
         stop = Stopped(self.received or signal.SIGTERM, self.where)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from trialmaker.experiment.resume.resumption import Resumption
-from trialmaker.platform.run_result import NO_SPACE, TIME_LIMIT
+from trialmaker.platform.run_result import LOST_INSTANCE, NO_SPACE, TIME_LIMIT
 
 START_ANEW = "resume=never starts anew"
 
@@ -37,4 +37,6 @@ def _end(resumption: Resumption) -> str:
         return "it had reached its time limit"
     if result.ended_by == NO_SPACE:
         return "it ran out of disk space"
+    if result.ended_by == LOST_INSTANCE:
+        return f"it had ended since {result.message.partition('; ')[0]}"
     return f"it was {result.message}" if result.status == "stopped" else f"it had {result.status}"

@@ -1,0 +1,194 @@
+"""The instances of a job that train together: what they compare, what the first one decides, and who is gone."""
+
+import logging
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trialmaker.errors import StudyError, UserError, one_line
+from trialmaker.platform import paths
+from trialmaker.platform.instances import Instances
+from trialmaker.platform.log_file import log_file
+from trialmaker.platform.meeting.connection_guard import limited_connection
+from trialmaker.platform.meeting.ends import START_AGAIN, MeetingOver
+from trialmaker.platform.meeting.meeting import Meeting
+
+if TYPE_CHECKING:  # TensorFlow's import
+    from trialmaker.training.replicas import Replicas
+
+log = logging.getLogger(__name__)
+SEARCH_SECONDS = 20.0  # for the name of the instance that is gone, once a collective has ended
+CONNECTION_SECONDS = 25.0  # for TensorFlow to connect, which takes a moment when all are there
+LOG_SECONDS = 3.0  # for the logs of the others at the end
+LOG_NAME = re.compile(r"instance-([1-9][0-9]{0,3})")  # of a push
+
+
+class Team:
+    """The instances that a command trains on, from their meeting to the command's end; this process is one of them.
+
+    Args:
+        instances: several.
+        seconds: how long to wait for the others.
+
+    Attributes:
+        directory: of the run that goes on, which gets the others' logs.
+        replicas: their processes, once TensorFlow is loaded.
+        is_training: whether this process may be waiting for the others in a collective.
+    """
+
+    def __init__(self, instances: Instances, *, seconds: float) -> None:
+        self.instances = instances
+        self.meeting = Meeting(instances, purpose={"the command": "a training"}, seconds=seconds)
+        self.replicas: Replicas | None = None
+        self.directory: Path | None = None
+        self.is_training = False
+        self.runs = 0
+        self.logs: set[str] = set()
+
+    @property
+    def is_chief(self) -> bool:
+        """Return whether this is the first, which alone keeps the record of the run."""
+        return self.instances.is_chief
+
+    def join(self) -> None:
+        """Wait until all instances are there.
+
+        Raises:
+            StudyError: one has not come, or has another command.
+        """
+        self.meeting.on_lost, self.meeting.on_push = self._note_lost, self._take_log
+        with _ending_all():
+            self.meeting.__enter__()
+
+    def begin_run(self, directory: Path, own: Mapping[str, str], decision: bytes = b"") -> bytes:
+        """Compare the next run's config and code with the other instances'; return what the first one decides.
+
+        Raises:
+            StudyError: they differ, or an instance is gone.
+        """
+        self.runs, self.directory = self.runs + 1, directory
+        self.logs.clear()
+        with _ending_all():
+            return self.meeting.agree(f"run {self.runs}", own, decision)
+
+    def compare_data(self, digest: str) -> None:
+        """Compare the data with the other instances', and wait until all can make the first step.
+
+        Raises:
+            StudyError: they differ, or an instance is gone.
+        """
+        with _ending_all():
+            self.meeting.agree(f"the first step of run {self.runs}", {"the digest of the data": digest})
+
+    def connect(self, output: Path) -> None:
+        """Connect TensorFlow with that of the other instances; before it computes anything, once in a process.
+
+        Args:
+            output: gets ``failure`` if that cannot be.
+
+        Raises:
+            StudyError: an instance is gone, or this one's port is not free.
+        """
+        if self.replicas:
+            return
+        with _ending_all():
+            self.meeting.agree("TensorFlow is loaded", {})
+        from trialmaker.training.replicas import LostReplica, Replicas
+
+        addresses = [str(one) for one in self.instances.members]
+        names = {address: self.instances.name(index) for index, address in enumerate(addresses)}
+        failure = output / "failure" if self.is_chief else None
+        try:
+            with limited_connection(names, CONNECTION_SECONDS, failure):
+                self.replicas = Replicas.connect(addresses, self.instances.index)
+        except LostReplica as error:
+            text = self.meeting.lost or f"{self.instances.own}: TensorFlow cannot connect from this port: {error}"
+            raise StudyError(UserError(f"{text}; {START_AGAIN}, or give the instances other ports")) from error
+
+    def check(self) -> None:
+        """Raise ``StudyError`` if an instance is gone, for waits in which nothing else would say so."""
+        if lost := self.meeting.lost:
+            raise StudyError(_with_way_on(MeetingOver(lost)))
+
+    def loss(self, cause: object) -> StudyError:
+        """Return the error for a training that has lost an instance, with its name and the way on.
+
+        Args:
+            cause: what TensorFlow said, where nobody knows which instance is gone.
+        """
+        text = self.meeting.who_is_gone(SEARCH_SECONDS) or f"TensorFlow has lost an instance: {cause}"
+        return StudyError(_with_way_on(MeetingOver(text)))
+
+    def tell(self, error: BaseException) -> None:
+        """Tell the others at once that this instance fails: they may be waiting for it in a collective."""
+        self.meeting.leave(one_line(error, 500), getattr(error, "exit_code", 1))
+
+    def send_log(self) -> None:
+        """Send this instance's log to the first one's run; it is no great loss if that cannot be."""
+        path = log_file()
+        if self.is_chief or path is None:
+            return
+        with tempfile.TemporaryDirectory() as folder, suppress(UserError, OSError):
+            shutil.copyfile(path, Path(folder, path.name))
+            self.meeting.push(Path(folder), f"instance-{self.instances.index + 1}", seconds=LOG_SECONDS)
+
+    def close(self, code: int, reason: str) -> tuple[int, str]:
+        """End this instance's part, when the command has ended; another one waits for the first one's end.
+
+        Args:
+            code: the command's exit code here.
+            reason: why it is not 0; "" for 0.
+
+        Returns:
+            the exit code of the first one, and why that is not 0, where this one has none of its own.
+        """
+        end = (code, "")
+        if self.is_chief:
+            self._wait_for_logs()
+        elif not code:
+            try:
+                end = (self.meeting.wait_for_chief(), "")
+            except MeetingOver as over:
+                end = (over.exit_code, str(over))
+        self.meeting.leave(reason if code else "", code)
+        return end
+
+    def _note_lost(self, text: str) -> None:
+        if self.is_training and self.replicas:
+            self.replicas.abort(text)
+
+    def _take_log(self, name: str, folder: Path) -> None:
+        """Keep the log of another instance in the run's directory."""
+        match = LOG_NAME.fullmatch(name)
+        if match is None or not 1 < int(match[1]) <= len(self.instances.members) or self.directory is None:
+            raise UserError(f"{name!r}: is no instance's log")
+        shutil.copyfile(folder / "train.log", self.directory / f"{name}.log")
+        self.logs.add(name)
+
+    def _wait_for_logs(self) -> None:
+        deadline = time.monotonic() + LOG_SECONDS
+        while self.replicas and len(self.logs) < self.meeting.present_others and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+@contextmanager
+def _ending_all() -> Iterator[None]:
+    """Have an end of the meeting end the command, with all runs that it would still make."""
+    try:
+        yield
+    except MeetingOver as over:
+        raise StudyError(_with_way_on(over)) from over
+
+
+def _with_way_on(over: MeetingOver) -> MeetingOver:
+    text = str(over)
+    if START_AGAIN in text or "differs from" in text:
+        return over
+    if paths.is_on_platform():
+        return MeetingOver(f"{text}; a job with this output as its input file resume goes on", over.exit_code)
+    return MeetingOver(f"{text}; the same command goes on, on any number of instances", over.exit_code)

@@ -1,0 +1,47 @@
+"""The model of a run, and the program that trains it."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from trialmaker.config.schema import Config
+from trialmaker.data.splits import Dataset
+from trialmaker.experiment import batch_size, run_messages
+from trialmaker.experiment.context import RunContext
+from trialmaker.model_store.initial_weights import load as load_weights
+from trialmaker.training import program_cache
+from trialmaker.training.program import Program
+
+log = logging.getLogger(__name__)
+
+
+def build(
+    config: Config, context: RunContext, dataset: Dataset, initial_weights: Path | None
+) -> tuple[keras.Model, Program]:
+    """Return the model to export from, and the program to train, which has a model of its own and the same weights."""
+    context.page.dataset = dataset
+    architecture: Any = {
+        "model": asdict(config.model),
+        "input_shape": dataset.input_shape,
+        "num_classes": dataset.num_classes,
+    }
+    model = program_cache.initialized_model(seed=config.seed, **architecture)
+    parameters = f"{config.model.name}: {model.count_params():,} parameters"
+    log.log(context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}")
+    batch_size.check_memory(config, model, dataset)
+    if initial_weights:
+        load_weights(model, initial_weights)
+        log.info(f"starts from the weights of {initial_weights}")
+    program = program_cache.prepare_program(
+        weights=model.get_weights(),
+        optimizer=asdict(config.optimizer),
+        augment=asdict(config.augment),
+        label_smoothing=config.training.label_smoothing,
+        jit_compile=config.training.jit_compile,
+        replicas=context.team.replicas if context.team else None,
+        **architecture,
+    )
+    return model, program

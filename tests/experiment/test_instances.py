@@ -1,0 +1,142 @@
+"""One training over several machines, each a network namespace with an address of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.entry import PROJECT, Train
+from support.hosts import Host, network
+from trialmaker.platform.run_result import RunResult, read_result
+
+SETTINGS = ("data=digits", "model=mlp", "model.dropout_rate=0.2", "optimizer=sgd", "optimizer.learning_rate=0.05")
+EPOCHS = "training.epochs=20"
+END_SECONDS = 60  # in which each process ends when an instance is gone
+STARTED: list["subprocess.Popen[str]"] = []
+START_SECONDS = 90  # to the first epochs on a busy machine
+
+
+@dataclass(frozen=True)
+class Process:
+    """``python train.py`` on a host, whose root is its own."""
+
+    process: "subprocess.Popen[str]"
+    root: Path
+
+    @property
+    def output(self) -> str:
+        return (self.root / "printed").read_text()
+
+    @property
+    def line(self) -> str:
+        """The one line that says why it failed."""
+        [line] = [line for line in self.output.splitlines() if line.startswith("train.py: ")]
+        return line.removeprefix("train.py: ")
+
+    def wait(self, seconds: float = END_SECONDS) -> int:
+        return self.process.wait(seconds)
+
+    @property
+    def results(self) -> list[RunResult]:
+        return [result for path in self.root.glob("output/logs/*/result.json") if (result := read_result(path))]
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[Host]]:
+    with network(3) as machines:
+        yield machines
+    for process in STARTED:
+        process.wait(10)  # whom the end of its network has killed
+    STARTED.clear()
+
+
+def start(root: Path, hosts: Sequence[Host], which: Sequence[int], *words: str) -> list[Process]:
+    """Start the job on those of its hosts, in that order."""
+    listing = [{"ip": host.address, "port": 2222} for host in hosts]
+    started = []
+    for index in which:
+        own = root / f"machine-{index + 1}"
+        (own / "config").mkdir(parents=True, exist_ok=True)
+        resource = own / "config" / "resource.json"
+        resource.write_text("[{" if "garbled" in str(root) and index == 1 else json.dumps(listing))
+        command = [sys.executable, str(PROJECT / "train.py"), *SETTINGS, *words]
+        environment = {"AI_ROOT": str(own), "PYTHONPATH": str(PROJECT / "src")}
+        with (own / "printed").open("w", encoding="utf-8") as printed:
+            process = hosts[index].popen(*command, environment=environment, stdout=printed, stderr=subprocess.STDOUT)
+        STARTED.append(process)
+        started.append(Process(process, own))
+    return started
+
+
+def until(is_so: Callable[[], object], seconds: float = START_SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_late_instance_is_waited_for_a_killed_one_is_named_and_fewer_go_on_to_what_one_alone_reaches(
+    hosts: list[Host], tmp_path: Path, train: Train
+) -> None:
+    chief, second = start(tmp_path, hosts, [0, 1], EPOCHS)
+    time.sleep(6)
+    [third] = start(tmp_path, hosts, [2], EPOCHS)
+    until(lambda: "epoch=2 " in chief.output)
+    os.kill(third.process.pid, signal.SIGKILL)
+    assert chief.wait() == second.wait() == 2
+    way_on = "the same command goes on, on any number of instances"
+    gone = f"instance 3 of 3 ({hosts[2].address}:2222) is gone: its connection has ended; {way_on}"
+    assert chief.line == second.line == f"error: {gone}"
+    assert (chief.root / "output/failure").read_text() == f"{gone}\n"
+    assert [(one.status, one.ended_by) for one in chief.results] == [("stopped", "lost_instance")]
+
+    chief, second = start(tmp_path, hosts[:2], [0, 1], EPOCHS)
+    assert chief.wait(START_SECONDS) == second.wait() == 0, chief.output
+    assert f"it had ended since instance 3 of 3 ({hosts[2].address}:2222) is gone" in chief.output
+    assert (chief.root / "output/success").exists() and not (chief.root / "output/failure").exists()
+    assert [path.name for path in (second.root / "output").iterdir()] == ["logs"]
+    [log] = chief.root.glob("output/logs/*/instance-2.log")
+    assert "computes for instance 1 of 2" in log.read_text()
+    assert sorted(path.name for path in (chief.root / "output/logs").iterdir()) == [log.parent.name]
+
+    alone = train(*SETTINGS, EPOCHS)
+    assert alone.code == 0, alone.err
+    [expected] = [read_result(path) for path in tmp_path.glob("output/logs/*/result.json")]
+    [result] = chief.results
+    assert expected is not None
+    assert result.attempts == 2
+    assert result.best_epoch == expected.best_epoch
+    for name in ("loss", "val_loss", "val_accuracy"):
+        assert result.best_metrics[name] == pytest.approx(expected.best_metrics[name], rel=1e-3), name
+    assert result.test_metrics == pytest.approx(expected.test_metrics, rel=1e-3)
+
+
+def test_an_instance_that_is_cut_off_is_named_by_the_others_and_names_the_first_and_none_waits_for_a_garbled_one(
+    hosts: list[Host], tmp_path: Path
+) -> None:
+    words = ["training.instances_seconds=8"]
+    chief, second, third = start(tmp_path / "garbled", hosts, [0, 1, 2], *words)
+    for one in (second, chief, third):
+        assert one.wait() == 2
+    assert "resource.json" in second.line
+    missing = f"instance 2 of 3 ({hosts[1].address}:2222) has not come within 8 s"
+    assert missing in chief.line
+    assert missing in third.line
+
+    chief, second, third = start(tmp_path / "cut", hosts, [0, 1, 2], "training.epochs=100000")
+    until(lambda: "epoch=3 " in chief.output)
+    hosts[2].cut()
+    for one in (chief, second, third):
+        assert one.wait() == 2
+    hosts[2].restore()
+    for one in (chief, second):
+        assert one.line.startswith(f"error: instance 3 of 3 ({hosts[2].address}:2222) gives no sign of life for 10 s")
+    assert third.line.startswith(f"error: instance 1 of 3 ({hosts[0].address}:2222) gives no sign of life for 10 s")
+    assert list(chief.root.glob("output/checkpoints/*/checkpoint-*.npz"))

@@ -1,0 +1,286 @@
+"""The meeting of instances: several in this process, each with a thread of its own, over real sockets."""
+
+import io
+import socket
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from support.instances import loopback_instances
+from trialmaker.errors import UserError
+from trialmaker.platform.meeting import files, messages
+from trialmaker.platform.meeting.ends import MeetingOver
+from trialmaker.platform.meeting.meeting import Meeting
+from trialmaker.platform.meeting.messages import encode
+from trialmaker.platform.meeting.room import Room
+
+PURPOSE = {"command": "run"}
+
+
+@pytest.fixture(autouse=True)
+def _quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("room", "server", "attendance", "meeting"):
+        monkeypatch.setattr(f"trialmaker.platform.meeting.{module}.BEAT_SECONDS", 0.05)
+
+
+def together(*works: Callable[[], object]) -> list[Future]:
+    """Do all at once, each on a thread."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [pool.submit(work) for work in works]
+
+
+@contextmanager
+def meeting_of(count: int, **options: object) -> Iterator[list[Meeting]]:
+    """A meeting to which all have come."""
+    meetings = [Meeting(one, purpose=PURPOSE, seconds=10, **options) for one in loopback_instances(count)]
+    with ExitStack() as stack:
+        for future in together(*(one.__enter__ for one in meetings)):
+            future.result()
+        for one in meetings:
+            stack.callback(one.leave)
+        yield meetings
+
+
+def errors(futures: list[Future]) -> list[str]:
+    return [str(future.exception()) for future in futures]
+
+
+def test_all_get_the_decision_of_the_first_however_large_it_is() -> None:
+    decision = bytes(range(256)) * 40_000
+    with meeting_of(3) as (first, *others):
+        works = [lambda one=one: one.agree("data", {"digest": "1"}) for one in others]
+        done = together(lambda: first.agree("data", {"digest": "1"}, decision), *works)
+        assert [future.result() for future in done] == [decision] * 3
+        assert first.lost is None
+
+
+def test_what_differs_is_told_to_all() -> None:
+    with meeting_of(3) as meetings:
+        own = [{"epochs": "2", "seed": "0"}, {"epochs": "2", "seed": "0"}, {"epochs": "3"}]
+        done = together(*(lambda i=i: meetings[i].agree("run", own[i]) for i in range(3)))
+        [text] = set(errors(done))
+        assert "instance 3 of 3 (127.0.0.1:" in text
+        assert "epochs is 3 there, 2 here; seed is nothing there, 0 here" in text
+
+
+def test_an_instance_with_another_purpose_is_refused_and_the_first_names_it_as_missing() -> None:
+    first, second = loopback_instances(2)
+    started = time.monotonic()
+    done = together(
+        Meeting(first, purpose=PURPOSE, seconds=1).__enter__,
+        Meeting(second, purpose={"command": "study"}, seconds=1).__enter__,
+    )
+    missing, refused = errors(done)
+    assert "differs from the first: command is study there, run here" in refused
+    assert missing == (
+        f"{first.name(1)} has not come within 1 s: start the job again, give training.instances_seconds more,"
+        " or train on the first alone with instances=ignore"
+    )
+    assert time.monotonic() - started < 5
+
+
+def test_one_that_never_comes_is_named_by_all() -> None:
+    first, second, _ = loopback_instances(3)
+    done = together(*(Meeting(one, purpose=PURPOSE, seconds=1).__enter__ for one in (first, second)))
+    assert all(text.startswith(f"{first.name(2)} has not come within 1 s") for text in errors(done))
+    [error] = together(Meeting(second, purpose=PURPOSE, seconds=0.5).__enter__)
+    assert str(error.exception()).startswith(f"{first.name(0)} has not come within 0.5 s")
+
+
+def test_an_instance_may_come_late_and_one_that_comes_twice_is_refused() -> None:
+    instances = loopback_instances(2)
+
+    def late() -> Meeting:
+        time.sleep(1)
+        return Meeting(instances[0], purpose=PURPOSE, seconds=10).__enter__()
+
+    second = Meeting(instances[1], purpose=PURPOSE, seconds=10)
+    for future in together(late, second.__enter__):
+        future.result()
+    with pytest.raises(MeetingOver, match=r"instance 2 of 2 .* is there already: two instances take themselves for it"):
+        Meeting(instances[1], purpose=PURPOSE, seconds=5).__enter__()
+    second.leave()
+    with pytest.raises(MeetingOver, match="came when the others had begun without it"):
+        Meeting(instances[1], purpose=PURPOSE, seconds=5).__enter__()
+
+
+def test_one_that_is_killed_is_named_at_once_by_all_in_the_midst_of_an_agreement() -> None:
+    with meeting_of(3) as meetings:
+        heard: list[str] = []
+        meetings[0].on_lost = meetings[1].on_lost = heard.append
+
+        def be_killed() -> None:
+            time.sleep(0.3)
+            meetings[2].attendance.is_leaving.set()  # says nothing more
+            meetings[2].channel.close()
+
+        done = together(lambda: meetings[0].agree("x", {}), lambda: meetings[1].agree("x", {}), be_killed)
+        text = f"{meetings[0].instances.name(2)} is gone: its connection has ended"
+        assert errors(done)[:2] == [text, text]
+        _until(lambda: len(heard) == 2)
+        assert heard == [text, text]
+        assert [one.lost for one in meetings[:2]] == [text, text]
+
+
+def test_one_that_falls_silent_is_named_sooner_once_a_collective_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trialmaker.platform.meeting.meeting.SUSPECT_SECONDS", 0.3)
+    with meeting_of(2) as (first, second):
+        frozen = threading.Event()
+        second.attendance.is_leaving.wait = lambda _: frozen.wait(5)  # type: ignore[method-assign]
+        time.sleep(0.5)
+        assert first.lost is None
+        assert first.who_is_gone(3) == f"{first.instances.name(1)} gives no sign of life for 0.3 s"
+        frozen.set()
+
+
+def test_what_ends_one_ends_all_with_its_reason_and_its_code() -> None:
+    with meeting_of(3) as (first, second, third):
+        third.__exit__(UserError, UserError("data.directory=/data: holds no images"), None)
+        done = together(lambda: first.agree("x", {}), lambda: second.agree("x", {}))
+        text = f"{first.instances.name(2)} has ended: data.directory=/data: holds no images"
+        assert errors(done) == [text, text]
+        assert [future.exception().exit_code for future in done] == [2, 2]
+
+
+def test_the_others_end_with_the_code_of_the_first() -> None:
+    with meeting_of(3) as (first, second, third):
+        third.leave()
+        done = [ThreadPoolExecutor(1).submit(second.wait_for_chief)]
+        assert first.wait_for_all(0.2) == [first.instances.name(1)]
+        first.leave(code=0)
+        assert done[0].result() == 0
+    with meeting_of(2) as (first, second):
+        waiting = ThreadPoolExecutor(1).submit(second.wait_for_chief)
+        first.leave("stopped by SIGTERM before the first step", 143)
+        assert isinstance(waiting.exception(), MeetingOver)
+        assert waiting.exception().exit_code == 143
+        assert str(waiting.exception()).endswith("has ended: stopped by SIGTERM before the first step")
+
+
+def test_to_an_open_meeting_each_comes_and_goes_and_the_first_may_be_away() -> None:
+    instances = loopback_instances(2)
+    first = Meeting(instances[0], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
+    heard: list[str] = []
+    first.on_lost = heard.append
+    second = Meeting(instances[1], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
+    second.attendance.is_leaving.set()
+    second.channel.close()
+    _until(lambda: heard)
+    second = Meeting(instances[1], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
+    assert first.lost is None
+    first.server.stop()
+    first = Meeting(instances[0], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
+    _until(lambda: first.room.members[1].is_present)
+    assert second.lost is None
+    second.leave()
+    assert first.wait_for_all(5) == []
+    first.leave()
+
+
+def test_a_folder_reaches_the_first_whole_without_its_links(tmp_path: Path) -> None:
+    (tmp_path / "run/logs").mkdir(parents=True)
+    (tmp_path / "run/logs/train.log").write_text("a line\n")
+    (tmp_path / "run/model.bin").write_bytes(bytes(3_000_000))
+    (tmp_path / "run/empty").touch()
+    (tmp_path / "run/passwd").symlink_to("/etc/passwd")
+    with meeting_of(2) as (first, second):
+        got: dict[str, object] = {}
+
+        def take(name: str, folder: Path) -> None:
+            sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+            got.update({name: sizes, "folder": folder})
+
+        first.on_push = take
+        second.push(tmp_path / "run", "the run")
+        assert got["the run"] == {"logs/train.log": 7, "model.bin": 3_000_000, "empty": 0}
+        assert not Path(got["folder"]).exists()
+
+        def refuse(*_: object) -> None:
+            raise UserError("no place for it")
+
+        first.on_push = refuse
+        with pytest.raises(UserError, match="did not take run: no place for it"):
+            second.push(tmp_path / "run", "the run")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("../outside", tarfile.REGTYPE),
+        ("/etc/outside", tarfile.REGTYPE),
+        ("link", tarfile.SYMTYPE),
+        ("link", tarfile.LNKTYPE),
+        ("pipe", tarfile.FIFOTYPE),
+    ],
+)
+def test_nothing_but_plain_files_inside_of_the_folder_is_unpacked(name: str, kind: bytes) -> None:
+    info = tarfile.TarInfo("plain")
+    good = info.tobuf()
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, "/etc/passwd"
+    with pytest.raises(UserError, match="is no plain file inside of the folder"):
+        files.unpack(iter([good, info.tobuf(), bytes(1024)]))
+
+
+def test_too_much_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_PUSHED_BYTES", 100_000)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("large")
+        info.size = 200_000
+        tar.addfile(info, io.BytesIO(bytes(200_000)))
+    with pytest.raises(UserError, match="than is free"):
+        files.unpack(iter([buffer.getvalue()[at : at + 4096] for at in range(0, 200_000, 4096)]))
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b"7",
+        encode(index="2"),
+        encode(index=7, purpose=PURPOSE),
+        encode(index=-1),
+        encode(index=True),
+        encode(index=0, purpose=PURPOSE),
+    ],
+)
+def test_strangers_learn_nothing_and_disturb_nobody(request_bytes: bytes) -> None:
+    with meeting_of(2) as (first, second), grpc.insecure_channel(first.instances.meeting_address) as channel:
+        for method in (messages.ATTEND, messages.PUSH):
+            call = channel.stream_stream(f"/{messages.SERVICE}/{method}")
+            for answer in call(iter([request_bytes])):
+                assert set(messages.decode(answer)) in ({"over", "code"}, {"error"})
+        assert first.lost is second.lost is None
+
+
+def test_a_port_that_another_process_has_is_named() -> None:
+    first, _ = loopback_instances(2)
+    _, _, port = first.meeting_address.rpartition(":")
+    with socket.socket(socket.AF_INET6) as taken:
+        taken.bind(("::", int(port)))
+        taken.listen()
+        with pytest.raises(UserError, match=f"{first.meeting_address}: the instances' port cannot be opened"):
+            Meeting(first, purpose=PURPOSE, seconds=1).__enter__()
+
+
+def test_a_room_without_a_network_knows_what_is_no_entry() -> None:
+    room = Room(["instance 1 of 2", "instance 2 of 2"], PURPOSE, is_open=False)
+    with pytest.raises(MeetingOver, match="there are 2 instances"):
+        room.enter(9, PURPOSE)
+
+
+def _until(is_so: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
