@@ -17,8 +17,10 @@ from optuna_sweep.optuna_internals import get_trial_id
 from optuna_sweep.process_identity import ProcessIdentity, this_process
 
 HEARTBEAT_SECONDS = 30.0  # between two heartbeats of a worker
+SHARED_HEARTBEAT_SECONDS = 10.0  # where machines share a study: a lost one is to be noticed soon
+LEASE_BEATS = 4  # a worker on another machine that is silent for so many heartbeats is dead
 CLAIM_SECONDS = 10.0  # at most, between a claim and its first heartbeat
-LEASE_SECONDS = 4 * HEARTBEAT_SECONDS  # a worker on another machine without a heartbeat for so long is dead
+CLOCK_SECONDS = 300.0  # by which the clocks of two machines may differ
 
 Started = TypeVar("Started")
 
@@ -33,15 +35,22 @@ class Leases:
         storage: the study's.
         list_trials: returns the study's trials of the given states.
         max_retries: how often a trial whose worker died is run again.
+        heartbeat_seconds: between two heartbeats of this process.
     """
 
     def __init__(
-        self, storage: BaseStorage, list_trials: Callable[[TrialState], list[FrozenTrial]], max_retries: int
+        self,
+        storage: BaseStorage,
+        list_trials: Callable[[TrialState], list[FrozenTrial]],
+        max_retries: int,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
-        self.max_retries = max_retries
+        self.max_retries, self.heartbeat_seconds = max_retries, heartbeat_seconds
         self._storage, self._list_trials = storage, list_trials
         # When this process first saw a claim without a heartbeat: by trial and the time of the claim.
         self._unconfirmed_since: dict[tuple[int, datetime | None], float] = {}
+        # The last heartbeats that this process saw, and when it saw them first, by its own clock: by trial.
+        self._beats: dict[int, tuple[float, float]] = {}
 
     def claim(self, start: Callable[[FrozenTrial], Started]) -> Started | None:
         """Claim the next trial that waits; return None when none waits.
@@ -71,8 +80,13 @@ class Leases:
 
     def record_heartbeat(self, trial_id: int, attempt: int) -> None:
         """Record a heartbeat: this process runs attempt `attempt` (0-based) of the trial."""
-        owner = asdict(this_process()) | {"seen": time.time()}
+        owner = asdict(this_process()) | {"seen": time.time(), "lease": LEASE_BEATS * self.heartbeat_seconds}
         self._storage.set_trial_system_attr(trial_id, OWNER, {**owner, "attempt": attempt})
+
+    def is_own(self, trial_id: int) -> bool:
+        """Return whether this process runs the trial still: one that was cut off for long may have lost it."""
+        owner = _owner(self._storage.get_trial(trial_id))
+        return bool(owner) and _identity(owner) == this_process()
 
     @contextmanager
     def heartbeats(self, trial_ids: Sequence[int]) -> Iterator[None]:
@@ -80,10 +94,11 @@ class Leases:
         is_over = threading.Event()
 
         def beat() -> None:
-            while not is_over.wait(HEARTBEAT_SECONDS):
+            while not is_over.wait(self.heartbeat_seconds):
                 for trial_id in trial_ids:
                     with suppress(Exception):  # it has just ended, or the storage is away for a moment
-                        self.record_heartbeat(trial_id, self.attempt(trial_id))
+                        if self.is_own(trial_id):
+                            self.record_heartbeat(trial_id, self.attempt(trial_id))
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -126,8 +141,17 @@ class Leases:
         if not owner:  # it has just been claimed, or the claimer died at once; their clock may not be ours
             since = self._unconfirmed_since.setdefault((get_trial_id(trial), trial.datetime_start), time.monotonic())
             return time.monotonic() - since < CLAIM_SECONDS
-        is_alive = ProcessIdentity(owner["host"], owner["pid"], owner["began"]).is_alive()
-        return time.time() - float(owner["seen"]) < LEASE_SECONDS if is_alive is None else is_alive
+        is_alive = _identity(owner).is_alive()
+        return self._beats_still(get_trial_id(trial), owner) if is_alive is None else is_alive
+
+    def _beats_still(self, trial_id: int, owner: dict[str, Any]) -> bool:
+        """Return whether a process of another machine sends heartbeats: by its clock, or as seen by this one's."""
+        seen, lease = float(owner["seen"]), float(owner.get("lease", LEASE_BEATS * HEARTBEAT_SECONDS))
+        if time.time() - seen >= lease + CLOCK_SECONDS:
+            return False
+        if self._beats.get(trial_id, (0.0, 0.0))[0] != seen:
+            self._beats[trial_id] = seen, time.monotonic()
+        return time.monotonic() - self._beats[trial_id][1] < lease
 
     def has_unconfirmed_claims(self) -> bool:
         """Return whether a trial was claimed without a heartbeat yet, which lasts ``CLAIM_SECONDS`` at most."""
@@ -137,6 +161,10 @@ class Leases:
 def _claim(trial: FrozenTrial) -> tuple[object, ...]:
     """Return what tells one claim on a trial from another."""
     return trial.datetime_start, trial.system_attrs.get(OWNER)
+
+
+def _identity(owner: dict[str, Any]) -> ProcessIdentity:
+    return ProcessIdentity(owner["host"], owner["pid"], owner["began"])
 
 
 def attempt_of(trial: FrozenTrial) -> int:

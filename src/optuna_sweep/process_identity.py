@@ -1,5 +1,6 @@
 """Which process does a piece of work, and whether it still lives, as far as can be told from here."""
 
+import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import psutil
+
+WORKER = "HYDRA_OPTUNA_WORKER"  # environment variable of worker processes: their supervisor's process id
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ def this_process() -> ProcessIdentity:
     """Return the identity of this process."""
     process = psutil.Process()
     return ProcessIdentity(machine(), process.pid, process.create_time())
+
+
+def supervisor_name() -> str:
+    """Return a name of the command that this process belongs to: of itself, or of the worker's supervisor."""
+    return f"{machine()} {os.environ.get(WORKER) or os.getpid()}"
 
 
 @lru_cache(maxsize=1)

@@ -48,6 +48,7 @@ class TrialRunner:
                     batch.append(trial)
             self._run(batch)
         except BaseException:  # Ctrl-C, SIGTERM, or a bug: the trials wait for the next command
+            self.study.hurry()
             for trial in batch:
                 self.study.leases.requeue(get_trial_id(trial))
             raise
@@ -76,6 +77,9 @@ class TrialRunner:
         ]
 
     def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
+        if self.study.is_shared and not self.study.leases.is_own(get_trial_id(trial)):
+            log.warning(f"trial {trial.number} was given to another process, as this one was silent for too long")
+            return
         is_pruned = self.study.storage.get_trial(get_trial_id(trial)).user_attrs.get(PRUNED, False)
         if returned.status == JobStatus.COMPLETED and not is_pruned:
             values, error = validation.returned_values(returned.return_value, len(self.study.study.directions))

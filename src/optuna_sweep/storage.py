@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.errors import HydraException
 from optuna import Study, load_study
-from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import Engine, make_url
@@ -26,11 +26,12 @@ SPOILT = (LookupError, TypeError, AttributeError, AssertionError, RecursionError
 JOURNAL_START = b'{"op_code":'  # of each line of a journal
 
 
-def open_storage(place: str) -> BaseStorage:
+def open_storage(place: str, away_seconds: float = PROXY_SECONDS) -> BaseStorage:
     """Open a storage, and create it where there is none.
 
     Args:
         place: the path of a journal file, ``grpc://host:port``, or a database's URL.
+        away_seconds: how long to wait for a gRPC proxy that does not answer, now and later.
 
     Raises:
         HydraException: nothing answers there, its driver is not installed, or the file is no journal.
@@ -39,7 +40,7 @@ def open_storage(place: str) -> BaseStorage:
     with _errors_of(place):
         if not separator:
             return JournalStorage(_Journal(Path(place)))
-        return _proxy(rest) if scheme == "grpc" else _database(scheme, place)
+        return _proxy(rest, away_seconds) if scheme == "grpc" else _database(scheme, place)
 
 
 def find_study(place: str, name: str) -> Study | None:
@@ -88,10 +89,12 @@ def _errors_of(place: str) -> Iterator[None]:
         raise HydraException(f"hydra.sweeper.storage={displayed(place)}: {without_password(reason, place)}") from error
 
 
-def _proxy(address: str) -> BaseStorage:
+def _proxy(address: str, away_seconds: float) -> BaseStorage:
+    from optuna_sweep.proxy_client import PROXY_PORT, PatientProxy  # gRPC's import
+
     host, _, port = address.partition(":")
-    storage = GrpcStorageProxy(host=host, port=int(port or 13000))
-    storage.wait_server_ready(timeout=PROXY_SECONDS)
+    storage = PatientProxy(host=host, port=int(port or PROXY_PORT), away_seconds=away_seconds)
+    storage.wait_for_answer()
     return storage
 
 

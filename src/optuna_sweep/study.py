@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_sweep.attributes import ERROR
-from optuna_sweep.leases import CLAIM_SECONDS, Leases
+from optuna_sweep.leases import CLAIM_SECONDS, HEARTBEAT_SECONDS, SHARED_HEARTBEAT_SECONDS, Leases
 from optuna_sweep.optuna_internals import FIXED_PARAMS, get_trial_id, is_stop_request
 
 SETTLED_SECONDS = 0.5  # rows that another process makes follow one another faster
@@ -33,6 +33,7 @@ class Study:
         max_retries: how often a trial whose worker died is run again.
         pruner: Optuna's.
         initial_points: the parameters of the first trials, by name; the sampler draws what is missing in them.
+        is_shared: whether the machines of one job work on it, each until its last trial has ended.
 
     Attributes:
         study: Optuna's.
@@ -51,6 +52,8 @@ class Study:
         max_retries: int,
         pruner: optuna.pruners.BasePruner,
         initial_points: Sequence[Mapping[str, Any]] = (),
+        *,
+        is_shared: bool = False,
     ) -> None:
         self.storage = optuna.storages.get_storage(storage)  # with Optuna's cache, where it has one
         self.is_new = True
@@ -63,7 +66,9 @@ class Study:
             self.study = optuna.load_study(storage=self.storage, study_name=name, pruner=pruner)
         self.id = self.storage.get_study_id_from_name(name)
         self.n_trials, self.initial_points = n_trials, initial_points
-        self.leases = Leases(self.storage, self.trials, max_retries)
+        self.is_shared = is_shared
+        heartbeat_seconds = SHARED_HEARTBEAT_SECONDS if is_shared else HEARTBEAT_SECONDS
+        self.leases = Leases(self.storage, self.trials, max_retries, heartbeat_seconds)
         self.is_exhausted = False
 
     def prepare(self) -> None:
@@ -94,6 +99,17 @@ class Study:
         """Return the trials of the given states, or all, in the order of their numbers; rows too many left out."""
         rows = self.storage.get_all_trials(self.id, deepcopy=False, states=states or None)
         return [trial for trial in rows if trial.number < self.n_trials]
+
+    def awaits_others(self) -> bool:
+        """Return whether a trial runs that may have to be run again: of a worker that has just claimed it, or dies."""
+        return bool(self.is_shared and self.trials(TrialState.RUNNING)) or self.leases.has_unconfirmed_claims()
+
+    def hurry(self) -> None:
+        """Wait no longer for a storage that is away than a process may that is to end."""
+        if self.is_shared:
+            from optuna_sweep.proxy_client import hurry  # gRPC's import
+
+            hurry(self.storage)
 
     def claim(self, sampler: optuna.samplers.BaseSampler) -> Trial | None:
         """Claim the next trial that waits for this process; return None when none waits."""

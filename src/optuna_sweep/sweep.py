@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from optuna_sweep.study import Study
 from optuna_sweep.suggestion import Suggester
 from optuna_sweep.summary import write_summary
 from optuna_sweep.trial import is_worker
-from optuna_sweep.workers import POLL_SECONDS
+from optuna_sweep.workers import POLL_SECONDS, SHARED_POLL_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Sweep:
         if not search_space.distributions and not custom:
             raise HydraException("hydra.sweeper.params: there is nothing to search; for example x: interval(0.0, 1.0)")
         samplers = SamplerFactory(fields["sampler"], search_space.distributions)
+        self.is_shared = bool(fields["shared"] or fields["serve"])
         self.is_in_process = config.hydra.launcher._target_ == BASIC_LAUNCHER
         self.launcher: Any = (
             InProcessLauncher(context, task, config)
@@ -103,12 +105,22 @@ class Sweep:
         directory, displayed_place = Path(self.config.hydra.sweep.dir), displayed(self.suggester.place)
         ended = len(ended_trials(study))
         log.info(f"study {self.suggester.name} in {displayed_place}: {ended} of {study.n_trials} trials are done")
-        with self._progress(study) as progress, workers.terminable():
-            if self.fields["n_jobs"] > 1 and self.is_in_process:
-                workers.supervise(study, self.fields["n_jobs"], directory, progress.update)
-            else:
-                self._work(study, progress.update)
-        return self._finish(study, directory)
+        with workers.terminable(), self._serving(study):
+            with self._progress(study) as progress:
+                if (self.fields["n_jobs"] > 1 or self.is_shared) and self.is_in_process:
+                    workers.supervise(study, self.fields["n_jobs"], directory, progress.update)
+                else:
+                    self._work(study, progress.update)
+            return self._finish(study, directory)
+
+    def _serving(self, study: Study) -> AbstractContextManager[None]:
+        """Return the context in which the study's storage is served to the other machines that work on it."""
+        if not self.fields["serve"]:
+            return nullcontext()
+        from optuna_sweep.proxy_server import serving  # gRPC's import
+
+        log.info(f"study {self.suggester.name}: served to other machines on {self.fields['serve']}")
+        return serving(study.storage, str(self.fields["serve"]))
 
     def _progress(self, study: Study) -> LineProgress:
         """Return a live table on a terminal, lines elsewhere."""
@@ -146,7 +158,7 @@ class Sweep:
 
         What the fingerprint needs is read before, so that a study that cannot be is not created.
         """
-        storage = open_storage(self.suggester.place)
+        storage = open_storage(self._place(), float(self.fields["storage_seconds"]))
         identity = None if is_worker() else self._identity()
         initial_points = self._initial_points()
         max_trials = math.inf if self.suggester.custom else self.suggester.samplers.max_trials
@@ -158,10 +170,19 @@ class Sweep:
             self.fields["max_retries"],
             instantiate(accepted_arguments(self.fields["pruner"], "pruner")),
             initial_points,
+            is_shared=self.is_shared,
         )
         if identity:
             identity.join(study)
         return study
+
+    def _place(self) -> str:
+        """Return the study's storage, or in a worker of the command that serves it its proxy."""
+        if not self.fields["serve"] or not is_worker():
+            return self.suggester.place
+        from optuna_sweep.proxy_server import split_address
+
+        return f"grpc://127.0.0.1:{split_address(self.fields['serve'])[1]}"
 
     def _work(self, study: Study, update: Callable[[], None] = lambda: None) -> None:
         """Run trials until none waits or a limit is reached; call `update` after each batch."""
@@ -171,15 +192,20 @@ class Sweep:
         while not (reason := self.limits.reason(study)):
             if runner.run_batch():
                 update()
-            elif study.leases.has_unconfirmed_claims():
-                time.sleep(POLL_SECONDS)
-            elif not study.leases.recover():
+            elif study.leases.recover():
+                continue
+            elif not study.awaits_others():
                 return
+            else:
+                time.sleep(SHARED_POLL_SECONDS if study.is_shared else POLL_SECONDS)
         log.info(f"the sweep ends: {reason}")
 
     def _finish(self, study: Study, directory: Path) -> Any:
         name = self.suggester.name
-        write_summary(study, name, directory)
+        if self.is_shared and self.suggester.place.startswith("grpc://"):
+            log.info(f"study {name} has ended: {len(ended_trials(study))} of {study.n_trials} trials are done")
+        else:  # which needs longer than the command that serves the study waits
+            write_summary(study, name, directory)
         reason = self.limits.failure_reason(study)
         best = study.best()
         if reason or not (best or study.trials(TrialState.PRUNED)):

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from hydra.core.hydra_config import HydraConfig
 
-WORKER = "HYDRA_OPTUNA_WORKER"  # environment variable of worker processes: their supervisor's process id
+from optuna_sweep.process_identity import WORKER
 
 
 class CurrentTrial(Protocol):

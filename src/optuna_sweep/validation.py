@@ -49,6 +49,8 @@ def check(fields: Mapping[str, Any]) -> None:
     for field, minimum in MINIMUMS.items():
         if fields[field] is not None and fields[field] < minimum:
             raise HydraException(f"hydra.sweeper.{field}={fields[field]}: must be at least {minimum}")
+    if not fields["storage_seconds"] > 0:
+        raise HydraException(f"hydra.sweeper.storage_seconds={fields['storage_seconds']}: must be more than 0")
     rate, seconds, target = (fields[field] for field in ("max_failure_rate", "timeout_seconds", "target"))
     if not 0 <= rate <= 1:
         raise HydraException(f"hydra.sweeper.max_failure_rate={rate}: must be 0 to 1")

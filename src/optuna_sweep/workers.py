@@ -7,18 +7,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 from hydra.errors import HydraException
 from optuna.trial import TrialState
 
+from optuna_sweep.process_identity import WORKER
 from optuna_sweep.study import Study
-from optuna_sweep.trial import WORKER, is_worker
+from optuna_sweep.trial import is_worker
 
 STOP_SECONDS = 12.0  # for a worker to requeue its trial and exit
 POLL_SECONDS = 0.25  # between two looks at the workers, or at the supervisor
+SHARED_POLL_SECONDS = 1.0  # between two looks at a study on which other machines work
 
 
 def supervise(study: Study, count: int, directory: Path, update: Callable[[], None]) -> None:
@@ -48,19 +50,32 @@ def supervise(study: Study, count: int, directory: Path, update: Callable[[], No
                         raise HydraException(f"worker {number} was killed by signal {-code} before it began a trial")
                 if number not in workers and _has_work(study):
                     workers[number] = _start(number, directory)
-            if all(worker.poll() == 0 for worker in workers.values()):
+                    _give_cores(workers[number].pid, number, count if study.is_shared else 1)
+            if all(worker.poll() == 0 for worker in workers.values()) and not _await_others(study):
                 return
             update()
-            time.sleep(POLL_SECONDS)
+            time.sleep(SHARED_POLL_SECONDS if study.is_shared else POLL_SECONDS)
+    except BaseException:
+        study.hurry()
+        raise
     finally:
         _stop(list(workers.values()))
-        study.leases.recover()
-        update()
+        with suppress(HydraException):  # the storage is away, which the command ends by
+            study.leases.recover()
+            update()
+
+
+def _await_others(study: Study) -> bool:
+    """Recover the trials of a shared study whose workers died elsewhere; return whether some run still."""
+    if not study.is_shared:
+        return False
+    study.leases.recover()
+    return bool(study.trials(TrialState.RUNNING))
 
 
 def _has_work(study: Study) -> bool:
     """Return whether a trial waits, or may soon wait again."""
-    return bool(study.trials(TrialState.WAITING)) or study.leases.has_unconfirmed_claims()
+    return bool(study.trials(TrialState.WAITING)) or study.awaits_others()
 
 
 def _recover_trials_of(study: Study, number: int, code: int, directory: Path) -> bool:
@@ -86,6 +101,19 @@ def _start(number: int, directory: Path) -> "subprocess.Popen[bytes]":
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C goes to this process alone, which then stops the workers
         )
+
+
+def _give_cores(pid: int, number: int, count: int) -> None:
+    """Give one of several workers its share of this process's cores, so that it starts no more threads than it has.
+
+    One that shares them with nobody keeps them all.
+    """
+    if count == 1:
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    own = cores[number - 1 :: count] if count <= len(cores) else [cores[(number - 1) % len(cores)]]
+    with suppress(OSError):  # it has just ended, or may not
+        os.sched_setaffinity(pid, own)
 
 
 def _log(number: int, directory: Path) -> Path:

@@ -39,6 +39,21 @@ class OptunaSweeperConf:
             OWN: True,
         },
     )
+    serve: str | None = field(
+        default=None,
+        metadata={
+            MEANING: "host:port on which this command serves the storage to other machines, while it runs, or null;"
+            " there, storage=grpc://this-machine:port and shared=true",
+            OWN: True,
+        },
+    )
+    shared: bool = field(
+        default=False,
+        metadata={MEANING: "end with the study's last trial, whichever machine runs it, and run a lost one's again"},
+    )
+    storage_seconds: float = field(
+        default=300.0, metadata={MEANING: "how long to wait for a storage grpc://… that does not answer"}
+    )
     study_name: str | None = field(
         default=None,
         metadata={MEANING: "the study, which the same command goes on with; null for the application's choice"},

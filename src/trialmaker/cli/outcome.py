@@ -25,6 +25,7 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import StudyError, UserError, one_line, printable
 from trialmaker.experiment import run_header, running_study
 from trialmaker.experiment.context import RunContext, reason_to_withhold
+from trialmaker.experiment.instances import shared_study, trial_handover
 from trialmaker.experiment.instances.job import Job
 from trialmaker.experiment.output_page.page import write_refusal_page
 from trialmaker.experiment.run_name import data_name, run_differences, run_name
@@ -77,7 +78,7 @@ class TrainOutcome:
         self.context = context = self._new_context()
         redaction.hide_passwords(context.directory / ".hydra")
         try:
-            with context.recorded():
+            with trial_handover.handed_over(context):
                 values = self._start(validation.load(composed), context)
             self._note_result(context)
             return values[0] if len(values) == 1 else values or None
@@ -189,7 +190,7 @@ class TrainOutcome:
 
     def leave_result(self) -> None:
         """Write ``success`` or ``failure``, for whoever looks at the output alone."""
-        if {word.partition("=")[0] for word in self.argv} & INSPECTION_FLAGS or is_worker():
+        if {word.partition("=")[0] for word in self.argv} & INSPECTION_FLAGS or is_worker() or shared_study.is_other():
             return
         if not self.job.keeps_results:
             return

@@ -13,6 +13,7 @@ from trialmaker.config import resolvers, sweep_files, user_files
 from trialmaker.config.arguments import completion, tokens, translation
 from trialmaker.errors import StudyError, UserError
 from trialmaker.experiment import run_directory, study, study_identity
+from trialmaker.experiment.instances import shared_study
 from trialmaker.platform import paths
 from trialmaker.platform.signals import Signals, Stopped
 
@@ -35,11 +36,14 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
             _run(outcome)
         except Stopped as stopped:
             outcome.stop(stopped)
+        except shared_study.LeftToFirst as notice:
+            print(f"train.py: {notice}", flush=True)
         except StudyError as refusal:
             outcome.explain(refusal.error, sys.argv[1:])
         except Exception as error:
             outcome.explain(error, sys.argv[1:])
         finally:
+            shared_study.leave("; ".join(outcome.causes), outcome.code)
             sys.argv[1:] = argv
             run_directory.discard_unused()
         outcome.leave_result()

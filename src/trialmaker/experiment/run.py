@@ -15,6 +15,7 @@ from trialmaker.errors import UserError
 from trialmaker.experiment import batch_size, final_test, program, run_messages
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.fitting import Fitting
+from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.output_page.test_report import report_on
 from trialmaker.experiment.run_card import run_card
@@ -110,7 +111,7 @@ def _publisher(
         Path(config.output).absolute() / "model",
         run_key=context.run_key,
         at_end=context.is_trial or bool(context.withheld),
-        on_published=context.page.write,
+        on_published=(lambda: None) if shared_study.is_other() else context.page.write,  # of the output
     )
     publisher.withhold(context.withheld)
     context.notes.append(lambda: _note_published_run_id(publisher, tracker))

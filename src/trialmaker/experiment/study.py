@@ -19,6 +19,7 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment import multirun, run_header, running_study, study_identity
 from trialmaker.experiment.context import reason_to_withhold
+from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.resume import earlier_job
 from trialmaker.experiment.run_name import run_differences
@@ -44,7 +45,8 @@ class StudyEnd(Callback):
         if config.hydra.sweeper.get("_target_") != OPTUNA_SWEEPER:
             return
         study_identity.complete(config)
-        if not is_worker():
+        shared_study.begin(config)
+        if not is_worker() and not shared_study.is_other():
             if not config.hydra.sweeper.dry_run:
                 with suppress(OSError):  # which the trials will raise
                     result_files.prepare_result(Path(config.output).absolute())
@@ -85,6 +87,11 @@ def finish(directories: Collection[Path]) -> Iterator[tuple[Path, str]]:
             config = validation.load(_without_hydra(composed))
             withheld = reason_to_withhold(composed.hydra.runtime.choices.get("debug"))
             name, place = name_and_place(composed.hydra)
+            if shared := shared_study.current():
+                if shared_study.is_other():
+                    shared.end_as_other()
+                    continue
+                shared.end_as_first()
             metrics, report = _finish(config, name, place, Path(composed.hydra.sweep.dir), withheld)
             dataset = startup.load_dataset(config.data) if report else None
             line = running_study.end("finished", test_metrics=metrics, report=report, dataset=dataset)

@@ -10,6 +10,7 @@ from optuna_sweep import application
 from trialmaker.config import validation
 from trialmaker.config.incidental import INCIDENTAL
 from trialmaker.experiment import run_header
+from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.resume import earlier_job
 from trialmaker.model_store.weights_source import find_weights
 
@@ -40,12 +41,13 @@ def _facts(config: DictConfig, searched: Collection[str]) -> dict[str, str]:
     """
     from trialmaker.experiment import startup
 
+    shared_study.raise_failure()
     if error := earlier_job.failure():
         raise error
     facts = {}
     if not any(f"{name}.".startswith("data.") for name in searched):
         facts["data_digest"] = startup.load_dataset(validation.load_data(config)).digest
-        if config.hydra.sweeper.n_jobs > 1:
+        if config.hydra.sweeper.n_jobs > 1 or config.hydra.sweeper.shared:
             startup.load_dataset.cache_clear()  # the workers read it themselves
     if config.init_model and "init_model" not in searched:
         facts["init_model_digest"] = digest(find_weights(Path(config.init_model)))

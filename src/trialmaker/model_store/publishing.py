@@ -6,8 +6,10 @@ import uuid
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trialmaker.model_store.card import Card
+from trialmaker.errors import UserError
+from trialmaker.model_store.card import Card, card_of
 from trialmaker.model_store.catalog import (
     LOCK_FILE,
     best_among,
@@ -17,9 +19,11 @@ from trialmaker.model_store.catalog import (
     write_best,
     write_card,
 )
-from trialmaker.model_store.saved_model import Exportable
-from trialmaker.model_store.versions import CARD_FILE, version_numbers
+from trialmaker.model_store.versions import CARD_FILE, find_version, version_numbers
 from trialmaker.platform.atomic_files import locked
+
+if TYPE_CHECKING:  # TensorFlow's import
+    from trialmaker.model_store.saved_model import Exportable
 
 REPLACED_SECONDS = 5.0  # for which a version can still be loaded after a better one of its run has come
 ABANDONED_SECONDS = 3600  # the age at which a hidden folder is taken for that of a killed process
@@ -31,7 +35,7 @@ def rival(card: Card, directory: Path) -> Card | None:
     return None if best is None or card.is_better(best) else best
 
 
-def publish(exportable: Exportable, card: Card, directory: Path) -> Card:
+def publish(exportable: "Exportable", card: Card, directory: Path) -> Card:
     """Publish a model as the version that is served, if it beats all versions of its data.
 
     The export is written under a hidden name and renamed, so that a number never names half a model. Earlier versions
@@ -49,16 +53,49 @@ def publish(exportable: Exportable, card: Card, directory: Path) -> Card:
     hidden = _hidden(directory, card.run_key)
     try:
         exportable.export(hidden)
-        with locked(directory / LOCK_FILE):
-            if best := rival(card, directory):
-                return best
-            card = replace(card, version=_next_number(directory))
-            write_card(card, hidden)
-            hidden.rename(directory / str(card.version))
-            write_best(card, read_cards(directory), directory)
-            _remove_replaced(directory, card.run_key, REPLACED_SECONDS)
+        return _publish(hidden, card, directory)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def adopt(version: Path, directory: Path) -> Card:
+    """Publish a copy of a version of another folder as ``publish`` does, if it beats all versions of its data here.
+
+    Args:
+        version: its folder; the id of its run is of another MLflow store, and is left out.
+        directory: the folder of versions, which ``prepare`` has made.
+
+    Returns:
+        the card of the best version of the data.
+
+    Raises:
+        UserError: it has no card, or is no complete model.
+    """
+    complete = find_version(version)
+    card = card_of(complete.card, 0)
+    if card is None:
+        raise UserError(f"{version}: has no card, or one that says not what it is of; expected a published version")
+    card = replace(card, run_id="")
+    if best := rival(card, directory):
+        return best
+    hidden = _hidden(directory, card.run_key if card.run_key.isalnum() else "")
+    try:
+        shutil.copytree(version, hidden)
+        return _publish(hidden, card, directory)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _publish(hidden: Path, card: Card, directory: Path) -> Card:
+    """Give an export its number, unless another version is better; return the card of the best one."""
+    with locked(directory / LOCK_FILE):
+        if best := rival(card, directory):
+            return best
+        card = replace(card, version=_next_number(directory))
+        write_card(card, hidden)
+        hidden.rename(directory / str(card.version))
+        write_best(card, read_cards(directory), directory)
+        _remove_replaced(directory, card.run_key, REPLACED_SECONDS)
     return card
 
 

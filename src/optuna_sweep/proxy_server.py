@@ -1,0 +1,99 @@
+"""Optuna's gRPC proxy in a thread of this process, for the other machines that work on a study.
+
+Optuna's ``run_grpc_proxy_server`` blocks for ever and shares its port with whoever else asks for it; so the server is
+made here of its private parts, seen with optuna 5.0. All workers, those of this machine too, go through the one proxy:
+in one process a claim on a journal's trial is atomic (optuna#6084).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from hydra.errors import HydraException
+from optuna.storages import BaseStorage
+from optuna.storages._grpc.auto_generated import api_pb2_grpc
+from optuna.storages._grpc.servicer import OptunaStorageProxyService
+
+from optuna_sweep.process_identity import supervisor_name
+from optuna_sweep.proxy_client import SUPERVISOR
+
+SERVER_THREADS = 10  # Optuna's own number
+QUIET_SECONDS = 3.0  # a command that works on the study calls more often
+LINGER_SECONDS = 20.0  # at most, for the other commands to see that the study has ended
+SERVER_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # else two commands could listen on one port, and each get half of the calls
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+
+
+class _Callers(grpc.ServerInterceptor):
+    """Notes when each command that works on the study called last.
+
+    Attributes:
+        last_call: ``time.monotonic()`` by the name of a command.
+    """
+
+    def __init__(self) -> None:
+        self.last_call: dict[str, float] = {}
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """Note the caller, and go on."""
+        names = [value for key, value in details.invocation_metadata if key == SUPERVISOR]
+        self.last_call.update(dict.fromkeys(names, time.monotonic()))
+        return continuation(details)
+
+    def wait_until_quiet(self) -> None:
+        """Wait until no other command calls any more, or ``LINGER_SECONDS`` are over."""
+        deadline, own = time.monotonic() + LINGER_SECONDS, supervisor_name()
+        while (now := time.monotonic()) < deadline:
+            if all(now - last > QUIET_SECONDS for name, last in list(self.last_call.items()) if name != own):
+                return
+            time.sleep(0.1)
+
+
+@contextmanager
+def serving(storage: BaseStorage, address: str) -> Iterator[None]:
+    """Serve a storage for as long as the context lasts, and until the other commands have seen how the study ended.
+
+    Args:
+        storage: what is served.
+        address: ``host:port`` to listen on; it serves this machine's own processes at ``127.0.0.1``, too.
+
+    Raises:
+        HydraException: it cannot be listened on.
+    """
+    callers = _Callers()
+    server = grpc.server(ThreadPoolExecutor(SERVER_THREADS), interceptors=(callers,), options=SERVER_OPTIONS)
+    add_service: Any = api_pb2_grpc.add_StorageServiceServicer_to_server  # which has no types
+    add_service(OptunaStorageProxyService(storage), server)
+    host, port = split_address(address)
+    for place in dict.fromkeys((f"{host}:{port}", *([] if host == "0.0.0.0" else [f"127.0.0.1:{port}"]))):
+        try:
+            server.add_insecure_port(place)
+        except RuntimeError as error:
+            raise HydraException(
+                f"hydra.sweeper.serve={address}: {place} cannot be listened on: another process has that port, or this"
+                " machine has no such address; end that process, or take another port"
+            ) from error
+    server.start()
+    try:
+        yield
+        callers.wait_until_quiet()
+    finally:
+        server.stop(grace=1.0).wait()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``.
+
+    Raises:
+        HydraException: it is no such address.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise HydraException(f"hydra.sweeper.serve={address}: must be host:port, such as 0.0.0.0:13000")
+    return host, int(port)

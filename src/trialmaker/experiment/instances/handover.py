@@ -1,0 +1,179 @@
+"""What trials of other instances leave, on its way to the first one's output: runs, models, logs."""
+
+import logging
+import re
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from trialmaker.errors import UserError, one_line
+from trialmaker.model_store import catalog, publishing
+from trialmaker.platform.instances import Instances
+from trialmaker.platform.meeting import files, messages
+from trialmaker.platform.meeting.messages import decode, encode
+from trialmaker.platform.run_result import RESULT_FILE, read_result
+from trialmaker.tracking import copied_runs, output_journals
+from trialmaker.tracking.journal import head
+from trialmaker.tracking.places import JOURNAL_FILE
+
+log = logging.getLogger(__name__)
+AWAY_SECONDS = 300.0  # for which the first instance may be away
+RESEND_SECONDS = 2.0  # between two tries
+SENDER_OPTIONS = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.keepalive_time_ms", 20_000),  # else a network that was cut is noticed after a quarter of an hour
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+AWAY_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+RUN, MODEL, LOGS = "run", "model", "logs"
+OTHERS_FOLDER = re.compile(r"instance-[0-9]+")
+PUSHED = re.compile(rf"({RUN}|{MODEL}|{LOGS}) ([1-9][0-9]{{0,3}}) ([\w+-][\w.+-]{{0,150}})")  # kind, instance, name
+
+
+class Sender:
+    """Another instance's way to the first one's output.
+
+    Args:
+        instances: the job's.
+    """
+
+    def __init__(self, instances: Instances) -> None:
+        self.instances = instances
+        self._channel: Any = None
+
+    def send_run(self, directory: Path, run_key: str, output: Path) -> None:
+        """Send what a trial has left: first its model, if it has published one, which its directory speaks of.
+
+        Raises:
+            UserError: the first instance does not answer, or does not take it.
+        """
+        for card in catalog.read_cards(output / "model"):
+            if card.run_key == run_key:
+                self._send(output / "model" / str(card.version), MODEL, run_key)
+        self._send(directory, RUN, directory.name)
+
+    def send_logs(self, directory: Path) -> None:
+        """Send what the workers of this instance have printed, those of earlier commands too, which may have been lost.
+
+        Args:
+            directory: of the study's command, beside which those of its earlier ones lie.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            for path in directory.parent.glob("*/worker-*.log"):
+                shutil.copyfile(path, Path(folder, f"{path.parent.name}_{path.name}"))
+            self._send(Path(folder), LOGS, LOGS)
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._channel:
+            self._channel.close()
+
+    def _send(self, folder: Path, kind: str, name: str) -> None:
+        """Send a folder, waiting for a first instance that is away."""
+        deadline, first = time.monotonic() + AWAY_SECONDS, self.instances.name(0)
+        while True:
+            try:
+                answer = decode(self._call(folder, f"{kind} {self.instances.index + 1} {name}"))
+                break
+            except (grpc.RpcError, OSError, ValueError) as error:  # a file that was just replaced counts, too
+                is_away = isinstance(error, grpc.Call) and error.code() in AWAY_CODES
+                if time.monotonic() > deadline or not (is_away or isinstance(error, OSError)):
+                    reason = error.details() if isinstance(error, grpc.Call) else one_line(error)
+                    raise UserError(f"{first}: {folder}: not sent: {reason}; start the job again") from error
+                time.sleep(RESEND_SECONDS)
+        if text := messages.text(answer, "error"):
+            raise UserError(f"{first}: did not take {folder}: {text}")
+
+    def _call(self, folder: Path, name: str) -> bytes:
+        self._channel = self._channel or grpc.insecure_channel(self.instances.meeting_address, options=SENDER_OPTIONS)
+
+        def pieces() -> Iterator[bytes]:
+            yield encode(index=self.instances.index, name=name)
+            yield from files.packed(folder)
+
+        call = self._channel.stream_unary(f"/{messages.SERVICE}/{messages.PUSH}")
+        return bytes(call(pieces(), timeout=AWAY_SECONDS))
+
+
+class Receiver:
+    """The first instance's side.
+
+    Args:
+        output: gets the models.
+        directory: returns the directory of the study's command, which gets the rest, in a folder for each instance.
+    """
+
+    def __init__(self, output: Path, directory: Callable[[], Path]) -> None:
+        self.output, self.directory = output, directory
+        self.lock = threading.Lock()  # one folder at a time: calls come on several threads
+
+    def take(self, name: str, folder: Path) -> None:
+        """Take a folder that another instance has sent.
+
+        Raises:
+            UserError: it is not what it says.
+            OSError: it cannot be written.
+        """
+        match = PUSHED.fullmatch(name)
+        if not match:
+            raise UserError(f"{name!r}: is nothing that an instance of this study sends")
+        kind, number, label = match.groups()
+        place = self.directory() / f"instance-{number}"
+        place.mkdir(parents=True, exist_ok=True)
+        with self.lock:
+            if kind == MODEL:
+                publishing.prepare(self.output / "model")
+                best = publishing.adopt(folder, self.output / "model")
+                if best.run_key == label:
+                    log.info(f"instance {number} has trained the best model until now: {best}")
+            elif kind == RUN:
+                self._take_run(folder, place / label)
+            else:
+                _copy(folder, place, is_merged=True)
+
+    def record_in_mlflow(self) -> None:
+        """Bring the other instances' runs to MLflow, and its ids of them to their results and models."""
+        journals = output_journals.journals(self.output)
+        runs = [path.parent for path in journals if OTHERS_FOLDER.fullmatch(path.parent.parent.name)]
+        if not runs:
+            return
+        if not copied_runs.deliver_in_process(self.output, runs):
+            log.warning(
+                f"MLflow has not all runs of the other instances: python -m trialmaker sync {self.output} delivers them"
+            )
+        for directory in runs:
+            run_id, result = copied_runs.run_id_of(directory), read_result(directory / RESULT_FILE)
+            if run_id and result and result.mlflow_run_id != run_id:
+                replace(result, mlflow_run_id=run_id, undelivered="").write(directory)
+                if start := head(directory / JOURNAL_FILE):
+                    catalog.update(self.output / "model", start.run_key, run_id=run_id)
+
+    def _take_run(self, folder: Path, target: Path) -> None:
+        if target.exists():  # the answer to the first try was lost
+            return
+        copied_runs.forget_delivery(folder)
+        _copy(folder, target)
+
+
+def _copy(folder: Path, target: Path, *, is_merged: bool = False) -> None:
+    """Give a copy of a folder its name, at once and whole; or add its files to a folder that may be there."""
+    hidden = target.parent / f".{uuid.uuid4().hex}"
+    try:
+        shutil.copytree(folder, hidden)
+        if not is_merged:
+            hidden.rename(target)
+            return
+        target.mkdir(exist_ok=True)
+        for path in hidden.iterdir():
+            path.replace(target / path.name)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)

@@ -1,0 +1,123 @@
+"""A study over the instances of a job: what each leaves, and what reaches the first one's output."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+from optuna import load_study
+
+from optuna_sweep.storage import open_storage
+from support.entry import PROJECT, run_entry
+from support.servers import free_port
+from support.waiting import wait_until
+from trialmaker.errors import UserError
+from trialmaker.experiment.instances.handover import Receiver
+from trialmaker.platform.run_result import run_results
+
+WORDS = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=2", "model.hidden_units=[8]")
+N_TRIALS = 8
+
+
+def write_resources(root: Path, index: int, ports: list[int]) -> None:
+    (root / "config").mkdir(parents=True)
+    content = {
+        "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
+        "task": {"type": "worker", "index": index},
+    }
+    (root / "config" / "resource.json").write_text(json.dumps(content))
+
+
+def start(root: Path) -> subprocess.Popen[str]:
+    """Start an instance's command, with a log beside its root that goes on when it is started again."""
+    words = [*WORDS, f"hydra.sweeper.n_trials={N_TRIALS}", "hydra/sweeper/pruner=none"]
+    with root.with_suffix(".log").open("a") as output:
+        command = [sys.executable, str(PROJECT / "train.py"), *words]
+        environment = os.environ | {"AI_ROOT": str(root)}
+        return subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=output, stderr=output, text=True)
+
+
+def kill(command: subprocess.Popen[str]) -> None:
+    for process in [psutil.Process(command.pid), *psutil.Process(command.pid).children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+    command.wait()
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The roots of two instances that have completed a study, of which the second was killed and started again."""
+    folder = tmp_path_factory.mktemp("instances")
+    port = free_port()
+    roots = [folder / "first", folder / "second"]
+    for index, root in enumerate(roots):
+        write_resources(root, index, [port, port + 10])
+    commands = [start(root) for root in roots]
+    wait_until(lambda: any(roots[0].glob("output/logs/**/instance-2/*/result.json")), 100)
+    kill(commands[1])
+    commands[1] = start(roots[1])
+    codes = [command.wait(timeout=200) for command in commands]
+    assert codes == [0, 0], [root.with_suffix(".log").read_text()[-3000:] for root in roots]
+    return roots
+
+
+def test_all_trials_are_in_the_first_ones_output(roots: list[Path]) -> None:
+    output = roots[0] / "output"
+    study = load_study(study_name="mlp_digits", storage=open_storage(str(output / "studies" / "mlp.log")))
+    trials = study.get_trials(deepcopy=False)
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * N_TRIALS
+    finished = {result.trial: (path, result) for path, result in run_results(output) if result.status == "finished"}
+    assert sorted(finished) == list(range(N_TRIALS))
+    assert any("instance-2" in str(path) for path, _ in finished.values())
+    client = mlflow.MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    by_id = {run.info.run_id: run for run in runs if "mlflow.parentRunId" in run.data.tags}
+    for _, result in finished.values():
+        assert result.mlflow_run_id in by_id
+        assert by_id[result.mlflow_run_id].info.status == "FINISHED"
+    best = json.loads((output / "model" / "best.json").read_text())
+    assert best["metrics"]["val_accuracy"] == study.best_value and "test_accuracy" in best["metrics"]
+    assert best["run_id"] in by_id and (output / "model" / str(best["version"]) / "saved_model.pb").is_file()
+    assert (output / "success").is_file() and (output / "index.html").is_file()
+    assert any(output.glob("logs/study_mlp/*/instance-2/*_worker-1.log"))
+
+
+def test_the_others_only_work(roots: list[Path]) -> None:
+    names = {path.name for path in (roots[1] / "output").iterdir()}
+    assert not names & {"success", "failure", "index.html", "studies"}
+    log = roots[1].with_suffix(".log").read_text()
+    assert "works on mlp_digits" in log and "its part of the study is done; the result is at instance 1 of 2" in log
+
+
+def test_another_instance_than_the_first_does_nothing_if_that_is_asked(tmp_path: Path) -> None:
+    write_resources(tmp_path, 1, [22222, 22232])
+    result = run_entry(tmp_path, *WORDS, "instances=ignore")
+    assert result.code == 0 and not (tmp_path / "output" / "success").exists()
+    assert "instance 2 of 2 (127.0.0.1:22232): does nothing; instance 1 of 2 (127.0.0.1:22222) does all" in result.out
+
+
+def test_unclear_instances_end_a_study_with_a_line(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "resource.json").write_text("[{")
+    result = run_entry(tmp_path, *WORDS)
+    assert result.code == 2 and "resource.json" in result.err and "are understood" in result.err
+
+
+@pytest.mark.parametrize("name", ["run 2 ../../x", "run 2 .hidden", "run 0 3", "study 2 3", "run 2 a/b", ""])
+def test_what_no_instance_sends_is_not_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="is nothing that an instance of this study sends"):
+        Receiver(tmp_path / "output", lambda: tmp_path / "output").take(name, tmp_path / "folder")
+
+
+def test_a_folder_that_is_no_model_is_not_published(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="holds no complete model"):
+        Receiver(tmp_path / "output", lambda: tmp_path / "output").take("model 2 abc", tmp_path / "folder")
+    assert not [path for path in (tmp_path / "output" / "model").iterdir() if path.is_dir()]
