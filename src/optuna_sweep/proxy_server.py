@@ -23,7 +23,7 @@ from optuna_sweep.proxy_client import SUPERVISOR
 SERVER_THREADS = 10  # Optuna's own number
 QUIET_SECONDS = 3.0  # a command that works on the study calls more often
 LINGER_SECONDS = 20.0  # at most, for the other commands to see that the study has ended
-SERVER_OPTIONS = (
+PROXY_OPTIONS = (
     ("grpc.so_reuseport", 0),  # else two commands could listen on one port, and each get half of the calls
     ("grpc.max_receive_message_length", -1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
@@ -67,7 +67,7 @@ def serving(storage: BaseStorage, address: str) -> Iterator[None]:
         HydraException: it cannot be listened on.
     """
     callers = _Callers()
-    server = grpc.server(ThreadPoolExecutor(SERVER_THREADS), interceptors=(callers,), options=SERVER_OPTIONS)
+    server = grpc.server(ThreadPoolExecutor(SERVER_THREADS), interceptors=(callers,), options=PROXY_OPTIONS)
     add_service: Any = api_pb2_grpc.add_StorageServiceServicer_to_server  # which has no types
     add_service(OptunaStorageProxyService(storage), server)
     host, port = split_address(address)
