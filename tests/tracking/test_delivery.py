@@ -15,11 +15,13 @@ from support.entry import PROJECT, SMALL, Result, Train
 from support.outputs import empty_store
 from support.waiting import wait_until
 from trialmaker.tracking import connection
+from trialmaker.tracking.backoff import FIRST_PAUSE_SECONDS, Backoff
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.delivery import Delivery
 from trialmaker.tracking.delivery_lock import DeliveryBusy, delivery_lock
 from trialmaker.tracking.delivery_state import DeliveryState
-from trialmaker.tracking.journal import Journal, read_records
+from trialmaker.tracking.insistence import Insistence, StoreAway
+from trialmaker.tracking.journal import Journal, has_ended, read_records
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
 from trialmaker.tracking.places import RunPlace
 from trialmaker.training.events import EpochDone, StepsMean
@@ -220,3 +222,16 @@ def test_a_tracking_process_that_is_killed_again_and_again_costs_nothing(train: 
     assert [point.step for point in points] == list(range(1, 301))
     assert len(client.search_logged_models([run.info.experiment_id])) == 1
     assert "pictures" in {file.path for file in client.list_artifacts(run.info.run_id)}
+
+
+def test_nothing_waits_for_a_store_when_the_journal_was_removed(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise OSError("disk I/O error")
+
+    began = time.monotonic()
+    insistence = Insistence(
+        lambda _: None, threading.Event(), Backoff(threading.Event()), lambda: False, lambda: True, is_away=False
+    )
+    with pytest.raises(StoreAway, match="disk I/O error"):
+        insistence.insist(refuse)
+    assert time.monotonic() - began < FIRST_PAUSE_SECONDS / 2 and has_ended(tmp_path / "removed.jsonl")

@@ -34,6 +34,7 @@ class Insistence:
         gone: set when there is no training process any more; what is left gets ``LAST_SECONDS`` then.
         backoff: the pauses between attempts; None where a store that refuses is not tried again.
         gives_way: returns whether other runs should be delivered first, while the store is away.
+        is_lost: returns whether what was to be delivered has been removed; nobody waits for a store then.
         is_away: whether ``away`` has been reported.
     """
 
@@ -43,11 +44,12 @@ class Insistence:
         gone: threading.Event,
         backoff: Backoff | None,
         gives_way: Callable[[], bool],
+        is_lost: Callable[[], bool],
         *,
         is_away: bool,
     ) -> None:
         self.report, self.gone, self.backoff, self.gives_way = report, gone, backoff, gives_way
-        self.is_away = is_away
+        self.is_lost, self.is_away = is_lost, is_away
         self._last_moment: float | None = None  # time.monotonic()
 
     def insist(self, action: Callable[[], object], *, may_refuse: bool = False) -> bool:
@@ -81,7 +83,8 @@ class Insistence:
     def _wait(self, reason: str) -> None:
         if self.gone.is_set() and self._last_moment is None:
             self._last_moment = time.monotonic() + LAST_SECONDS
-        if self.backoff is None or (self._last_moment is not None and time.monotonic() > self._last_moment):
+        is_late = self._last_moment is not None and time.monotonic() > self._last_moment
+        if is_late or self.backoff is None or self.is_lost():
             raise StoreAway(reason)
         self.backoff.wait()
         if self.gives_way():

@@ -62,6 +62,9 @@ def _serve(stream: BinaryIO, reply: Reply) -> None:
     away: set[RunPlace] = set()
     recoveries: dict[Path, RecoveryProcess] = {}  # by output
     while place := inbox.get():
+        if not place.journal.exists():  # the output was removed, perhaps while the run waited for its store
+            _reply_of(place, reply, {"away": "its journal was removed"})
+            continue
         _redirect_output(place.directory / LOG_FILE)
         recoveries[place.output] = recoveries.get(place.output) or RecoveryProcess(place)
         report = partial(_reply_of, place, reply)
