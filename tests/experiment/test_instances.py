@@ -7,14 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
+from optuna_sweep.trial import current_trial
 from support.entry import PROJECT, Train
 from support.hosts import Host, network
+from support.instances import loopback_instances
+from trialmaker.errors import StudyError
+from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.instances.collective import collective_training
+from trialmaker.experiment.instances.team import Team
 from trialmaker.platform.run_result import RunResult, read_result
+from trialmaker.platform.signals import Signals
 
 SETTINGS = ("data=digits", "model=mlp", "model.dropout_rate=0.2", "optimizer=sgd", "optimizer.learning_rate=0.05")
 EPOCHS = "training.epochs=20"
@@ -116,6 +125,23 @@ def test_a_late_instance_is_waited_for_a_killed_one_is_named_and_fewer_go_on_to_
     for name in ("loss", "val_loss", "val_accuracy"):
         assert result.best_metrics[name] == pytest.approx(expected.best_metrics[name], rel=1e-3), name
     assert result.test_metrics == pytest.approx(expected.test_metrics, rel=1e-3)
+
+
+def test_any_error_of_tensorflow_counts_as_the_loss_of_an_instance_that_is_gone_and_no_other(tmp_path: Path) -> None:
+    first, second = (Team(one, seconds=10) for one in loopback_instances(2))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Team.join, (first, second)))
+    context = RunContext(tmp_path, current_trial(), 0.0, Signals(), RunResult("train"), team=first)
+    saved: list[bool] = []
+    with pytest.raises(tf.errors.UnknownError), collective_training(context, lambda: saved.append(True)):
+        raise tf.errors.UnknownError(None, None, "Stream removed")
+    assert not saved
+    match = r"instance 2 of 2 .* has ended: no power; the same command goes on"
+    with pytest.raises(StudyError, match=match), collective_training(context, lambda: saved.append(True)):
+        second.close(1, "no power")
+        raise tf.errors.UnknownError(None, None, "Stream removed")
+    assert saved and context.result.ended_by == "lost_instance"
+    first.close(2, "lost")
 
 
 def test_an_instance_that_is_cut_off_is_named_by_the_others_and_names_the_first_and_none_waits_for_a_garbled_one(

@@ -2,12 +2,15 @@
 
 import io
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -15,6 +18,7 @@ import pytest
 
 from support.instances import loopback_instances
 from trialmaker.errors import UserError
+from trialmaker.experiment.instances.team import Team
 from trialmaker.platform.meeting import files, messages
 from trialmaker.platform.meeting.ends import MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
@@ -70,7 +74,7 @@ def test_what_differs_is_told_to_all() -> None:
         assert "epochs is 3 there, 2 here; seed is nothing there, 0 here" in text
 
 
-def test_an_instance_with_another_purpose_is_refused_and_the_first_names_it_as_missing() -> None:
+def test_an_instance_with_another_purpose_is_refused_and_the_first_says_so_too() -> None:
     first, second = loopback_instances(2)
     started = time.monotonic()
     done = together(
@@ -79,11 +83,16 @@ def test_an_instance_with_another_purpose_is_refused_and_the_first_names_it_as_m
     )
     missing, refused = errors(done)
     assert "differs from the first: command is study there, run here" in refused
-    assert missing == (
-        f"{first.name(1)} has not come within 1 s: start the job again, give training.instances_seconds more,"
-        " or train on the first alone with instances=ignore"
-    )
+    assert missing == refused
     assert time.monotonic() - started < 5
+
+
+def test_instances_that_each_take_themselves_for_the_first_say_so() -> None:
+    first, second = loopback_instances(2)
+    itself_first = replace(second, members=second.members[::-1], index=0)
+    done = together(*(Meeting(one, purpose=PURPOSE, seconds=1).__enter__ for one in (first, itself_first)))
+    for text, own, other in zip(errors(done), (first, itself_first), (itself_first, first), strict=True):
+        assert text.startswith(f"{own.name(1)} has not come within 1 s, but {other.meeting_address} answers")
 
 
 def test_one_that_never_comes_is_named_by_all() -> None:
@@ -136,7 +145,7 @@ def test_one_that_falls_silent_is_named_sooner_once_a_collective_has_ended(monke
         second.attendance.is_leaving.wait = lambda _: frozen.wait(5)  # type: ignore[method-assign]
         time.sleep(0.5)
         assert first.lost is None
-        assert first.who_is_gone(3) == f"{first.instances.name(1)} gives no sign of life for 0.3 s"
+        assert str(first.who_is_gone(3)) == f"{first.instances.name(1)} gives no sign of life for 0.3 s"
         frozen.set()
 
 
@@ -284,3 +293,45 @@ def _until(is_so: Callable[[], object]) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_a_connection_that_lasts_too_long_ends_the_process_with_a_line_for_the_person(tmp_path: Path) -> None:
+    [alone] = loopback_instances(1)
+    names = {str(alone.own): "instance 2 of 2"}
+    code = (
+        "import time, pathlib, trialmaker.experiment.tensorflow_import as imports\n"
+        "from trialmaker.platform.meeting.connection_guard import limited_connection\n"
+        f"log, failure = pathlib.Path({str(tmp_path / 'log')!r}), pathlib.Path({str(tmp_path / 'failure')!r})\n"
+        f"with imports._standard_error_to(log), limited_connection({names!r}, 0.2, failure,"
+        " standard_error=imports.own_standard_error()):\n"
+        "    time.sleep(30)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    line = "instance 2 of 2 cannot be reached: TensorFlow has not connected the 1 instances within 0.2 s"
+    assert (ended.returncode, ended.stderr) == (-9, f"train.py: error: {line}; start the job again\n")
+    assert (tmp_path / "failure").read_text() == f"{line}; start the job again\n"
+
+
+def test_instances_that_have_another_list_do_not_train_together() -> None:
+    first, second, _ = loopback_instances(3)
+    swapped = replace(second, members=(second.members[0], second.members[2], second.members[1]), index=2)
+    done = together(*(Team(one, seconds=1).join for one in (first, swapped)))
+    for text in errors(done):
+        assert text.startswith(f"{first.name(2)} differs from the first: the list of config/resource.json is ")
+
+
+def test_a_port_that_tensorflow_cannot_have_ends_all_before_they_wait_for_it(tmp_path: Path) -> None:
+    teams = [Team(one, seconds=10) for one in loopback_instances(2)]
+    for future in together(*(one.join for one in teams)):
+        future.result()
+
+    def connect(team: Team) -> None:
+        try:
+            team.connect(tmp_path)
+        finally:
+            team.close(2, str(sys.exc_info()[1]))
+
+    with socket.create_server(("127.0.0.1", teams[1].instances.own.port)):
+        first, second = errors(together(*(lambda one=one: connect(one) for one in teams)))
+    assert "the instances' port cannot be opened (Address already in use)" in second
+    assert first == f"{teams[0].instances.name(1)} has ended: {second}"

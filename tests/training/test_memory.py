@@ -9,10 +9,16 @@ import keras
 import numpy as np
 import psutil
 import pytest
+from hydra import compose, initialize_config_dir
 
 from support.choices import values
 from support.entry import Train
+from trialmaker.config import resolvers, validation
+from trialmaker.data.splits import Dataset, Split
+from trialmaker.errors import UserError
+from trialmaker.experiment import batch_size
 from trialmaker.models import registry
+from trialmaker.platform.paths import CONF
 from trialmaker.training import augmentation, optimizers
 from trialmaker.training.memory import activation_bytes, evaluation_batch, held_bytes
 from trialmaker.training.program import Program
@@ -83,7 +89,7 @@ def peak_bytes() -> int:
 
 
 def test_what_a_step_holds_is_its_layers_outputs() -> None:
-    built = model("mlp", 28, 1)
+    built = model("cnn", 28, 1, **{**CNN, "filters": [256]})
     assert activation_bytes(built) == 4 * (784 + 4 * 128 + 10)
     assert held_bytes(built) == 4 * (784 + 2 * 128 + 10)
 
@@ -111,3 +117,19 @@ def test_a_training_that_can_not_fit_is_refused_with_what_would(train: Train) ->
     needed, _, rest = line.removeprefix(start).partition(" GB of memory, and ")
     reachable, _, rest = rest.partition(" GB can be had; training.batch_size=")
     assert 13 < float(needed) < 15 and 5 < float(reachable) < 12 and 40 < int(rest.removesuffix(" fits")) < 220
+
+
+def test_what_counts_is_an_instances_share_of_the_batch() -> None:
+    resolvers.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = validation.load(compose("config", ["data=digits", "training.batch_size=1000000"]))
+    split = Split(np.zeros((8, 28, 28, 1), np.uint8), np.zeros(8, np.int32))
+    dataset = Dataset("digits", "nowhere", tuple("0123456789"), split, split, split)
+    built = model("cnn", 28, 1, **{**CNN, "filters": [256]})
+    batch_size.check_memory(config, built, dataset, instances=10**7)
+    with pytest.raises(UserError, match=r"^training\.batch_size=1000000, over 3 instances: .*=(\d+) fits$") as shared:
+        batch_size.check_memory(config, built, dataset, instances=3)
+    with pytest.raises(UserError, match=r"^training\.batch_size=1000000: ") as alone:
+        batch_size.check_memory(config, built, dataset)
+    fitting = [int(str(one.value).rpartition("=")[2].removesuffix(" fits")) for one in (alone, shared)]
+    assert fitting[1] == pytest.approx(3 * fitting[0], rel=0.2)

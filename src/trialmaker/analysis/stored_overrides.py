@@ -6,7 +6,10 @@ from trialmaker.config.received import check_overrides, split_overrides
 from trialmaker.errors import UserError, printable, shorten
 from trialmaker.platform.redaction import without_password
 
-HERE = "where results go and come from is chosen here: output is workspace/output, the server MLFLOW_TRACKING_URI"
+HERE = (
+    "where results go and come from, and by which instances, is chosen here: output is workspace/output, the server"
+    " MLFLOW_TRACKING_URI"
+)
 
 
 def checked(overrides: object, source: str) -> list[str]:

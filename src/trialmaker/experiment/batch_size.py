@@ -1,6 +1,7 @@
 """The batch size that a run trains with: at most all training examples, and no more than fits into memory."""
 
 import logging
+import math
 from dataclasses import replace
 
 import keras
@@ -43,11 +44,14 @@ def clip_to_examples(config: Config, context: RunContext, examples: int, tracker
     return replace(config, training=replace(config.training, batch_size=examples))
 
 
-def check_memory(config: Config, model: keras.Model, dataset: Dataset) -> None:
+def check_memory(config: Config, model: keras.Model, dataset: Dataset, *, instances: int = 1) -> None:
     """Check that the training may fit into the memory that this process can have.
 
     The estimate is less than it takes, so that nothing is refused that would fit. The batch size that is offered
     instead is by what a step takes at most, so that it does fit.
+
+    Args:
+        instances: that share out each batch.
 
     Raises:
         UserError: it can't.
@@ -57,14 +61,15 @@ def check_memory(config: Config, model: keras.Model, dataset: Dataset) -> None:
         split.images.nbytes for split in (dataset.train, dataset.validation, dataset.test)
     )  # those of training a second time, as TensorFlow holds them
     constant = RUNTIME_BYTES + images + WEIGHT_COPIES * weight_bytes(model)
-    needed = constant + batch_size * held_bytes(model)
+    needed = constant + math.ceil(batch_size / instances) * held_bytes(model)
     if needed <= reachable:
         return
-    fitting = int((reachable - RUNTIME_BYTES - constant) / (LARGEST_SHARE * activation_bytes(model)))
+    fitting = instances * int((reachable - RUNTIME_BYTES - constant) / (LARGEST_SHARE * activation_bytes(model)))
     way_on = f"training.batch_size={fitting} fits" if fitting > 0 else "use smaller pictures or a smaller model"
     sizes = f"{needed / 1e9:.1f} GB of memory, and {reachable / 1e9:.1f} GB can be had"
     shape = "x".join(map(str, dataset.input_shape))
-    raise UserError(f"training.batch_size={batch_size}: training on images of {shape} takes at least {sizes}; {way_on}")
+    whose = f"training.batch_size={batch_size}{f', over {instances} instances' * (instances > 1)}"
+    raise UserError(f"{whose}: training on images of {shape} takes at least {sizes}; {way_on}")
 
 
 def _notify(context: RunContext, text: str) -> None:

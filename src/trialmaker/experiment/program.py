@@ -31,7 +31,8 @@ def build(
     model = program_cache.initialized_model(seed=config.seed, **architecture)
     parameters = f"{config.model.name}: {model.count_params():,} parameters"
     log.log(context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}")
-    batch_size.check_memory(config, model, dataset)
+    replicas = context.team.replicas if context.team else None
+    batch_size.check_memory(config, model, dataset, instances=replicas.count if replicas else 1)
     if initial_weights:
         load_weights(model, initial_weights)
         log.info(f"starts from the weights of {initial_weights}")
@@ -41,7 +42,7 @@ def build(
         augment=asdict(config.augment),
         label_smoothing=config.training.label_smoothing,
         jit_compile=config.training.jit_compile,
-        replicas=context.team.replicas if context.team else None,
+        replicas=replicas,
         **architecture,
     )
     return model, program

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from trialmaker.platform.progress_bar import status
 
+_own_error: list[int] = []  # while what is imported prints to a file: the descriptor of what that replaces
+
 
 @contextmanager
 def importing_tensorflow(directory: Path, *, is_shown: bool = True) -> Iterator[None]:
@@ -41,11 +43,18 @@ def _standard_error_to(path: Path) -> Iterator[None]:
     saved = os.dup(2)
     with path.open("ab") as file:
         os.dup2(file.fileno(), 2)
+    _own_error.append(saved)
     try:
         yield
     finally:
+        _own_error.remove(saved)
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def own_standard_error() -> int:
+    """Return the descriptor of this process' own standard error, while what is imported prints to a file too."""
+    return _own_error[-1] if _own_error else 2
 
 
 @contextmanager

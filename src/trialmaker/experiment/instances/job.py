@@ -42,6 +42,7 @@ class Job:
     def __init__(self) -> None:
         self.keeps_results = True
         self.lines: list[str] = []
+        self.said: set[str] = set()
         self.team: Team | None = None
 
     def enter(self, config: Config, context: RunContext) -> None:
@@ -54,7 +55,8 @@ class Job:
         instances = of_job(config)
         if not instances.is_several:
             return
-        self._say(instances.line())
+        if instances.line() not in self.said:  # by an earlier run of the command
+            self._say(instances.line())
         context.is_recorded = self.keeps_results = instances.is_chief
         if config.instances == IGNORE:
             return
@@ -63,8 +65,9 @@ class Job:
         if self.team is None:
             from trialmaker.experiment.instances.team import Team
 
-            self.team = Team(instances, seconds=config.training.instances_seconds)
-            self.team.join()
+            team = Team(instances, seconds=config.training.instances_seconds)
+            team.join()
+            self.team = team
             self._say(f"all {len(instances.members)} instances are there")
         context.team = self.team
 
@@ -72,6 +75,7 @@ class Job:
         """Print a line now, and keep it for the log: a run that goes on has another log than it seems by now."""
         print(text, flush=True)
         self.lines.append(text)
+        self.said.add(text)
 
     def log_lines(self) -> None:
         """Write to the log what has been printed before it was known which log that is."""
@@ -94,4 +98,5 @@ class Job:
         Returns:
             the exit code, and why the first instance failed, where this one did not.
         """
-        return self.team.close(code, "; ".join(causes)) if self.team else (code, "")
+        reason = "; ".join(cause.removeprefix("error: ") for cause in causes)
+        return self.team.close(code, reason) if self.team else (code, "")

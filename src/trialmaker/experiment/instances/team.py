@@ -1,8 +1,10 @@
 """The instances of a job that train together: what they compare, what the first one decides, and who is gone."""
 
 import logging
+import os
 import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -11,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialmaker.errors import StudyError, UserError, one_line
+from trialmaker.experiment.tensorflow_import import own_standard_error
 from trialmaker.platform import paths
-from trialmaker.platform.instances import Instances
+from trialmaker.platform.instances import Instance, Instances
 from trialmaker.platform.log_file import log_file
 from trialmaker.platform.meeting.connection_guard import limited_connection
 from trialmaker.platform.meeting.ends import START_AGAIN, MeetingOver
@@ -25,6 +28,7 @@ log = logging.getLogger(__name__)
 SEARCH_SECONDS = 20.0  # for the name of the instance that is gone, once a collective has ended
 CONNECTION_SECONDS = 25.0  # for TensorFlow to connect, which takes a moment when all are there
 LOG_SECONDS = 3.0  # for the logs of the others at the end
+LISTING = "the list of config/resource.json"  # which each instance has a copy of
 LOG_NAME = re.compile(r"instance-([1-9][0-9]{0,3})")  # of a push
 
 
@@ -43,7 +47,8 @@ class Team:
 
     def __init__(self, instances: Instances, *, seconds: float) -> None:
         self.instances = instances
-        self.meeting = Meeting(instances, purpose={"the command": "a training"}, seconds=seconds)
+        purpose = {"the command": "a training", LISTING: ", ".join(map(str, instances.members))}
+        self.meeting = Meeting(instances, purpose=purpose, seconds=seconds)
         self.replicas: Replicas | None = None
         self.directory: Path | None = None
         self.is_training = False
@@ -96,6 +101,7 @@ class Team:
         """
         if self.replicas:
             return
+        _check_free(self.instances.own)
         with _ending_all():
             self.meeting.agree("TensorFlow is loaded", {})
         from trialmaker.training.replicas import LostReplica, Replicas
@@ -104,7 +110,7 @@ class Team:
         names = {address: self.instances.name(index) for index, address in enumerate(addresses)}
         failure = output / "failure" if self.is_chief else None
         try:
-            with limited_connection(names, CONNECTION_SECONDS, failure):
+            with limited_connection(names, CONNECTION_SECONDS, failure, standard_error=own_standard_error()):
                 self.replicas = Replicas.connect(addresses, self.instances.index)
         except LostReplica as error:
             text = self.meeting.lost or f"{self.instances.own}: TensorFlow cannot connect from this port: {error}"
@@ -112,8 +118,8 @@ class Team:
 
     def check(self) -> None:
         """Raise ``StudyError`` if an instance is gone, for waits in which nothing else would say so."""
-        if lost := self.meeting.lost:
-            raise StudyError(_with_way_on(MeetingOver(lost)))
+        if over := self.meeting.over:
+            raise StudyError(_with_way_on(over))
 
     def loss(self, cause: object) -> StudyError:
         """Return the error for a training that has lost an instance, with its name and the way on.
@@ -121,8 +127,8 @@ class Team:
         Args:
             cause: what TensorFlow said, where nobody knows which instance is gone.
         """
-        text = self.meeting.who_is_gone(SEARCH_SECONDS) or f"TensorFlow has lost an instance: {cause}"
-        return StudyError(_with_way_on(MeetingOver(text)))
+        over = self.meeting.who_is_gone(SEARCH_SECONDS) or MeetingOver(f"TensorFlow has lost an instance: {cause}")
+        return StudyError(_with_way_on(over, is_training=True))
 
     def tell(self, error: BaseException) -> None:
         """Tell the others at once that this instance fails: they may be waiting for it in a collective."""
@@ -167,13 +173,28 @@ class Team:
         match = LOG_NAME.fullmatch(name)
         if match is None or not 1 < int(match[1]) <= len(self.instances.members) or self.directory is None:
             raise UserError(f"{name!r}: is no instance's log")
-        shutil.copyfile(folder / "train.log", self.directory / f"{name}.log")
+        with Path(self.directory, f"{name}.log").open("ab") as file:  # which an earlier attempt may have begun
+            file.write((folder / "train.log").read_bytes())
         self.logs.add(name)
 
     def _wait_for_logs(self) -> None:
         deadline = time.monotonic() + LOG_SECONDS
         while self.replicas and len(self.logs) < self.meeting.present_others and time.monotonic() < deadline:
             time.sleep(0.05)
+
+
+def _check_free(own: Instance) -> None:
+    """Check that TensorFlow can have this instance's port: it would find out when the others wait for it in C code.
+
+    Raises:
+        StudyError: it cannot.
+    """
+    try:
+        socket.create_server(("", own.port)).close()
+    except OSError as error:
+        why = f"cannot be opened ({os.strerror(error.errno or 0)})"
+        law = "another process has it, or another job: end that, or give the instances other ports"
+        raise StudyError(UserError(f"{own}: the instances' port {why}: {law}")) from error
 
 
 @contextmanager
@@ -185,9 +206,12 @@ def _ending_all() -> Iterator[None]:
         raise StudyError(_with_way_on(over)) from over
 
 
-def _with_way_on(over: MeetingOver) -> MeetingOver:
+def _with_way_on(over: MeetingOver, *, is_training: bool = False) -> MeetingOver:
+    """Return the end with the way on, unless it has one: what has ended an instance before the training has."""
     text = str(over)
-    if START_AGAIN in text or "differs from" in text:
+    if START_AGAIN in text or "differs from" in text or "goes on" in text:
+        return over
+    if " has ended: " in text and not is_training:
         return over
     if paths.is_on_platform():
         return MeetingOver(f"{text}; a job with this output as its input file resume goes on", over.exit_code)

@@ -17,17 +17,21 @@ ANSWER_SECONDS = 2.0  # for an instance to accept a connection
 
 
 @contextmanager
-def limited_connection(names: Mapping[str, str], seconds: float, failure: Path | None) -> Iterator[None]:
+def limited_connection(
+    names: Mapping[str, str], seconds: float, failure: Path | None, *, standard_error: int = 2
+) -> Iterator[None]:
     """Kill this process, with a line on standard error, if the block takes longer.
 
     Args:
         names: of the instances, by their addresses.
         seconds: for the block.
         failure: the file that gets the line too; None for none.
+        standard_error: the descriptor that gets the line.
     """
     words = [word for pair in names.items() for word in pair]
     command = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(seconds), str(failure or ""), *words]
-    guard = subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/", start_new_session=True)
+    pipe = subprocess.PIPE
+    guard = subprocess.Popen(command, stdin=pipe, stderr=standard_error, cwd="/", start_new_session=True)
     try:
         yield
     finally:

@@ -20,8 +20,13 @@ class MeetingOver(UserError):
         self.exit_code = code
 
 
-def not_come(names: Sequence[str], seconds: float) -> MeetingOver:
-    """Return the error for instances that have not come in time."""
+def not_come(names: Sequence[str], seconds: float, reason: str = "") -> MeetingOver:
+    """Return the error for instances that have not come in time.
+
+    Args:
+        reason: why that may be; "" where nothing is known.
+    """
     have = "has" if len(names) == 1 else "have"
     ways = f"{START_AGAIN}, give training.instances_seconds more, or train on the first alone with instances=ignore"
-    return MeetingOver(f"{', '.join(names)} {have} not come within {seconds:g} s: {ways}")
+    but = f", but {reason}" if reason else ""
+    return MeetingOver(f"{', '.join(names)} {have} not come within {seconds:g} s{but}: {ways}")

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +77,15 @@ class Meeting:
         self.leave(one_line(error) if error else "", getattr(error, "exit_code", 1) if error else 0)
 
     @property
-    def lost(self) -> str | None:
+    def over(self) -> MeetingOver | None:
         """Return why the instances do nothing more together, such as which of them is gone; None as long as they do."""
-        over = self._over
-        return str(over) if over else None
+        end = self.room or self.attendance
+        return end.over if end else None
+
+    @property
+    def lost(self) -> str | None:
+        """Return ``over`` as a text."""
+        return str(self.over) if self.over else None
 
     def agree(self, step: str, own: Mapping[str, str], decision: bytes = b"") -> bytes:
         """Wait for all instances to come to a step, and return the first one's decision.
@@ -120,8 +126,8 @@ class Meeting:
 
         send_folder(self.channel, folder, name, self.instances.name(CHIEF), seconds)
 
-    def who_is_gone(self, seconds: float) -> str | None:
-        """Return which instance is gone, once something else, such as a collective, says that one is.
+    def who_is_gone(self, seconds: float) -> MeetingOver | None:
+        """Return the end by which an instance is gone, once something else, such as a collective, says that one is.
 
         Args:
             seconds: how long to wait for that to be known.
@@ -129,8 +135,8 @@ class Meeting:
         for one in (self.room, self.attendance):
             if one:
                 one.silence_seconds = SUSPECT_SECONDS
-        _wait(lambda: self._over, seconds)
-        return self.lost
+        _wait(lambda: self.over, seconds)
+        return self.over
 
     @property
     def present_others(self) -> int:
@@ -176,16 +182,12 @@ class Meeting:
             self.room.wait_until_told(FAREWELL_SECONDS)
             self.server.stop()
 
-    @property
-    def _over(self) -> MeetingOver | None:
-        end = self.room or self.attendance
-        return end.over if end else None
-
     def _raise_if_over(self) -> None:
-        if over := self._over:
+        if over := self.over:
             raise over
 
     def _serve(self) -> None:
+        from trialmaker.platform.meeting.rivals import rivals_text
         from trialmaker.platform.meeting.server import MeetingServer
 
         names = [self.instances.name(index) for index in range(len(self.instances.members))]
@@ -197,7 +199,7 @@ class Meeting:
         self.room = room
         room.enter(CHIEF, self.purpose)
         if not self.is_open:
-            room.wait_for_all(self.seconds)
+            room.wait_for_all(self.seconds, partial(rivals_text, self.instances))
 
     def _attend(self) -> None:
         import grpc
@@ -206,9 +208,8 @@ class Meeting:
 
         self.channel = grpc.insecure_channel(self.instances.meeting_address, options=attendance.CHANNEL_OPTIONS)
         chief = self.instances.name(CHIEF)
-        self.attendance = own = attendance.Attendance(
-            self.channel, self.instances.index, chief, self.purpose, is_open=self.is_open
-        )
+        own = attendance.Attendance(self.channel, self.instances.index, chief, self.purpose, is_open=self.is_open)
+        self.attendance = own
         own.on_lost = self._end_waiting
         own.start()
         _wait(lambda: own.over or own.heard is not None, self.seconds)
@@ -233,9 +234,9 @@ class Meeting:
         try:
             yield from call
         except (grpc.RpcError, grpc.FutureCancelledError) as error:
-            if not _wait(lambda: self._over, BEAT_SECONDS * 4):
-                details = error.details() if isinstance(error, grpc.Call) else error
-                raise MeetingOver(f"{self.instances.name(CHIEF)} could not be reached: {details}") from error
+            if not _wait(lambda: self.over, BEAT_SECONDS * 4):
+                why = error.details() if isinstance(error, grpc.Call) else error
+                raise MeetingOver(f"{self.instances.name(CHIEF)} could not be reached: {why}") from error
             self._raise_if_over()
         finally:
             call.cancel()

@@ -36,6 +36,7 @@ class Room:
         self.names, self.purpose, self.is_open = names, purpose, is_open
         self.members = [Member() for _ in names]
         self.agreements: dict[str, Agreement] = {}
+        self.refusals: dict[int, str] = {}  # by the index of who did not have the same purpose
         self.condition = threading.Condition()
         self.over: MeetingOver | None = None
         self.chief_code = 0
@@ -62,7 +63,8 @@ class Room:
             raise MeetingOver(f"instance {index + 1}: there are {len(self.members)} instances; {START_AGAIN}")
         name = self.names[index]
         if text := difference(purpose, self.purpose):
-            raise MeetingOver(f"{name} differs from the first: {text}; give all instances the same command and code")
+            self.refusals[index] = f"{name} differs from the first: {text}; give all the same command, code and list"
+            raise MeetingOver(self.refusals[index])
         if self.members[index].is_present and not self.is_open:  # else the last one counts, as after a start anew
             raise MeetingOver(f"{name} is there already: two instances take themselves for it; {START_AGAIN}")
         if self.over:
@@ -112,18 +114,32 @@ class Room:
                 why = f"gives no sign of life for {self.silence_seconds:g} s"
                 self.drop(index, member.attendance, why)
 
-    def wait_for_all(self, seconds: float) -> None:
+    def wait_for_all(self, seconds: float, look: Callable[[list[int]], str] = lambda _: "") -> None:
         """Wait until all instances have come.
+
+        Args:
+            look: called when half the time is over, with the indices of those that are missing: returns why.
 
         Raises:
             MeetingOver: one has not come in time.
         """
+        reason = "" if self._begins_within(seconds / 2) else look(self._missing())
+        if self._begins_within(seconds / 2):
+            return
         with self.condition:
-            if self.condition.wait_for(lambda: self.has_begun or self.over, seconds) and self.has_begun:
-                return
-            missing = [name for name, one in zip(self.names, self.members, strict=True) if not one.is_present]
-            self._end(self.over or not_come(missing, seconds))
-            raise self.over or not_come(missing, seconds)
+            names = [self.names[index] for index in self._missing()]
+            refused = [self.refusals[index] for index in self._missing() if index in self.refusals]
+            over = MeetingOver("; ".join(refused)) if refused else not_come(names, seconds, reason)
+            self._end(over)
+            raise self.over or over
+
+    def _begins_within(self, seconds: float) -> bool:
+        with self.condition:
+            self.condition.wait_for(lambda: self.has_begun or self.over, seconds)
+            return self.has_begun
+
+    def _missing(self) -> list[int]:
+        return [index for index, one in enumerate(self.members) if not one.is_present]
 
     def agree(self, step: str, index: int, own: Mapping[str, str], *, is_there: Callable[[], bool]) -> bytes:
         """Bring what an instance has to a step, wait for the others, and return the first one's decision.
