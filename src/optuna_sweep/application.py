@@ -13,6 +13,15 @@ def no_facts(_config: DictConfig, _searched: Collection[str]) -> Mapping[str, st
     return {}
 
 
+def nobody() -> bool:
+    """Return False."""
+    return False
+
+
+def no_reason() -> None:
+    """Raise nothing."""
+
+
 def no_objectives(_config: DictConfig) -> Sequence[str]:
     """Return no names."""
     return ()
@@ -29,12 +38,16 @@ class Application:
             and the names that the study searches. It is called before the first trial; what it raises ends the sweep.
         versions: returns those of the application, by name; for information.
         objectives: returns the objectives' names, from a trial's config; none where it has no names for them.
+        is_awaited: returns whether another command is there that needs the storage which this one serves, or will soon.
+        when_away: called while a served storage does not answer; what it raises ends the wait.
     """
 
     incidental_fields: tuple[str, ...] = ()
     facts: Facts = no_facts
     versions: Callable[[], Mapping[str, str]] = dict
     objectives: Callable[[DictConfig], Sequence[str]] = no_objectives
+    is_awaited: Callable[[], bool] = nobody
+    when_away: Callable[[], None] = no_reason
 
 
 _registered = Application()

@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 30.0  # between two heartbeats of a worker
 SHARED_HEARTBEAT_SECONDS = 10.0  # where machines share a study: a lost one is to be noticed soon
 LEASE_BEATS = 4  # a worker on another machine that is silent for so many heartbeats is dead
 CLAIM_SECONDS = 10.0  # at most, between a claim and its first heartbeat
-CLOCK_SECONDS = 300.0  # by which the clocks of two machines may differ
+CLOCK_SECONDS = 300.0  # by which the clocks of two machines that share a study may differ
 
 Started = TypeVar("Started")
 
@@ -147,7 +147,8 @@ class Leases:
     def _beats_still(self, trial_id: int, owner: dict[str, Any]) -> bool:
         """Return whether a process of another machine sends heartbeats: by its clock, or as seen by this one's."""
         seen, lease = float(owner["seen"]), float(owner.get("lease", LEASE_BEATS * HEARTBEAT_SECONDS))
-        if time.time() - seen >= lease + CLOCK_SECONDS:
+        is_shared = self.heartbeat_seconds == SHARED_HEARTBEAT_SECONDS  # then this process has the time to look again
+        if time.time() - seen >= lease + (CLOCK_SECONDS if is_shared else 0.0):
             return False
         if self._beats.get(trial_id, (0.0, 0.0))[0] != seen:
             self._beats[trial_id] = seen, time.monotonic()

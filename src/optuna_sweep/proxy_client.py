@@ -21,11 +21,13 @@ from optuna.storages._grpc.auto_generated import api_pb2_grpc
 from optuna.storages._grpc.client import GrpcClientCache
 from optuna.trial import TrialState
 
+from optuna_sweep import application
 from optuna_sweep.process_identity import supervisor_name
 
 log = logging.getLogger(__name__)
 PROXY_PORT = 13000  # Optuna's
 CALL_LIMIT_SECONDS = 30.0  # a call that takes longer is not answered
+UNSAID_SECONDS = 10.0  # in which a proxy may start when the command that needs it does, and nothing is said
 PROXY_RETRY_SECONDS = 1.0  # between two calls of a proxy that is away
 HURRY_SECONDS = 5.0  # to wait for a proxy at most, once this process is to end
 SUPERVISOR = "sweep-supervisor"  # metadata of each call: the command that it belongs to
@@ -72,6 +74,8 @@ class _Patience(grpc.UnaryUnaryClientInterceptor):
         self.address, self.seconds = address, seconds
         self.repeated = 0
         self._away_since: float | None = None
+        self._is_said = False
+        self._quiet_seconds = UNSAID_SECONDS
         self._lock = threading.Lock()  # of _away_since: heartbeats come from a thread of their own
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
@@ -87,9 +91,12 @@ class _Patience(grpc.UnaryUnaryClientInterceptor):
         return call
 
     def _wait(self, call: Any) -> None:
+        application.registered().when_away()
         with self._lock:
             if self._away_since is None:
                 self._away_since = time.monotonic()
+            if not self._is_said and time.monotonic() - self._away_since >= self._quiet_seconds:
+                self._is_said = True
                 log.warning(f"{self.address}, the study's storage, does not answer: waiting up to {self.seconds:g} s")
         if time.monotonic() - self._away_since >= self.seconds:
             raise StorageAway(
@@ -100,9 +107,9 @@ class _Patience(grpc.UnaryUnaryClientInterceptor):
 
     def _note_answer(self) -> None:
         with self._lock:
-            if self._away_since is not None:
+            if self._is_said and self._away_since is not None:
                 log.info(f"{self.address}: answers again, after {time.monotonic() - self._away_since:.0f} s")
-            self._away_since = None
+            self._away_since, self._is_said, self._quiet_seconds = None, False, 0.0
 
 
 class PatientProxy(GrpcStorageProxy):

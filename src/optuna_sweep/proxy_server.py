@@ -17,12 +17,14 @@ from optuna.storages import BaseStorage
 from optuna.storages._grpc.auto_generated import api_pb2_grpc
 from optuna.storages._grpc.servicer import OptunaStorageProxyService
 
+from optuna_sweep import application
 from optuna_sweep.process_identity import supervisor_name
 from optuna_sweep.proxy_client import SUPERVISOR
 
 SERVER_THREADS = 10  # Optuna's own number
 QUIET_SECONDS = 3.0  # a command that works on the study calls more often
 LINGER_SECONDS = 20.0  # at most, for the other commands to see that the study has ended
+AWAITED_SECONDS = 60.0  # at most, for those that the application knows of, which may only begin
 PROXY_OPTIONS = (
     ("grpc.so_reuseport", 0),  # else two commands could listen on one port, and each get half of the calls
     ("grpc.max_receive_message_length", -1),
@@ -47,10 +49,12 @@ class _Callers(grpc.ServerInterceptor):
         return continuation(details)
 
     def wait_until_quiet(self) -> None:
-        """Wait until no other command calls any more, or ``LINGER_SECONDS`` are over."""
-        deadline, own = time.monotonic() + LINGER_SECONDS, supervisor_name()
-        while (now := time.monotonic()) < deadline:
-            if all(now - last > QUIET_SECONDS for name, last in list(self.last_call.items()) if name != own):
+        """Wait until no other command calls any more, nor one that has not called yet is to come; but not for ever."""
+        begin, own, is_awaited = time.monotonic(), supervisor_name(), application.registered().is_awaited
+        while (now := time.monotonic()) - begin < AWAITED_SECONDS:
+            last = max((last for name, last in list(self.last_call.items()) if name != own), default=-QUIET_SECONDS)
+            is_calling = now - last <= QUIET_SECONDS and now - begin < LINGER_SECONDS
+            if not is_calling and not is_awaited():
                 return
             time.sleep(0.1)
 
@@ -83,6 +87,9 @@ def serving(storage: BaseStorage, address: str) -> Iterator[None]:
     try:
         yield
         callers.wait_until_quiet()
+    except HydraException:  # too many trials have failed, which the others are to see, too
+        callers.wait_until_quiet()
+        raise
     finally:
         server.stop(grace=1.0).wait()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from optuna.storages._grpc.servicer import OptunaStorageProxyService
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from optuna_sweep import leases
+from optuna_sweep import application, leases
 from optuna_sweep.attributes import OWNER
 from optuna_sweep.proxy_client import PatientProxy, StorageAway
 from optuna_sweep.proxy_server import serving
@@ -173,6 +174,50 @@ def test_a_silent_machine_is_dead_by_ones_own_clock_too(tmp_path: Path) -> None:
         time.sleep(0.35)
         assert shared.leases.recover()
     assert leases.SHARED_HEARTBEAT_SECONDS * leases.LEASE_BEATS < 60
+
+
+def test_a_lost_trial_of_a_study_that_is_not_shared_is_run_again_at_once(tmp_path: Path) -> None:
+    """Its command may end before it could see whether heartbeats come."""
+    storage = open_storage(str(tmp_path / "s.log"))
+    alone = Study(storage, "s", [StudyDirection.MINIMIZE], 1, 3, optuna.pruners.NopPruner())
+    alone.prepare()
+    trial = alone.claim(optuna.samplers.RandomSampler(seed=0))
+    assert trial
+    seen = time.time() - leases.LEASE_BEATS * leases.HEARTBEAT_SECONDS - 1
+    owner = {"host": "elsewhere", "pid": 1, "began": 0.0, "seen": seen, "attempt": 0}
+    alone.storage.set_trial_system_attr(trial._trial_id, OWNER, owner)
+    assert alone.leases.recover()
+
+
+@pytest.fixture
+def _application() -> Iterator[None]:
+    before = application.registered()
+    yield
+    application.register(before)
+
+
+@pytest.mark.usefixtures("_application")
+def test_a_storage_is_served_to_a_command_that_has_not_called_yet(tmp_path: Path) -> None:
+    end = time.monotonic() + 0.5
+    application.register(application.Application(is_awaited=lambda: time.monotonic() < end))
+    with serving(open_storage(str(tmp_path / "s.log")), f"127.0.0.1:{free_port()}"):
+        pass
+    assert time.monotonic() >= end
+
+
+@pytest.mark.usefixtures("_application")
+def test_the_wait_for_a_storage_ends_when_the_application_knows_that_it_is_in_vain() -> None:
+    class Over(BaseException):
+        pass
+
+    def end() -> None:
+        raise Over
+
+    application.register(application.Application(when_away=end))
+    client = PatientProxy(host="127.0.0.1", port=free_port(), away_seconds=300.0)
+    with pytest.raises(Over):
+        client.wait_for_answer()
+    client.close()
 
 
 @pytest.mark.skipif(bool(hosts_obstacle()), reason=f"needs machines on a network: {hosts_obstacle()}")

@@ -17,7 +17,8 @@ from trialmaker.model_store.weights_source import find_weights
 
 def register() -> None:
     """Tell the sweeper what belongs to a study of this application."""
-    application.register(application.Application(INCIDENTAL, _facts, _versions, _objectives))
+    ways = shared_study.is_awaited, shared_study.raise_if_first_has_ended
+    application.register(application.Application(INCIDENTAL, _facts, _versions, _objectives, *ways))
 
 
 def complete(config: DictConfig) -> None:

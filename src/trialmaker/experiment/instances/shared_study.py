@@ -25,11 +25,12 @@ log = logging.getLogger(__name__)
 IGNORE = "ignore"  # of the field ``instances``
 WORKER_BYTES = 1_200_000_000  # which a process that trains takes
 HANDOVER_SECONDS = 60.0  # for the other instances to bring their logs, once the study has ended
+FIRST_SIGNAL_CODE = 128  # from which on exit codes tell of signals
 N_JOBS = "hydra.sweeper.n_jobs"
 
 
 class LeftToFirst(BaseException):
-    """The orderly end of an instance that is to do nothing, since the first one does all alone."""
+    """The orderly end of an instance that is to do nothing, since the first one does all alone, or has done it."""
 
 
 @dataclass
@@ -68,7 +69,7 @@ class SharedStudy:
         """Have the sweeper serve the study's storage, or work on the one that the first instance serves."""
         sweeper = self.config.hydra.sweeper
         sweeper.shared = True
-        if "://" not in str(sweeper.storage):  # else it is a database that all reach
+        if "://" not in (place := str(sweeper.storage)) or place.startswith("sqlite"):  # else a database that all reach
             chief = self.instances.chief
             if self.instances.is_chief:
                 sweeper.serve = f"{_listening_host(chief.host)}:{chief.port}"
@@ -158,6 +159,28 @@ def is_other() -> bool:
     """Return whether the first instance, and not this one, writes the output of what this command does."""
     shared = current()
     return bool(shared and not shared.instances.is_chief) or any(isinstance(one, LeftToFirst) for one in _failures)
+
+
+def is_awaited() -> bool:
+    """Return whether another instance is there, which needs the study's storage, or will soon, to see how it ends."""
+    return any(bool(shared.meeting and shared.meeting.present_others) for shared in _current)
+
+
+def raise_if_first_has_ended() -> None:
+    """Raise why nothing is left to do here, once the first instance has come to its end by itself.
+
+    Raises:
+        LeftToFirst: it has completed the study.
+        UserError: it has failed. One that was stopped by a signal may be started again, and is waited for.
+    """
+    for shared in _current:
+        attendance, first = shared.meeting and shared.meeting.attendance, shared.instances.name(0)
+        if not attendance or not attendance.has_chief_left:
+            return
+        if attendance.chief_code == 0:
+            raise LeftToFirst(f"{shared.own_name}: nothing is left to do; {first} has completed the study")
+        if attendance.chief_code < FIRST_SIGNAL_CODE:
+            raise UserError(f"{first}: has ended with exit code {attendance.chief_code}; start the job again")
 
 
 def raise_failure() -> None:

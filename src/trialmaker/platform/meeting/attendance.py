@@ -74,7 +74,8 @@ class Attendance:
             self.call.cancel()
 
     def _attend(self) -> None:
-        while not (self.is_leaving.is_set() or self.over or self.has_chief_left):
+        # the first one of an open meeting may be started again
+        while not (self.is_leaving.is_set() or self.over or (self.has_chief_left and not self.is_open)):
             try:
                 self.call = self.call_attend(self._signs_of_life())
                 for answer in self.call:

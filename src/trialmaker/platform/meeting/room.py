@@ -191,15 +191,16 @@ class Room:
     def wait_until_told(self, seconds: float) -> None:
         """Wait until all others that are there know of the end."""
         with self.condition:
-            others = self.members[1:]
-            self.condition.wait_for(lambda: all(one.knows_end or not one.is_present for one in others), seconds)
+            self.condition.wait_for(
+                lambda: all(one.knows_end or not one.is_present for one in self.members[1:]), seconds
+            )  # looked up each time: one that comes again is another member
 
     def all_have_left(self, seconds: float) -> list[str]:
         """Wait until all other instances have ended or are gone; return the names of those that have not in time."""
         with self.condition:
-            others = self.members[1:]
-            self.condition.wait_for(lambda: not any(one.is_present for one in others), seconds)
-            return [name for name, one in zip(self.names[1:], others, strict=True) if one.is_present]
+            self.condition.wait_for(lambda: not any(one.is_present for one in self.members[1:]), seconds)
+            others = zip(self.names[1:], self.members[1:], strict=True)
+            return [name for name, one in others if one.is_present]
 
     def _raise_if_over(self, agreement: Agreement) -> None:
         if self.over:
