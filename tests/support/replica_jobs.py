@@ -15,12 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from support.bright_thirds import SHAPE, examples
 from support.choices import values
 from support.waiting import wait_until
-from trialmaker.data.splits import Split
 from trialmaker.errors import UserError
 from trialmaker.training import calls, loop, program_cache, schedules
 from trialmaker.training.checkpoint_files import read_checkpoint
@@ -33,20 +32,9 @@ from trialmaker.training.program import Program
 from trialmaker.training.replicas import LostReplica, Replicas
 from trialmaker.training.snapshot import Snapshot
 
-SHAPE: dict[str, Any] = {"input_shape": (8, 8, 1), "num_classes": 3}
 TIMES = ("seconds", "examples_per_second")
 BATCH, STEPS, EPOCHS = 17, 5, 3  # no part of a batch is as large as another
 KILLED_AT = 8  # in the middle of the second epoch
-
-
-def examples(count: int, seed: int) -> Split:
-    """Return a task that a small net learns: which third of the picture is bright."""
-    draw = np.random.default_rng(seed)
-    labels = draw.integers(0, 3, count).astype(np.int32)
-    images = draw.integers(0, 120, (count, 8, 8, 1), np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[2 * label : 2 * label + 2] += 60
-    return Split(images, labels)
 
 
 @dataclass(frozen=True)

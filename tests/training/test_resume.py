@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from support.bright_thirds import SHAPE, examples
 from support.choices import values
-from trialmaker.data.splits import Split
 from trialmaker.training import calls, loop, program_cache, schedules
 from trialmaker.training.checkpoint_files import read_checkpoint, write_checkpoint
 from trialmaker.training.checkpointer import Checkpointer
@@ -28,17 +28,6 @@ MODELS: dict[str, dict[str, Any]] = {
     "mlp": values("model", "mlp") | {"hidden_units": (8, 6)},
     "cnn": values("model", "cnn") | {"filters": (3, 4), "dense_units": (6,), "dropout_rate": 0.0, "batch_norm": False},
 }
-SHAPE: dict[str, Any] = {"input_shape": (8, 8, 1), "num_classes": 3}
-
-
-def examples(count: int, seed: int) -> Split:
-    """A task that a small net learns: which third of the picture is bright."""
-    draw = np.random.default_rng(seed)
-    labels = draw.integers(0, 3, count).astype(np.int32)
-    images = draw.integers(0, 120, (count, 8, 8, 1), np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[2 * label : 2 * label + 2] += 60
-    return Split(images, labels)
 
 
 TIMES = ("seconds", "examples_per_second")
