@@ -21,7 +21,7 @@ from trialmaker.tracking.delivery import Delivery
 from trialmaker.tracking.delivery_lock import DeliveryBusy, delivery_lock
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.insistence import Insistence, StoreAway
-from trialmaker.tracking.journal import Journal, has_ended, read_records
+from trialmaker.tracking.journal import Journal, read_records
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
 from trialmaker.tracking.places import RunPlace
 from trialmaker.training.events import EpochDone, StepsMean
@@ -224,7 +224,7 @@ def test_a_tracking_process_that_is_killed_again_and_again_costs_nothing(train: 
     assert "pictures" in {file.path for file in client.list_artifacts(run.info.run_id)}
 
 
-def test_nothing_waits_for_a_store_when_the_journal_was_removed(tmp_path: Path) -> None:
+def test_nothing_waits_for_a_store_when_the_journal_was_removed() -> None:
     def refuse() -> None:
         raise OSError("disk I/O error")
 
@@ -234,4 +234,4 @@ def test_nothing_waits_for_a_store_when_the_journal_was_removed(tmp_path: Path) 
     )
     with pytest.raises(StoreAway, match="disk I/O error"):
         insistence.insist(refuse)
-    assert time.monotonic() - began < FIRST_PAUSE_SECONDS / 2 and has_ended(tmp_path / "removed.jsonl")
+    assert time.monotonic() - began < FIRST_PAUSE_SECONDS / 2

@@ -89,7 +89,7 @@ def peak_bytes() -> int:
 
 
 def test_what_a_step_holds_is_its_layers_outputs() -> None:
-    built = model("cnn", 28, 1, **{**CNN, "filters": [256]})
+    built = model("mlp", 28, 1)
     assert activation_bytes(built) == 4 * (784 + 4 * 128 + 10)
     assert held_bytes(built) == 4 * (784 + 2 * 128 + 10)
 

@@ -12,7 +12,7 @@ SERVING = ("numpy", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "py
            "ai_edge_litert", "PIL")  # fmt: skip
 ALL = ("hydra", "tensorflow", "mlflow", "keras", "optuna", "tensorboard", "h5py", "omegaconf", "pydantic", "click",
        "cmaes", "psycopg", "pymysql", "backports", "matplotlib", "plotly", "psutil", "rich", "sklearn", "scipy",
-       "jinja2", "tqdm") + SERVING  # fmt: skip
+       "jinja2", "tqdm", "grpc") + SERVING  # fmt: skip
 MAX_SHOWN = 3
 PROJECT_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 

@@ -81,7 +81,7 @@ class Delivery:
 
     def _gives_way(self, live: Live) -> Callable[[], bool]:
         """Return what tells whether another run should come first: this one has ended, and others wait."""
-        return lambda: live.others_wait() and has_ended(self.place.journal)
+        return lambda: live.others_wait() and (not self.place.journal.exists() or has_ended(self.place.journal))
 
     @cached_property
     def is_resumed(self) -> bool:

@@ -210,9 +210,7 @@ def last_attempt(path: Path, number: int = 1) -> ProcessIdentity | None:
 
 
 def has_ended(path: Path) -> bool:
-    """Return whether the process that worked on the run last has recorded its end, or the journal was removed."""
-    if not path.exists():
-        return True
+    """Return whether the process that worked on the run last has recorded its end."""
     marks = [one.record["type"] for one in read_records(path) if one.record["type"] in (*END_TYPES, "attempt")]
     return bool(marks) and marks[-1] in END_TYPES
 
