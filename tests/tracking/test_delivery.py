@@ -224,14 +224,13 @@ def test_a_tracking_process_that_is_killed_again_and_again_costs_nothing(train: 
     assert "pictures" in {file.path for file in client.list_artifacts(run.info.run_id)}
 
 
-def test_nothing_waits_for_a_store_when_the_journal_was_removed() -> None:
+def test_nothing_waits_for_a_store_when_the_journal_was_removed(tmp_path: Path) -> None:
     def refuse() -> None:
         raise OSError("disk I/O error")
 
     began = time.monotonic()
-    insistence = Insistence(
-        lambda _: None, threading.Event(), Backoff(threading.Event()), lambda: False, lambda: True, is_away=False
-    )
+    backoff, removed = Backoff(threading.Event()), tmp_path / "tracking.jsonl"
+    insistence = Insistence(lambda _: None, threading.Event(), backoff, lambda: False, removed, is_away=False)
     with pytest.raises(StoreAway, match="disk I/O error"):
         insistence.insist(refuse)
     assert time.monotonic() - began < FIRST_PAUSE_SECONDS / 2

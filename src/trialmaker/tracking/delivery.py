@@ -70,8 +70,7 @@ class Delivery:
         self.place, self.report, self.is_live = place, report, live is not None
         self.gone = live.gone if live else threading.Event()
         backoff, gives_way = (live.backoff, self._gives_way(live)) if live else (None, lambda: False)
-        is_lost: Callable[[], bool] = lambda: not place.journal.exists()
-        self.insistence = Insistence(report, self.gone, backoff, gives_way, is_lost, is_away=is_away)
+        self.insistence = Insistence(report, self.gone, backoff, gives_way, place.journal, is_away=is_away)
         self.state_path = place.directory / STATE_FILE
         self.is_first = not self.state_path.exists()  # whether no process has delivered anything
         self.state = DeliveryState.read(self.state_path)

@@ -4,6 +4,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from trialmaker.platform.redaction import without_password
@@ -34,7 +35,7 @@ class Insistence:
         gone: set when there is no training process any more; what is left gets ``LAST_SECONDS`` then.
         backoff: the pauses between attempts; None where a store that refuses is not tried again.
         gives_way: returns whether other runs should be delivered first, while the store is away.
-        is_lost: returns whether what was to be delivered has been removed; nobody waits for a store then.
+        journal: what is to be delivered; once it was removed, nobody waits for a store.
         is_away: whether ``away`` has been reported.
     """
 
@@ -44,12 +45,12 @@ class Insistence:
         gone: threading.Event,
         backoff: Backoff | None,
         gives_way: Callable[[], bool],
-        is_lost: Callable[[], bool],
+        journal: Path,
         *,
         is_away: bool,
     ) -> None:
         self.report, self.gone, self.backoff, self.gives_way = report, gone, backoff, gives_way
-        self.is_lost, self.is_away = is_lost, is_away
+        self.journal, self.is_away = journal, is_away
         self._last_moment: float | None = None  # time.monotonic()
 
     def insist(self, action: Callable[[], object], *, may_refuse: bool = False) -> bool:
@@ -84,7 +85,7 @@ class Insistence:
         if self.gone.is_set() and self._last_moment is None:
             self._last_moment = time.monotonic() + LAST_SECONDS
         is_late = self._last_moment is not None and time.monotonic() > self._last_moment
-        if is_late or self.backoff is None or self.is_lost():
+        if is_late or self.backoff is None or not self.journal.exists():
             raise StoreAway(reason)
         self.backoff.wait()
         if self.gives_way():
