@@ -35,7 +35,7 @@ class Leases:
         storage: the study's.
         list_trials: returns the study's trials of the given states.
         max_retries: how often a trial whose worker died is run again.
-        heartbeat_seconds: between two heartbeats of this process.
+        is_shared: whether machines share the study, each of which looks again and again whether another is lost.
     """
 
     def __init__(
@@ -43,9 +43,11 @@ class Leases:
         storage: BaseStorage,
         list_trials: Callable[[TrialState], list[FrozenTrial]],
         max_retries: int,
-        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        *,
+        is_shared: bool = False,
     ) -> None:
-        self.max_retries, self.heartbeat_seconds = max_retries, heartbeat_seconds
+        self.max_retries, self.is_shared = max_retries, is_shared
+        self.heartbeat_seconds = SHARED_HEARTBEAT_SECONDS if is_shared else HEARTBEAT_SECONDS
         self._storage, self._list_trials = storage, list_trials
         # When this process first saw a claim without a heartbeat: by trial and the time of the claim.
         self._unconfirmed_since: dict[tuple[int, datetime | None], float] = {}
@@ -147,8 +149,7 @@ class Leases:
     def _beats_still(self, trial_id: int, owner: dict[str, Any]) -> bool:
         """Return whether a process of another machine sends heartbeats: by its clock, or as seen by this one's."""
         seen, lease = float(owner["seen"]), float(owner.get("lease", LEASE_BEATS * HEARTBEAT_SECONDS))
-        is_shared = self.heartbeat_seconds == SHARED_HEARTBEAT_SECONDS  # then this process has the time to look again
-        if time.time() - seen >= lease + (CLOCK_SECONDS if is_shared else 0.0):
+        if time.time() - seen >= lease + (CLOCK_SECONDS if self.is_shared else 0.0):
             return False
         if self._beats.get(trial_id, (0.0, 0.0))[0] != seen:
             self._beats[trial_id] = seen, time.monotonic()

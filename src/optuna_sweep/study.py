@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_sweep.attributes import ERROR
-from optuna_sweep.leases import CLAIM_SECONDS, HEARTBEAT_SECONDS, SHARED_HEARTBEAT_SECONDS, Leases
+from optuna_sweep.leases import CLAIM_SECONDS, Leases
 from optuna_sweep.optuna_internals import FIXED_PARAMS, get_trial_id, is_stop_request
 
 SETTLED_SECONDS = 0.5  # rows that another process makes follow one another faster
@@ -67,8 +67,7 @@ class Study:
         self.id = self.storage.get_study_id_from_name(name)
         self.n_trials, self.initial_points = n_trials, initial_points
         self.is_shared = is_shared
-        heartbeat_seconds = SHARED_HEARTBEAT_SECONDS if is_shared else HEARTBEAT_SECONDS
-        self.leases = Leases(self.storage, self.trials, max_retries, heartbeat_seconds)
+        self.leases = Leases(self.storage, self.trials, max_retries, is_shared=is_shared)
         self.is_exhausted = False
 
     def prepare(self) -> None:

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator
 from trialmaker.config.config_dataclass import Rate, Received, config_dataclass, field
 
 AUTO, NEVER = "auto", "never"  # of the field ``resume``
+IGNORE = "ignore"  # of the field ``instances``
 
 
 def _resume_text(value: Any) -> Any:

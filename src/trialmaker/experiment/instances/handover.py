@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ import grpc
 from trialmaker.errors import UserError, one_line
 from trialmaker.model_store import catalog, publishing
 from trialmaker.platform.instances import Instances
-from trialmaker.platform.meeting import files, messages
-from trialmaker.platform.meeting.messages import decode, encode
+from trialmaker.platform.meeting import messages
+from trialmaker.platform.meeting.pushing import push_folder
 from trialmaker.platform.run_result import RESULT_FILE, read_result
 from trialmaker.tracking import copied_runs, output_journals
 from trialmaker.tracking.journal import head
@@ -82,7 +82,7 @@ class Sender:
         deadline, first = time.monotonic() + AWAY_SECONDS, self.instances.name(0)
         while True:
             try:
-                answer = decode(self._call(folder, f"{kind} {self.instances.index + 1} {name}"))
+                answer = self._push(folder, f"{kind} {self.instances.index + 1} {name}")
                 break
             except (grpc.RpcError, OSError, ValueError) as error:  # a file that was just replaced counts, too
                 is_away = isinstance(error, grpc.Call) and error.code() in AWAY_CODES
@@ -93,15 +93,9 @@ class Sender:
         if text := messages.text(answer, "error"):
             raise UserError(f"{first}: did not take {folder}: {text}")
 
-    def _call(self, folder: Path, name: str) -> bytes:
+    def _push(self, folder: Path, name: str) -> dict[str, Any]:
         self._channel = self._channel or grpc.insecure_channel(self.instances.meeting_address, options=SENDER_OPTIONS)
-
-        def pieces() -> Iterator[bytes]:
-            yield encode(index=self.instances.index, name=name)
-            yield from files.packed(folder)
-
-        call = self._channel.stream_unary(f"/{messages.SERVICE}/{messages.PUSH}")
-        return bytes(call(pieces(), timeout=AWAY_SECONDS))
+        return push_folder(self._channel, folder, AWAY_SECONDS, index=self.instances.index, name=name)
 
 
 class Receiver:

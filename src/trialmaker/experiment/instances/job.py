@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trialmaker.config.run_schema import IGNORE
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment.context import RunContext
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from trialmaker.experiment.instances.team import Team
 
 log = logging.getLogger(__name__)
-IGNORE = "ignore"  # of the field ``instances``
 
 
 def of_job(config: Config) -> Instances:

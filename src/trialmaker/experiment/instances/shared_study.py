@@ -13,6 +13,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from optuna_sweep.trial import is_worker
+from trialmaker.config.run_schema import IGNORE
 from trialmaker.errors import UserError
 from trialmaker.experiment import run_header
 from trialmaker.experiment.instances.handover import Receiver, Sender
@@ -22,7 +23,6 @@ from trialmaker.platform.meeting.meeting import Meeting
 from trialmaker.platform.memory import free_memory
 
 log = logging.getLogger(__name__)
-IGNORE = "ignore"  # of the field ``instances``
 WORKER_BYTES = 1_200_000_000  # which a process that trains takes
 HANDOVER_SECONDS = 60.0  # for the other instances to bring their logs, once the study has ended
 FIRST_SIGNAL_CODE = 128  # from which on exit codes tell of signals

@@ -11,6 +11,27 @@ from trialmaker.platform.meeting.ends import MeetingOver
 from trialmaker.platform.meeting.messages import decode, encode
 
 
+def push_folder(channel: Any, folder: Path, seconds: float | None, **heading: Any) -> dict[str, Any]:
+    """Send a folder's regular files; return the first instance's answer.
+
+    Args:
+        channel: to the first instance.
+        seconds: for all of it; None for no limit.
+        heading: what it is told of the folder before: ``name``, and ``index`` of who sends it.
+
+    Raises:
+        grpc.RpcError: the first instance does not answer.
+        OSError, ValueError: a file cannot be read, or the answer is none.
+    """
+
+    def pieces() -> Iterator[bytes]:
+        yield encode(**heading)
+        yield from files.packed(folder)
+
+    call = channel.stream_unary(f"/{messages.SERVICE}/{messages.PUSH}")
+    return decode(call(pieces(), timeout=seconds))
+
+
 def send_folder(channel: Any, folder: Path, name: str, chief: str, seconds: float | None) -> None:
     """Send a folder's regular files, and wait until the first instance has taken them.
 
@@ -23,14 +44,8 @@ def send_folder(channel: Any, folder: Path, name: str, chief: str, seconds: floa
     Raises:
         MeetingOver: they could not be sent, or it has no place for them.
     """
-
-    def pieces() -> Iterator[bytes]:
-        yield encode(name=name)
-        yield from files.packed(folder)
-
-    call = channel.stream_unary(f"/{messages.SERVICE}/{messages.PUSH}")
     try:
-        answer = decode(call(pieces(), timeout=seconds))
+        answer = push_folder(channel, folder, seconds, name=name)
     except (grpc.RpcError, ValueError, OSError) as error:
         details = error.details() if isinstance(error, grpc.Call) else error
         raise MeetingOver(f"{chief}: {folder.name} could not be sent to it: {details}") from error
