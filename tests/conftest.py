@@ -61,6 +61,19 @@ def _tests_have_no_store_of_the_environment() -> Iterator[None]:
     _unset_run_variables()
 
 
+@pytest.fixture(autouse=True)
+def no_run_is_left() -> Iterator[None]:
+    """Have the tracking process of this process end with a test that leaves it a run whose store is away.
+
+    It would try that store again and again, and the runs of later tests would wait for it, up to half a minute each.
+    """
+    yield
+    connection = sys.modules.get("trialmaker.tracking.connection")
+    for one in list(connection._connections) if connection else ():
+        if any(run.away or run.is_given_up for run in one.progress.undelivered()):
+            one.close()
+
+
 def _unset_run_variables() -> None:
     for name in RUN_VARIABLES:
         os.environ.pop(name, None)
