@@ -17,7 +17,7 @@ from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import publishing
 from trialmaker.model_store.card import Card
-from trialmaker.model_store.catalog import read_best, read_cards, served_text, superseded_versions
+from trialmaker.model_store.catalog import read_best, read_cards, served_text, superseded_versions, write_best
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.model_store.saved_model import Exportable
 from trialmaker.model_store.versions import CARD_FILE, find_version, version_numbers
@@ -200,7 +200,7 @@ def test_a_run_that_goes_on_names_its_own_version(tmp_path: Path, record: str, o
     run(tmp_path, card("digits", 0.9))
     run(tmp_path, card("mnist", 0.5))
     earlier = (tmp_path / "best.json").read_text()
-    with publisher(tmp_path, card("mnist", 0), run_key="mine") as killed:
+    with publisher(tmp_path, card("mnist", 0), run_key="mine", run_id=lambda: "") as killed:  # adds nothing later
         killed(epoch(0.7))
     assert killed.version_directory == tmp_path / "3"
     if record == "missing":
@@ -209,12 +209,21 @@ def test_a_run_that_goes_on_names_its_own_version(tmp_path: Path, record: str, o
         (tmp_path / "best.json").write_text(earlier)
     if record == "of a version that is gone":
         shutil.rmtree(tmp_path / "2")
-    with publisher(tmp_path, card("mnist", 0), run_key="mine") as listener:
+    with publisher(tmp_path, card("mnist", 0), run_key="mine", run_id=lambda: "") as listener:
         listener(epoch(offered))
     best = read_best(tmp_path)
     assert best and (best.version, best.run_key, best.value) == (3, "mine", 0.7)
     assert best == listener.best == listener.own_best and listener.version_directory == tmp_path / "3"
     assert find_version(tmp_path).number == max(version_numbers(tmp_path)) == 3
+
+
+def test_a_folder_that_is_removed_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+    run(tmp_path, card("digits", 0.9))
+    run(tmp_path, card("mnist", 0.5))
+    cards = read_cards(tmp_path)
+    shutil.rmtree(tmp_path / "1")
+    write_best(cards[1], cards, tmp_path)
+    assert version_numbers(tmp_path) == [2] and not (tmp_path / "1").exists()
 
 
 @pytest.mark.parametrize("is_there", [False, True], ids=["no best.json", "best.json of what is removed"])

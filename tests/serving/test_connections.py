@@ -3,9 +3,8 @@
 import json
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 from support.service import IMAGE, PREDICT, Service, serving
 
@@ -36,12 +35,15 @@ def test_a_garbled_request_is_refused_and_a_huge_head_is_cut_off(service: Servic
     for start in (b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000):
         with (
             socket.create_connection(("127.0.0.1", service.port), timeout=10) as huge,
-            pytest.raises((ConnectionResetError, BrokenPipeError)),
+            suppress(ConnectionResetError, BrokenPipeError),  # which may come before the answer, or after it
         ):
             huge.sendall(start)
             for _ in range(2000):
                 huge.sendall(b"y" * 1000)
-            assert huge.recv(1)
+            answer = b""
+            while received := huge.recv(1000):  # endless, but for the time limit, where the connection stays
+                answer += received
+            assert not answer or answer.startswith(b"HTTP/1.1 4")
     assert service.ask(PREDICT, IMAGE).status == 200
 
 

@@ -7,6 +7,7 @@ those of all versions by their number, for who looks at the folder.
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -101,10 +102,11 @@ def served_text(directory: Path, version: int) -> str | None:
 
 
 def write_card(card: Card, folder: Path) -> None:
-    """Write the card into a version's folder."""
+    """Write the card into a version's folder; do nothing where somebody has just removed that."""
     path = folder / CARD_FILE
-    path.parent.mkdir(exist_ok=True)
-    write_text(path, _text(asdict(card)))
+    with suppress(FileNotFoundError):
+        path.parent.mkdir(exist_ok=True)
+        write_text(path, _text(asdict(card)))
 
 
 def write_best(card: Card, cards: Iterable[Card], directory: Path) -> None:
