@@ -24,6 +24,7 @@ from trialmaker.platform.meeting.ends import MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
 from trialmaker.platform.meeting.messages import encode
 from trialmaker.platform.meeting.room import Room
+from trialmaker.platform.signals import Signals
 
 PURPOSE = {"command": "run"}
 
@@ -327,7 +328,7 @@ def test_a_port_that_tensorflow_cannot_have_ends_all_before_they_wait_for_it(tmp
 
     def connect(team: Team) -> None:
         try:
-            team.connect(tmp_path)
+            team.connect(tmp_path, Signals())
         finally:
             team.close(2, str(sys.exc_info()[1]))
 

@@ -112,8 +112,7 @@ def _train(
 ) -> list[float]:
     with importing_tensorflow(context.directory, is_shown=not context.is_trial):
         if context.team:
-            context.team.connect(Path(config.output).absolute())
-            context.signals.take_back()
+            context.team.connect(Path(config.output).absolute(), context.signals)
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()

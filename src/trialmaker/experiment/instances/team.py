@@ -20,6 +20,7 @@ from trialmaker.platform.log_file import log_file
 from trialmaker.platform.meeting.connection_guard import limited_connection
 from trialmaker.platform.meeting.ends import START_AGAIN, MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
+from trialmaker.platform.signals import Signals
 
 if TYPE_CHECKING:  # TensorFlow's import
     from trialmaker.training.replicas import Replicas
@@ -90,20 +91,31 @@ class Team:
         with _ending_all():
             self.meeting.agree(f"the first step of run {self.runs}", {"the digest of the data": digest})
 
-    def connect(self, output: Path) -> None:
+    def connect(self, output: Path, signals: Signals) -> None:
         """Connect TensorFlow with that of the other instances; before it computes anything, once in a process.
 
         Args:
             output: gets ``failure`` if that cannot be.
+            signals: of this process, deferred while the others count on it.
 
         Raises:
             StudyError: an instance is gone, or this one's port is not free.
+            Stopped: by a signal.
         """
         if self.replicas:
             return
         _check_free(self.instances.own)
         with _ending_all():
             self.meeting.agree("TensorFlow is loaded", {})
+            with signals.deferred():  # who comes to this step connects: the others could not be told in time
+                self.meeting.agree("TensorFlow connects", {})
+                self._connect(output)
+                signals.take_back()
+        from trialmaker.training.preemption_notice import pass_on_signal
+
+        pass_on_signal()
+
+    def _connect(self, output: Path) -> None:
         from trialmaker.training.replicas import LostReplica, Replicas
 
         addresses = [str(one) for one in self.instances.members]
