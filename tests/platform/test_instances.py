@@ -55,6 +55,12 @@ def test_which_one_this_is(content: Any, index: int | None, which: str, resource
     assert find_instances(index=index).line().endswith(which) or which in find_instances(index=index).line()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-le"])
+def test_a_file_of_another_machine_may_have_another_encoding(encoding: str, resource: Path) -> None:
+    resource.write_text(json.dumps([f"{HERE}:1"]), encoding=encoding)
+    assert "names 1 instance, 127.0.0.1:1" in find_instances().line()
+
+
 HINT = "; training.instance_index says it, from 0"
 
 
@@ -89,7 +95,7 @@ def test_what_is_unclear_is_shown_with_the_ways_on(
 
 
 def test_a_file_that_cannot_be_read_is_no_missing_file(resource: Path) -> None:
-    for content, reason in ((b"\xff\xfe", "'utf-8' codec"), (b" " * 9 * 1024**2, "is larger than 8 MiB")):
+    for content, reason in ((b"\xff{}", "'utf-8' codec"), (b" " * 9 * 1024**2, "is larger than 8 MiB")):
         resource.write_bytes(content)
         with pytest.raises(UserError, match=f"^{resource}: cannot be read: {reason}"):
             find_instances()

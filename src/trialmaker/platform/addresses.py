@@ -10,7 +10,7 @@ LARGEST_PORT = 65535
 ADDRESS_SCHEME = re.compile(r"[a-z]+://(?=[^/]+/?$)")
 WITH_PORT = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<plain>[^:\[\]]+))(?::(?P<port>\d{1,6}))?")
 HOST_NAME = re.compile(
-    r"(?=.{1,253}$)(?=.*[a-z])(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)(?:\.[a-z0-9][a-z0-9_-]{0,62})*"
+    r"(?=.{1,253}$)(?=.*[a-z])(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)(?:\.[a-z0-9][a-z0-9_-]{0,62})*\.?"
 )
 
 
@@ -39,6 +39,7 @@ def parse(text: str) -> Address | None:
     host, port = match["bracketed"] or match["plain"], match["port"]
     if not is_ip(host) and (match["bracketed"] or not HOST_NAME.fullmatch(host)):
         return None
+    host = host.removesuffix(".")
     if port is None:
         return Address(host)
     return Address(host, int(port)) if 1 <= int(port) <= LARGEST_PORT else None

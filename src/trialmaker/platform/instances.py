@@ -1,5 +1,6 @@
 """The instances of a job, which ``config/resource.json`` names, and which of them this process runs on."""
 
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from trialmaker.platform import addresses
 from trialmaker.platform.addresses import LARGEST_PORT, Address
 from trialmaker.platform.paths import root
 from trialmaker.platform.redaction import without_password
-from trialmaker.platform.regular_files import read_text
+from trialmaker.platform.regular_files import read_small
 from trialmaker.platform.resource_entries import UnclearError
 from trialmaker.platform.resource_file import DEFAULT_PORT, Listing, read
 
@@ -99,7 +100,8 @@ def find_instances(*, index: int | None = None) -> Instances:
     path = root() / "config" / "resource.json"
     text = ""
     try:
-        text = read_text(path)
+        content = read_small(path)
+        text = content.decode(json.detect_encoding(content))
         return _understood(read(text), index)
     except FileNotFoundError:
         if path.is_symlink():
@@ -110,8 +112,8 @@ def find_instances(*, index: int | None = None) -> Instances:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; {WAYS}") from error
     except UnclearError as error:
-        content = f"; it holds {shorten(printable(without_password(one_line(text))))}" if text.strip() else ""
-        raise UserError(f"{path}: {printable(str(error))}{content}; {WAYS}") from error
+        extract = f"; it holds {shorten(printable(without_password(one_line(text))))}" if text.strip() else ""
+        raise UserError(f"{path}: {printable(str(error))}{extract}; {WAYS}") from error
 
 
 def _understood(listing: Listing, index: int | None) -> Instances:

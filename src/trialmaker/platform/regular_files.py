@@ -30,8 +30,17 @@ def read_text(path: Path) -> str:
         OSError: as ``open_regular`` does, or it is larger (``EOVERFLOW``).
         UnicodeDecodeError: it holds something else.
     """
+    return read_small(path).decode("utf-8")
+
+
+def read_small(path: Path) -> bytes:
+    """Return the content of a regular file of at most ``MAX_TEXT_BYTES``.
+
+    Raises:
+        OSError: as ``open_regular`` does, or it is larger (``EOVERFLOW``).
+    """
     with open_regular(path) as file:
         content = file.read(MAX_TEXT_BYTES + 1)
     if len(content) > MAX_TEXT_BYTES:
         raise OSError(errno.EOVERFLOW, f"is larger than {MAX_TEXT_BYTES // 1024**2} MiB", str(path))
-    return content.decode("utf-8")
+    return content

@@ -10,11 +10,13 @@ from trialmaker.platform import addresses
 from trialmaker.platform.addresses import LARGEST_PORT, Address
 from trialmaker.platform.resource_keys import (
     ADDRESS_KEY,
+    ID_KEY,
     INDEX_KEY,
     NUMBERED_KEY,
     OWN_KEY,
     PORT_KEY,
     integer,
+    plain,
     role_of,
 )
 
@@ -44,6 +46,16 @@ class Member:
     is_own: bool = False
 
 
+def is_id(key: str, value: Any) -> bool:
+    """Return whether an entry is an instance's name that is its IP address."""
+    return ID_KEY.fullmatch(key) is not None and isinstance(value, str) and addresses.is_ip(value)
+
+
+def is_pair(part: list[Any]) -> bool:
+    """Return whether a list is no list of instances, but the address and the port of one."""
+    return len(part) == 2 and isinstance(part[0], str) and integer(part[1]) is not None
+
+
 def from_text(text: str, role: str) -> Member:
     """Return the instance that a text is the address of."""
     if not (address := addresses.parse(text)):
@@ -70,7 +82,9 @@ def _address(part: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[Address,
     ranked = []
     for name, key in keys.items():
         match = ADDRESS_KEY.fullmatch(key)
-        if match and part[name] not in (None, ""):
+        if is_id(key, part[name]):
+            ranked.append((False, False, Address(str(part[name]))))
+        elif match and part[name] not in (None, ""):
             address = addresses.parse(str(part[name]))
             if address is None and match["ip"]:
                 raise UnclearError(f"has the {name} {shown(part[name])}, which is no address")
@@ -98,6 +112,8 @@ def from_keys(part: Mapping[str, Any], is_listed: bool, role: str) -> list[Membe
     members = []
     for name, value in part.items():
         address = addresses.parse(name)
+        if isinstance(value, dict) and any(ADDRESS_KEY.fullmatch(plain(key)) for key in value):
+            return []  # the name is no address, then
         port = value.get("port") if isinstance(value, dict) else value
         is_known = addresses.has_ip(name) or (is_listed and NUMBERED_KEY.search(name) is not None)
         if address is None or not is_known or (port is not None and integer(port) is None):
@@ -109,8 +125,11 @@ def from_keys(part: Mapping[str, Any], is_listed: bool, role: str) -> list[Membe
 def parallel(part: Mapping[str, Any], keys: Mapping[str, str], lists: list[str]) -> list[Member]:
     """Return the instances of lists side by side, of their host names and of their addresses; else none."""
     columns = [name for name in lists if ADDRESS_KEY.fullmatch(keys[name]) and isinstance(part[name], list)]
-    if len(columns) < 2 or len({len(part[name]) for name in columns}) > 1:
+    if len(columns) < 2:
         return []
+    if len({len(part[name]) for name in columns}) > 1:
+        lengths = " and ".join(f"{len(part[name])} {name}" for name in columns)
+        raise UnclearError(f"lists {lengths}, which must be as many")
     plurals = {name: match["plural"] for name in columns if (match := ADDRESS_KEY.fullmatch(keys[name]))}
     singular = {name: keys[name].removesuffix(plural or "") for name, plural in plurals.items()}
     rows = zip(*(part[name] for name in columns), strict=True)
@@ -121,11 +140,18 @@ def with_ports(members: list[Member], values: list[Any]) -> list[Member]:
     """Return the instances with the one port, or the list of ports, that stands beside them."""
     if len(values) != 1:
         return members
-    ports = values[0] if isinstance(values[0], list) else [values[0]] * len(members)
+    is_each = isinstance(values[0], list) and not any(isinstance(one, dict) for one in values[0])
+    ports = values[0] if is_each else [values[0]] * len(members)
     if len(ports) != len(members):
         raise UnclearError(f"names {len(members)} instances, and {len(ports)} ports")
     pairs = zip(members, ports, strict=True)
     return [replace(one, address=Address(one.address.host, one.address.port or _port(port))) for one, port in pairs]
+
+
+def as_one(members: list[Member]) -> list[Member]:
+    """Return the instance of which several addresses are named, the first one to reach it by."""
+    names = frozenset(name for one in members for name in one.names)
+    return [replace(one, names=names) for one in members[:1]]
 
 
 def merge(members: list[Member], more: Iterable[Member]) -> None:
@@ -158,11 +184,15 @@ def _check_count(count: int) -> None:
 
 
 def _port(value: Any) -> int | None:
+    """Return the port that a value is; of several, which are all the instance's own, the first."""
     if value in (None, "", []):
         return None
-    if isinstance(value, list) and len(value) == 1:
+    if isinstance(value, list):
         return _port(value[0])
-    port = integer(value)
+    if isinstance(value, dict):
+        ports = [one for key, one in value.items() if PORT_KEY.fullmatch(plain(key))]
+        return _port(ports if ports else list(value.values()))
+    port = integer(value.partition("-")[0] if isinstance(value, str) else value)
     if port is None or not 1 <= port <= LARGEST_PORT:
         raise UnclearError(f"has the port {shown(value)}, but a port is 1 to {LARGEST_PORT}")
     return port

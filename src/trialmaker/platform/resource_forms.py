@@ -9,10 +9,13 @@ from trialmaker.platform import addresses
 from trialmaker.platform.resource_entries import (
     Member,
     UnclearError,
+    as_one,
     distinct,
     from_entry,
     from_keys,
     from_text,
+    is_id,
+    is_pair,
     merge,
     parallel,
     shown,
@@ -24,8 +27,10 @@ from trialmaker.platform.resource_keys import (
     CHIEF_ROLE,
     INDEX_KEY,
     INSTANCE_KEY,
+    NETWORK_KEY,
     NUMBERED_KEY,
     OWN_KEY,
+    PART_KEY,
     PORT_KEY,
     UNUSED_ROLE,
     WORKER_KEY,
@@ -34,6 +39,8 @@ from trialmaker.platform.resource_keys import (
     plain,
     role_of,
 )
+
+MPI_WORD = re.compile(r"(?:max[_-])?slots=")  # behind an address, how many processes MPI starts there
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,11 @@ class Reader:
             UnclearError: it names none where it should, or one twice.
         """
         if isinstance(part, str):
-            words = [word for word in re.split(r"[,;\s]+", part) if word]
+            words = [word for word in re.split(r"[,;\s]+", part) if word and not MPI_WORD.match(word)]
             return distinct(from_text(word, role) for word in words if is_listed or addresses.has_ip(word))
         if isinstance(part, list):
+            if is_listed and is_pair(part):
+                return [from_entry({"address": part[0], "port": part[1]}, {"address": "address", "port": "port"}, role)]
             return distinct(one for entry in part for one in self._of_entry(entry, is_listed, role))
         return self._of_object(part, is_listed, role) if isinstance(part, dict) else []
 
@@ -80,11 +89,13 @@ class Reader:
         return members
 
     def _of_object(self, part: Mapping[str, Any], is_listed: bool, role: str) -> list[Member]:
+        part = {name: value for name, value in part.items() if not PART_KEY.fullmatch(plain(name))}
         keys = {name: plain(name) for name in part}
         if unused := [name for name, key in keys.items() if UNUSED_ROLE.fullmatch(key) and part[name]]:
             raise UnclearError(f"names {shown(unused[0])}, and only workers are of use here")
         lists = [name for name, key in keys.items() if is_list(key, part[name])]
-        if not lists and any(ADDRESS_KEY.fullmatch(key) for key in keys.values()):
+        is_entry = any(ADDRESS_KEY.fullmatch(key) or is_id(key, part[name]) for name, key in keys.items())
+        if not lists and is_entry:
             return [from_entry(part, keys, role)]
         if not lists and (members := from_keys(part, is_listed, role)):
             return members
@@ -92,6 +103,8 @@ class Reader:
             if name not in lists:
                 self._note_claims(name, key, part[name], is_beside_list=bool(lists))
         members = parallel(part, keys, lists) or self._of_values(part, keys, lists, is_listed, role)
+        if is_listed and not lists and any(NETWORK_KEY.fullmatch(key) for key in keys.values()):
+            members = as_one(members)
         return with_ports(members, [part[name] for name, key in keys.items() if PORT_KEY.fullmatch(key)])
 
     def _of_values(

@@ -11,6 +11,9 @@ ADDRESS_KEY = re.compile(
     rf"(?P<place>{PLACE_WORDS})?(?:(?P<ip>ip(?:v4|v6)?(?:addr|address)?|addr|address)|host|hostname|endpoint|dns|dnsname|fqdn)"
     r"(?P<plural>s|es|list)?"
 )
+ID_KEY = re.compile(rf"(?:{KINDS})id")  # an instance's name, of which some platforms make its IP address
+PART_KEY = re.compile(r"(?:device|gpu|npu|accelerator|card|disk|volume)(?:s|list|infos?)?")  # what an instance has
+NETWORK_KEY = re.compile(r"(?:network)?(?:interface|nic|network|netcard)(?:s|list|infos?)?")  # each an address of one
 PORT_KEY = re.compile(r"(?!ssh|http|web)[a-z]*port(?:s|list)?")
 CHIEF_KEY = re.compile(
     r"(?:chief|master|head|leader|coordinator|primary|main|driver|launcher)(?:node|host|instance)?s?"
@@ -51,6 +54,8 @@ def role_of(text: str) -> str:
 
 def integer(value: Any) -> int | None:
     """Return the integer that a value is or spells; None for any other."""
-    if isinstance(value, str) and value.isdecimal() and len(value) <= 6:
+    if isinstance(value, str) and value.strip().isdecimal() and len(value.strip()) <= 6:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
