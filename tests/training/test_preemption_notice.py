@@ -1,0 +1,31 @@
+"""A signal that TensorFlow has taken while it connected reaches the process all the same."""
+
+import subprocess
+import sys
+
+from support.servers import free_port
+
+CODE = """
+import os, signal, sys, time
+from trialmaker.training.preemption_notice import pass_on_signal
+from trialmaker.training.replicas import Replicas
+numbers = []
+note = lambda number, frame: numbers.append(number)
+signal.signal(signal.SIGTERM, note)
+Replicas.connect([sys.argv[1]], 0)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.1)
+print(numbers, end="")
+signal.signal(signal.SIGTERM, note)
+pass_on_signal()
+for _ in range(200):
+    time.sleep(0.05 * (not numbers))
+print(numbers, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_signal_that_came_while_tensorflow_connected_comes_a_second_later() -> None:
+    command = [sys.executable, "-c", CODE, f"127.0.0.1:{free_port()}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.stdout == "[][15]\n", ended.stderr[-500:]
