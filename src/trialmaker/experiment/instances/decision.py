@@ -9,19 +9,22 @@ from trialmaker.config.incidental import is_incidental
 from trialmaker.config.schema import Config
 from trialmaker.experiment import startup
 from trialmaker.experiment.context import RunContext
+from trialmaker.platform import paths, source_code
 from trialmaker.training.checkpoint_files import read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     from trialmaker.training.snapshot import Snapshot
 
-NOT_COMPARED = ("processor",)  # instances may be of several kinds
+NOT_COMPARED = ("processor", "trialmaker")  # instances may be of several kinds; the code itself is compared
+CODE = "the digest of src/ and train.py"
 
 
 def compared(config: Config, context: RunContext) -> dict[str, str]:
-    """Return what must be the same at all instances, as texts by name: config and versions."""
+    """Return what must be the same at all instances, as texts by name: config, code and versions."""
     params = {name: text for name, text in startup.params(config).items() if not is_incidental(name)}
     versions: Mapping[str, str] = context.versions
-    return params | {name: text for name, text in versions.items() if name not in NOT_COMPARED}
+    others = {name: text for name, text in versions.items() if name not in NOT_COMPARED}
+    return params | others | {CODE: source_code.digest(paths.PROJECT)}
 
 
 def packed(snapshot: "Snapshot | None") -> bytes:
