@@ -16,14 +16,17 @@ from pathlib import Path
 import grpc
 import pytest
 
+from optuna_sweep.trial import current_trial
 from support.instances import loopback_instances
 from trialmaker.errors import UserError
+from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.instances.team import Team
 from trialmaker.platform.meeting import files, messages
 from trialmaker.platform.meeting.ends import MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
 from trialmaker.platform.meeting.messages import encode
 from trialmaker.platform.meeting.room import Room
+from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals
 
 PURPOSE = {"command": "run"}
@@ -303,14 +306,14 @@ def test_a_connection_that_lasts_too_long_ends_the_process_with_a_line_for_the_p
         "import time, pathlib, trialmaker.experiment.tensorflow_import as imports\n"
         "from trialmaker.platform.meeting.connection_guard import limited_connection\n"
         f"log, failure = pathlib.Path({str(tmp_path / 'log')!r}), pathlib.Path({str(tmp_path / 'failure')!r})\n"
-        f"with imports._standard_error_to(log), limited_connection({names!r}, 0.2, failure,"
+        f"with imports._standard_error_to(log), limited_connection({names!r}, 0.2, {{failure: '@cause@!'}},"
         " standard_error=imports.own_standard_error()):\n"
         "    time.sleep(30)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     line = "instance 2 of 2 cannot be reached: TensorFlow has not connected the 1 instances within 0.2 s"
     assert (ended.returncode, ended.stderr) == (-9, f"train.py: error: {line}; start the job again\n")
-    assert (tmp_path / "failure").read_text() == f"{line}; start the job again\n"
+    assert (tmp_path / "failure").read_text() == f"{line}; start the job again!"
 
 
 def test_instances_that_have_another_list_do_not_train_together() -> None:
@@ -326,9 +329,11 @@ def test_a_port_that_tensorflow_cannot_have_ends_all_before_they_wait_for_it(tmp
     for future in together(*(one.join for one in teams)):
         future.result()
 
+    context = RunContext(tmp_path, current_trial(), 0.0, Signals(), RunResult("train"))
+
     def connect(team: Team) -> None:
         try:
-            team.connect(tmp_path, Signals())
+            team.connect(context, tmp_path)
         finally:
             team.close(2, str(sys.exc_info()[1]))
 

@@ -112,7 +112,7 @@ def _train(
 ) -> list[float]:
     with importing_tensorflow(context.directory, is_shown=not context.is_trial):
         if context.team:
-            context.team.connect(Path(config.output).absolute(), context.signals)
+            context.team.connect(context, Path(config.output).absolute())
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()

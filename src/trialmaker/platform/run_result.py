@@ -95,10 +95,14 @@ class RunResult:
             is_below = directory.is_relative_to(output)
             self.model_directory = str(directory.relative_to(output) if is_below else directory)
 
+    def text(self) -> str:
+        """Return the content of ``result.json``."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
     def write(self, directory: Path) -> None:
         """Replace the directory's ``result.json``; tell the process that started this one, if it asks, where it is."""
         path = directory.absolute() / RESULT_FILE
-        write_text(path, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+        write_text(path, self.text())
         if listing := os.environ.get(RESULT_LIST):
             with Path(listing).open("a", encoding="utf-8") as file:
                 file.write(f"{path}\n")

@@ -3,6 +3,7 @@
 TensorFlow connects so, without an end, and without heed of signals. The guard's process runs this file alone.
 """
 
+import json
 import os
 import select
 import signal
@@ -14,22 +15,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ANSWER_SECONDS = 2.0  # for an instance to accept a connection
+CAUSE = "@cause@"  # in the texts of records, where the line goes
 
 
 @contextmanager
 def limited_connection(
-    names: Mapping[str, str], seconds: float, failure: Path | None, *, standard_error: int = 2
+    names: Mapping[str, str], seconds: float, records: Mapping[Path, str], *, standard_error: int = 2
 ) -> Iterator[None]:
     """Kill this process, with a line on standard error, if the block takes longer.
 
     Args:
         names: of the instances, by their addresses.
         seconds: for the block.
-        failure: the file that gets the line too; None for none.
+        records: the texts of files that are written then, with the line in place of ``CAUSE``.
         standard_error: the descriptor that gets the line.
     """
-    words = [word for pair in names.items() for word in pair]
-    command = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(seconds), str(failure or ""), *words]
+    texts = {str(path): text for path, text in records.items()}
+    words = [str(os.getpid()), str(seconds), json.dumps(dict(names)), json.dumps(texts)]
+    command = [sys.executable, "-I", "-S", __file__, *words]
     pipe = subprocess.PIPE
     guard = subprocess.Popen(command, stdin=pipe, stderr=standard_error, cwd="/", start_new_session=True)
     try:
@@ -40,7 +43,7 @@ def limited_connection(
         guard.wait()
 
 
-def guard_process(process_id: int, seconds: float, failure: str, names: Mapping[str, str]) -> None:
+def guard_process(process_id: int, seconds: float, names: Mapping[str, str], records: Mapping[str, str]) -> None:
     """Wait for the end of standard input; kill the process if that does not come in time."""
     if select.select([sys.stdin], [], [], seconds)[0]:
         return
@@ -49,9 +52,9 @@ def guard_process(process_id: int, seconds: float, failure: str, names: Mapping[
     line = f"{who}: TensorFlow has not connected the {len(names)} instances within {seconds:g} s; start the job again"
     with suppress(OSError):
         print(f"train.py: error: {line}", file=sys.stderr, flush=True)
-    with suppress(OSError):
-        if failure:
-            Path(failure).write_text(f"{line}\n", encoding="utf-8")
+    for path, text in records.items():
+        with suppress(OSError):
+            Path(path).write_text(text.replace(CAUSE, line), encoding="utf-8")
     os.kill(process_id, signal.SIGKILL)
 
 
@@ -65,6 +68,4 @@ def _answers(address: str) -> bool:
 
 
 if __name__ == "__main__":
-    words = sys.argv[4:]
-    pairs = dict(zip(words[::2], words[1::2], strict=True))
-    guard_process(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3], pairs)
+    guard_process(int(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4]))
