@@ -29,6 +29,8 @@ SETTINGS = ("data=digits", "model=mlp", "model.dropout_rate=0.2", "optimizer=sgd
 EPOCHS = "training.epochs=20"
 END_SECONDS = 60  # in which each process ends when an instance is gone
 STARTED: list["subprocess.Popen[str]"] = []
+# of which no connection between the instances may make use: nobody is there
+PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy", "all_proxy"), "http://127.0.0.1:9")
 LATE_SECONDS = 20  # that the others wait for one
 START_SECONDS = 90  # to the first epochs on a busy machine
 
@@ -77,7 +79,7 @@ def start(root: Path, hosts: Sequence[Host], which: Sequence[int], *words: str, 
         resource = own / "config" / "resource.json"
         resource.write_text("[{" if "garbled" in str(root) and index == 1 else json.dumps(listing))
         command = [sys.executable, str(PROJECT / "train.py"), *SETTINGS, *words]
-        environment = {"AI_ROOT": str(own), "PYTHONPATH": str(PROJECT / "src")}
+        environment = {"AI_ROOT": str(own), "PYTHONPATH": str(PROJECT / "src")} | PROXIES
         with (own / "printed").open("w", encoding="utf-8") as printed:
             process = hosts[index].popen(*command, environment=environment, stdout=printed, stderr=subprocess.STDOUT)
         STARTED.append(process)

@@ -16,17 +16,15 @@ from pathlib import Path
 import grpc
 import pytest
 
-from optuna_sweep.trial import current_trial
 from support.instances import loopback_instances
 from trialmaker.errors import UserError
-from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.instances.team import Team
+from trialmaker.platform.instances import Instances
 from trialmaker.platform.meeting import files, messages
 from trialmaker.platform.meeting.ends import MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
 from trialmaker.platform.meeting.messages import encode
 from trialmaker.platform.meeting.room import Room
-from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals
 
 PURPOSE = {"command": "run"}
@@ -286,6 +284,19 @@ def test_a_port_that_another_process_has_is_named() -> None:
             Meeting(first, purpose=PURPOSE, seconds=1).__enter__()
 
 
+def test_the_first_is_reached_by_others_where_it_knows_its_own_name_as_its_loopback_address() -> None:
+    instances = [one_at(one, "localhost") for one in loopback_instances(2)]
+    elsewhere = one_at(instances[1], "127.0.0.2")  # as the others would know that name
+    done = together(*(Meeting(one, purpose=PURPOSE, seconds=5).__enter__ for one in (instances[0], elsewhere)))
+    for future in done[::-1]:
+        future.result().leave()
+
+
+def one_at(instances: Instances, host: str) -> Instances:
+    """Return the instances, the first one at another host."""
+    return replace(instances, members=(replace(instances.chief, host=host), *instances.members[1:]))
+
+
 def test_a_room_without_a_network_knows_what_is_no_entry() -> None:
     room = Room(["instance 1 of 2", "instance 2 of 2"], PURPOSE, is_open=False)
     with pytest.raises(MeetingOver, match="there are 2 instances"):
@@ -324,16 +335,14 @@ def test_instances_that_have_another_list_do_not_train_together() -> None:
         assert text.startswith(f"{first.name(2)} differs from the first: the list of config/resource.json is ")
 
 
-def test_a_port_that_tensorflow_cannot_have_ends_all_before_they_wait_for_it(tmp_path: Path) -> None:
+def test_a_port_that_tensorflow_cannot_have_ends_all_before_they_wait_for_it() -> None:
     teams = [Team(one, seconds=10) for one in loopback_instances(2)]
     for future in together(*(one.join for one in teams)):
         future.result()
 
-    context = RunContext(tmp_path, current_trial(), 0.0, Signals(), RunResult("train"))
-
     def connect(team: Team) -> None:
         try:
-            team.connect(context, tmp_path)
+            team.connect(Signals(), {})
         finally:
             team.close(2, str(sys.exc_info()[1]))
 

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from optuna_sweep.trial import CurrentTrial
 from trialmaker.errors import one_line
 from trialmaker.experiment.output_page.page import RunPage
 from trialmaker.platform.log_file import move_log_file
+from trialmaker.platform.meeting.connection_guard import CAUSE
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import NO_SPACE, RESULT_FILE, UNPUBLISHED, RunResult
 from trialmaker.platform.signals import Signals, Stopped
@@ -125,6 +126,17 @@ class RunContext:
         self.result.message = without_password(one_line(error))
         if isinstance(error, Exception) and is_lack_of_space(error):
             self.result.ended_by = NO_SPACE
+
+    def records_of_kill(self, output: Path) -> dict[Path, str]:
+        """Return what says how the run ended, should its process be killed, by file, with ``CAUSE`` for the reason.
+
+        Args:
+            output: that of the config.
+        """
+        records = {output / "failure": f"{CAUSE}\n"}
+        if not self.resumption:  # else the run is as it was left
+            records[self.directory / RESULT_FILE] = replace(self.result, status="stopped", message=CAUSE).text()
+        return records
 
     def write_result(self) -> None:
         """Write the result as it stands. An output that can't be written to has no such file."""

@@ -112,7 +112,7 @@ def _train(
 ) -> list[float]:
     with importing_tensorflow(context.directory, is_shown=not context.is_trial):
         if context.team:
-            context.team.connect(context, Path(config.output).absolute())
+            context.team.connect(context.signals, context.records_of_kill(Path(config.output).absolute()))
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()

@@ -2,8 +2,9 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from trialmaker.errors import UserError, one_line, printable, shorten
 from trialmaker.platform import addresses
@@ -16,7 +17,6 @@ from trialmaker.platform.resource_file import DEFAULT_PORT, Listing, read
 
 LAST_CHEAP = "its own address"  # the last evidence for which no name is looked up
 HINT = "training.instance_index says it, from 0"
-MEETING_OFFSET = 1  # from the chief's port to that of the service where the instances meet
 WAYS = (
     '[{"ip": "10.0.0.1", "port": 2222}, …], ["10.0.0.1:2222", …], {"hosts": ["a", "b"], "current_host": "a"} and'
     ' {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}} are understood;'
@@ -72,7 +72,11 @@ class Instances:
     @property
     def meeting_address(self) -> str:
         """Return the address of the chief's service where the instances meet."""
-        return str(Instance(self.chief.host, self.chief.port + MEETING_OFFSET))
+        return self.meeting_address_at(0)
+
+    def meeting_address_at(self, index: int) -> str:
+        """Return where the instances would meet if another one were the chief: at the next port that none has."""
+        return str(Instance(self.members[index].host, _next_port(self.members, index)))
 
     def name(self, index: int) -> str:
         """Return what messages call an instance, such as ``instance 2 of 3 (10.0.0.2:2222)``."""
@@ -81,8 +85,8 @@ class Instances:
     def line(self) -> str:
         """Return what was understood, on one line."""
         shown = ", ".join([*map(str, self.members[:10]), *(["…"] if len(self.members) > 10 else [])])
-        count = "1 instance" if len(self.members) == 1 else f"{len(self.members)} instances"
-        return f"config/resource.json names {count}, {shown}; this is {self.name(self.index)}, by {self.source}"
+        number = "1 instance" if len(self.members) == 1 else f"{len(self.members)} instances"
+        return f"config/resource.json names {number}, {shown}; this is {self.name(self.index)}, by {self.source}"
 
 
 ALONE = Instances((Instance("127.0.0.1", DEFAULT_PORT),), 0, "itself")
@@ -131,13 +135,16 @@ def _understood(listing: Listing, index: int | None) -> Instances:
 
 
 def _check_ports(members: tuple[Instance, ...]) -> None:
-    meeting = Instance(members[0].host, members[0].port + MEETING_OFFSET)
-    if len(members) > 1 and meeting.port > LARGEST_PORT:
+    if len(members) > 1 and _next_port(members, 0) > LARGEST_PORT:
         raise UnclearError(
             f"gives the first instance the port {members[0].port}, which must be less than {LARGEST_PORT}"
         )
-    if meeting in members:
-        raise UnclearError(f"names {meeting}, but the first instance needs the port after its own, too")
+
+
+def _next_port(members: Sequence[Instance], index: int) -> int:
+    """Return the next port after an instance's own that none has, since several may be on one machine."""
+    taken = {one.port for one in members}
+    return next(port for port in count(members[index].port + 1) if port not in taken)
 
 
 def _own_index(listing: Listing) -> tuple[int, str]:

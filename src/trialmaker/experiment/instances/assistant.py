@@ -32,7 +32,7 @@ def assist(config: Config, context: RunContext, team: Team) -> list[float]:
         weights = find_weights(Path(config.init_model)) if config.init_model else None
         dataset = startup.begin_loading(config)
         with importing_tensorflow(context.directory):
-            team.connect(context, Path(config.output).absolute())
+            team.connect(context.signals, {})
             from trialmaker.experiment.instances import assistant_training
         loaded = startup.wait_for_data(config, dataset, context)
         return assistant_training.train(config, context, loaded, weights, snapshot)

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,12 @@ from trialmaker.experiment.tensorflow_import import own_standard_error
 from trialmaker.platform import paths
 from trialmaker.platform.instances import Instance, Instances
 from trialmaker.platform.log_file import log_file
-from trialmaker.platform.meeting.connection_guard import CAUSE, limited_connection
+from trialmaker.platform.meeting.connection_guard import limited_connection
 from trialmaker.platform.meeting.ends import START_AGAIN, MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
-from trialmaker.platform.run_result import RESULT_FILE
+from trialmaker.platform.signals import Signals
 
 if TYPE_CHECKING:  # TensorFlow's import
-    from trialmaker.experiment.context import RunContext
     from trialmaker.training.replicas import Replicas
 
 log = logging.getLogger(__name__)
@@ -93,12 +91,12 @@ class Team:
         with _ending_all():
             self.meeting.agree(f"the first step of run {self.runs}", {"the digest of the data": digest})
 
-    def connect(self, context: "RunContext", output: Path) -> None:
+    def connect(self, signals: Signals, records: Mapping[Path, str]) -> None:
         """Connect TensorFlow with that of the other instances; before it computes anything, once in a process.
 
         Args:
-            context: of the run, whose signals are deferred while the others count on this process.
-            output: gets ``failure`` if the process has to be killed.
+            signals: of this process, deferred while the others count on it.
+            records: see ``limited_connection``.
 
         Raises:
             StudyError: an instance is gone, or this one's port is not free.
@@ -109,10 +107,10 @@ class Team:
         _check_free(self.instances.own)
         with _ending_all():
             self.meeting.agree("TensorFlow is loaded", {})
-            with context.signals.deferred():  # who comes to this step connects: the others could not be told in time
+            with signals.deferred():  # who comes to this step connects: the others could not be told in time
                 self.meeting.agree("TensorFlow connects", {})
-                self._connect(self._records(context, output))
-                context.signals.take_back()
+                self._connect(records)
+                signals.take_back()
         from trialmaker.training.preemption_notice import pass_on_signal
 
         pass_on_signal()
@@ -126,16 +124,9 @@ class Team:
             with limited_connection(names, CONNECTION_SECONDS, records, standard_error=own_standard_error()):
                 self.replicas = Replicas.connect(addresses, self.instances.index)
         except LostReplica as error:
-            text = self.meeting.lost or f"{self.instances.own}: TensorFlow cannot connect from this port: {error}"
-            raise StudyError(UserError(f"{text}; {START_AGAIN}, or give the instances other ports")) from error
-
-    def _records(self, context: "RunContext", output: Path) -> dict[Path, str]:
-        """Return what says how the run ended, if its process is killed, by file; a run that goes on stays as it was."""
-        if not self.is_chief:
-            return {}
-        result = replace(context.result, status="stopped", message=CAUSE).text()
-        files = {output / "failure": f"{CAUSE}\n"}
-        return files if context.resumption else files | {context.directory / RESULT_FILE: result}
+            self.check()
+            law = f"TensorFlow cannot connect from this port: {error}; {START_AGAIN}, or give the instances other ports"
+            raise StudyError(UserError(f"{self.instances.own}: {law}")) from error
 
     def check(self) -> None:
         """Raise ``StudyError`` if an instance is gone, for waits in which nothing else would say so."""
@@ -181,7 +172,7 @@ class Team:
             try:
                 end = (self.meeting.wait_for_chief(), "")
             except MeetingOver as over:
-                end = (over.exit_code, str(over))
+                end = (over.exit_code, str(_with_way_on(over)))
         self.meeting.leave(reason if code else "", code)
         return end
 

@@ -1,6 +1,5 @@
 """The meeting of a job's instances, as each of them sees it."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialmaker.errors import one_line
-from trialmaker.platform.meeting import messages
+from trialmaker.platform.meeting import grpc_environment, messages
 from trialmaker.platform.meeting.ends import MeetingOver, not_come
 from trialmaker.platform.meeting.messages import decode, encode
 from trialmaker.platform.meeting.room import BEAT_SECONDS, CHIEF, Room
@@ -60,9 +59,7 @@ class Meeting:
         self.has_left = False
 
     def __enter__(self) -> "Meeting":
-        # its handlers of forks say on standard error that they do nothing
-        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        grpc_environment.prepare(one.host for one in self.instances.members)
         try:
             if self.instances.is_chief:
                 self._serve()

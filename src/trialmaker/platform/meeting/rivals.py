@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from trialmaker.platform.instances import MEETING_OFFSET, Instance, Instances
+from trialmaker.platform.instances import Instances
 from trialmaker.platform.meeting import messages
 from trialmaker.platform.meeting.messages import decode, encode
 
@@ -19,8 +19,8 @@ def rivals_text(instances: Instances, missing: Sequence[int]) -> str:
         missing: the indices of instances that have not come.
     """
     for index in missing[:MOST_LOOKED_AT]:
-        place = Instance(instances.members[index].host, instances.members[index].port + MEETING_OFFSET)
-        if _serves_a_meeting(str(place)):
+        place = instances.meeting_address_at(index)
+        if _serves_a_meeting(place):
             return f"{place} answers, as the first one alone should (each config/resource.json must have one order)"
     return ""
 

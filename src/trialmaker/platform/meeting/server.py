@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from trialmaker.errors import UserError, one_line
+from trialmaker.platform import addresses
 from trialmaker.platform.meeting import files, messages
 from trialmaker.platform.meeting.ends import MeetingOver
 from trialmaker.platform.meeting.messages import STREAM_PIECE_BYTES, decode, encode
@@ -128,13 +129,15 @@ class MeetingServer:
 
 
 def _open_port(server: Any, address: str) -> None:
-    """Open the port at the address alone; at all of them where the address is not this machine's, as behind a router.
+    """Open the port at the IP address alone; at all of them where it is not this machine's, as behind a router.
+
+    So also for a host name, which a machine may know as its loopback address, where the others cannot reach it.
 
     Raises:
         UserError: it is not free.
     """
     port = address.rpartition(":")[2]
-    for place in (address, f"[::]:{port}", f"0.0.0.0:{port}"):
+    for place in (*([address] if addresses.has_ip(address) else []), f"[::]:{port}", f"0.0.0.0:{port}"):
         try:
             server.add_insecure_port(place)
         except RuntimeError:
