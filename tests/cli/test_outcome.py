@@ -78,7 +78,7 @@ def test_the_log_opens_with_what_runs_on_what_with_what(train: Train, tmp_path: 
     opening = result.out.partition("\nstep ")[0]
     for expected in (
         r"^TrialMaker \d+\.\d+\.\d+, commit [0-9a-f]{10}( with uncommitted changes)?, Python 3\.\d+\.\d+$",
-        r"^machine: Linux \w+, \d+ cores, [\d.]+ GB of memory$",
+        r"^machine: Linux \w+, \d+ cores?, [\d.]+ GB of memory$",
         rf"^root: {re.escape(str(tmp_path))}; input/notes: 2 entries, not used$",
         r"^to repeat this run: python train.py 'model.hidden_units=\[4,5\]' data=digits training.epochs=1$",
         r"^what differs from the defaults:$",

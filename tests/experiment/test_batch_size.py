@@ -3,6 +3,8 @@
 import pytest
 
 from support.entry import Train
+from trialmaker.errors import UserError
+from trialmaker.experiment.batch_size import check_examples
 
 CLIPPED = "training.batch_size=128 is more than the training examples: each step takes all 84"
 
@@ -27,3 +29,10 @@ def test_a_study_says_so_once(train: Train) -> None:
     assert [line for line in result.out.splitlines() if "is more than" in line] == [CLIPPED]
     trials = [run for run in result.runs() if "mlflow.parentRunId" in run.data.tags]
     assert [run.data.params["effective_batch_size"] for run in trials] == ["84"] * 3
+
+
+def test_each_instance_has_a_part_of_a_batch() -> None:
+    check_examples(2, instances=2)
+    match = "3 instances: must be no more than the training examples, 2: use at most 2 of them"
+    with pytest.raises(UserError, match=match):
+        check_examples(2, instances=3)

@@ -10,6 +10,7 @@ from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
 from trialmaker.experiment.context import RunContext
+from trialmaker.platform.console import FILE_LOGGER
 from trialmaker.platform.memory import reachable_memory
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Params
@@ -44,6 +45,17 @@ def clip_to_examples(config: Config, context: RunContext, examples: int, tracker
     return replace(config, training=replace(config.training, batch_size=examples))
 
 
+def check_examples(examples: int, *, instances: int) -> None:
+    """Check that each of several instances can have a part of a batch of all training examples.
+
+    Raises:
+        UserError: there are fewer of them.
+    """
+    if examples < instances:
+        ways = f"use at most {examples} of them, or train on the first alone with instances=ignore"
+        raise UserError(f"{instances} instances: must be no more than the training examples, {examples}: {ways}")
+
+
 def check_memory(config: Config, model: keras.Model, dataset: Dataset, *, instances: int = 1) -> None:
     """Check that the training may fit into the memory that this process can have.
 
@@ -75,5 +87,6 @@ def check_memory(config: Config, model: keras.Model, dataset: Dataset, *, instan
 def _notify(context: RunContext, text: str) -> None:
     """Log a line; of a study, once for all trials of this process."""
     key = (context.trial.study, text)
-    log.log(logging.DEBUG if context.is_trial and key in _lines_of_studies else logging.INFO, text)
+    said = log if context.is_recorded else logging.getLogger(FILE_LOGGER)  # by one of several instances
+    said.log(logging.DEBUG if context.is_trial and key in _lines_of_studies else logging.INFO, text)
     _lines_of_studies.add(key)

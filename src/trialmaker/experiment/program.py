@@ -12,6 +12,7 @@ from trialmaker.data.splits import Dataset
 from trialmaker.experiment import batch_size, run_messages
 from trialmaker.experiment.context import RunContext
 from trialmaker.model_store.initial_weights import load as load_weights
+from trialmaker.platform.console import FILE_LOGGER
 from trialmaker.training import program_cache
 from trialmaker.training.program import Program
 
@@ -30,7 +31,10 @@ def build(
     }
     model = program_cache.initialized_model(seed=config.seed, **architecture)
     parameters = f"{config.model.name}: {model.count_params():,} parameters"
-    log.log(context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}")
+    said = log if context.is_recorded else logging.getLogger(FILE_LOGGER)  # by one of several instances
+    said.log(
+        context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}"
+    )
     replicas = context.team.replicas if context.team else None
     batch_size.check_memory(config, model, dataset, instances=replicas.count if replicas else 1)
     if initial_weights:

@@ -40,9 +40,10 @@ def lines(config: Mapping[str, Any], command: str, changes: Sequence[Difference]
         command: what it does, a colon, and what to type.
         changes: what the config has that its defaults have not.
     """
-    cores = len(os.sched_getaffinity(0))
+    count = len(os.sched_getaffinity(0))
+    cores = "1 core" if count == 1 else f"{count} cores"
     yield f"TrialMaker {version()}, Python {machine.python_version()}"
-    yield f"machine: {machine.system()} {machine.machine()}, {cores} cores, {memory_limit() / 2**30:.1f} GB of memory"
+    yield f"machine: {machine.system()} {machine.machine()}, {cores}, {memory_limit() / 2**30:.1f} GB of memory"
     yield f"root: {paths.root()}; " + ("; ".join(map(_input, paths.inputs().values())) or "no inputs")
     yield f"to {without_password(command)}"
     if settings := ", ".join(environment.settings(config)):

@@ -13,12 +13,13 @@ from trialmaker.experiment.instances.collective import collective_training
 from trialmaker.experiment.stop_conditions import StopCondition
 from trialmaker.experiment.training_plan import training_plan
 from trialmaker.experiment.trial_listener import TrialReporter
+from trialmaker.platform.console import FILE_LOGGER
 from trialmaker.training import loop
 from trialmaker.training.events import EpochDone, Event
 from trialmaker.training.loop_state import LoopState
 from trialmaker.training.snapshot import Snapshot
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(FILE_LOGGER)  # the first instance prints what is the same at all
 
 
 def train(

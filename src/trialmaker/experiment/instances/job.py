@@ -68,12 +68,13 @@ class Job:
             team = Team(instances, seconds=config.training.instances_seconds)
             team.join()
             self.team = team
-            self._say(f"all {len(instances.members)} instances are there")
+            self._say(f"all {len(instances.members)} instances are there", is_shown=instances.is_chief)
         context.team = self.team
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, *, is_shown: bool = True) -> None:
         """Print a line now, and keep it for the log: a run that goes on has another log than it seems by now."""
-        print(text, flush=True)
+        if is_shown:
+            print(text, flush=True)
         self.lines.append(text)
         self.said.add(text)
 
