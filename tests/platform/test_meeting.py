@@ -64,7 +64,7 @@ def test_all_get_the_decision_of_the_first_however_large_it_is() -> None:
         works = [lambda one=one: one.agree("data", {"digest": "1"}) for one in others]
         done = together(lambda: first.agree("data", {"digest": "1"}, decision), *works)
         assert [future.result() for future in done] == [decision] * 3
-        assert first.lost is None
+        assert first.over is None
 
 
 def test_what_differs_is_told_to_all() -> None:
@@ -137,7 +137,7 @@ def test_one_that_is_killed_is_named_at_once_by_all_in_the_midst_of_an_agreement
         assert errors(done)[:2] == [text, text]
         _until(lambda: len(heard) == 2)
         assert heard == [text, text]
-        assert [one.lost for one in meetings[:2]] == [text, text]
+        assert [str(one.over) for one in meetings[:2]] == [text, text]
 
 
 def test_one_that_falls_silent_is_named_sooner_once_a_collective_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_one_that_falls_silent_is_named_sooner_once_a_collective_has_ended(monke
         frozen = threading.Event()
         second.attendance.is_leaving.wait = lambda _: frozen.wait(5)  # type: ignore[method-assign]
         time.sleep(0.5)
-        assert first.lost is None
+        assert first.over is None
         assert str(first.who_is_gone(3)) == f"{first.instances.name(1)} gives no sign of life for 0.3 s"
         frozen.set()
 
@@ -185,11 +185,11 @@ def test_to_an_open_meeting_each_comes_and_goes_and_the_first_may_be_away() -> N
     second.channel.close()
     _until(lambda: heard)
     second = Meeting(instances[1], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
-    assert first.lost is None
+    assert first.over is None
     first.server.stop()
     first = Meeting(instances[0], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
     _until(lambda: first.room.members[1].is_present)
-    assert second.lost is None
+    assert second.over is None
     second.leave()
     assert first.wait_for_all(5) == []
     first.leave()
@@ -271,7 +271,7 @@ def test_strangers_learn_nothing_and_disturb_nobody(request_bytes: bytes) -> Non
             call = channel.stream_stream(f"/{messages.SERVICE}/{method}")
             for answer in call(iter([request_bytes])):
                 assert set(messages.decode(answer)) in ({"over", "code"}, {"error"})
-        assert first.lost is second.lost is None
+        assert first.over is second.over is None
 
 
 def test_a_port_that_another_process_has_is_named() -> None:

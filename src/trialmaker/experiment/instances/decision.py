@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from trialmaker.training.snapshot import Snapshot
 
 NOT_COMPARED = ("processor", "trialmaker")  # instances may be of several kinds; the code itself is compared
-CODE = "the digest of src/ and train.py"
 
 
 def compared(config: Config, context: RunContext) -> dict[str, str]:
@@ -24,7 +23,7 @@ def compared(config: Config, context: RunContext) -> dict[str, str]:
     params = {name: text for name, text in startup.params(config).items() if not is_incidental(name)}
     versions: Mapping[str, str] = context.versions
     others = {name: text for name, text in versions.items() if name not in NOT_COMPARED}
-    return params | others | {CODE: source_code.digest(paths.PROJECT)}
+    return params | others | {source_code.CODE: source_code.digest(paths.PROJECT)}
 
 
 def packed(snapshot: "Snapshot | None") -> bytes:

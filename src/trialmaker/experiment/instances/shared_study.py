@@ -15,12 +15,14 @@ from omegaconf import DictConfig
 from optuna_sweep.trial import is_worker
 from trialmaker.config.run_schema import IGNORE
 from trialmaker.errors import UserError
-from trialmaker.experiment import run_header
 from trialmaker.experiment.instances.handover import Receiver, Sender
+from trialmaker.platform import paths, source_code
+from trialmaker.platform.addresses import is_ip
 from trialmaker.platform.cores import usable_cores
 from trialmaker.platform.instances import Instances, find_instances
 from trialmaker.platform.meeting.meeting import Meeting
 from trialmaker.platform.memory import free_memory
+from trialmaker.platform.source_code import CODE
 
 log = logging.getLogger(__name__)
 WORKER_BYTES = 1_200_000_000  # which a process that trains takes
@@ -86,7 +88,7 @@ class SharedStudy:
         """
         sweeper, seconds = self.config.hydra.sweeper, float(self.config.training.instances_seconds)
         log.info(self.instances.line())
-        purpose = {"study": str(sweeper.study_name), "TrialMaker's version": run_header.version()}
+        purpose = {"study": str(sweeper.study_name), CODE: source_code.digest(paths.PROJECT)}
         meeting = Meeting(self.instances, purpose=purpose, seconds=seconds, is_open=True)
         if self.instances.is_chief:
             self.receiver = Receiver(Path(self.config.output).absolute(), lambda: self.directory)
@@ -219,7 +221,12 @@ def _leave_to_first(config: DictConfig) -> None:
 
 
 def _listening_host(host: str) -> str:
-    """Return an instance's address, if it is this machine's; else all of them, as behind a router."""
+    """Return an instance's address, if it is this machine's; else all of them, as behind a router.
+
+    A machine may know its own host name as its loopback address, where the others cannot reach it.
+    """
+    if not is_ip(host):
+        return "0.0.0.0"
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

@@ -79,11 +79,6 @@ class Meeting:
         end = self.room or self.attendance
         return end.over if end else None
 
-    @property
-    def lost(self) -> str | None:
-        """Return ``over`` as a text."""
-        return str(self.over) if self.over else None
-
     def agree(self, step: str, own: Mapping[str, str], decision: bytes = b"") -> bytes:
         """Wait for all instances to come to a step, and return the first one's decision.
 
