@@ -274,6 +274,27 @@ def test_strangers_learn_nothing_and_disturb_nobody(request_bytes: bytes) -> Non
         assert first.over is second.over is None
 
 
+def test_what_speaks_another_protocol_disturbs_nobody() -> None:
+    with meeting_of(2) as (first, second), ExitStack() as stack:
+        host, _, port = first.instances.meeting_address.rpartition(":")
+        for begin in (
+            b"",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"PRI * HT",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9000),
+            b"\x16\x03",
+        ):
+            for _ in range(20):
+                stack.enter_context(socket.create_connection((host, int(port)))).sendall(begin)
+        with grpc.insecure_channel(first.instances.meeting_address) as channel:
+            call = channel.stream_stream(f"/{messages.SERVICE}/{messages.ATTEND}")
+            with pytest.raises(grpc.RpcError):
+                list(call(iter([bytes(messages.MAX_MESSAGE_BYTES + 1)])))
+        done = together(lambda: first.agree("data", {}, b"all"), lambda: second.agree("data", {}))
+        assert [future.result() for future in done] == [b"all"] * 2
+        assert first.over is second.over is None
+
+
 def test_a_port_that_another_process_has_is_named() -> None:
     first, _ = loopback_instances(2)
     _, _, port = first.meeting_address.rpartition(":")
