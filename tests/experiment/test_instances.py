@@ -18,7 +18,7 @@ from optuna_sweep.trial import current_trial
 from support.entry import PROJECT, Train
 from support.hosts import Host, network
 from support.instances import loopback_instances
-from trialmaker.errors import StudyError
+from trialmaker.errors import StudyError, UserError
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.instances.collective import collective_training
 from trialmaker.experiment.instances.team import Team
@@ -158,6 +158,25 @@ def test_any_error_of_tensorflow_counts_as_the_loss_of_an_instance_that_is_gone_
         raise tf.errors.UnknownError(None, None, "Stream removed")
     assert saved and context.result.ended_by == "lost_instance"
     first.close(2, "lost")
+
+
+def test_the_log_of_a_run_comes_to_that_run_when_the_next_has_begun_too(tmp_path: Path) -> None:
+    first, second = (Team(one, seconds=10) for one in loopback_instances(2))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/train.log").write_text("a line\n")
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Team.join, (first, second)))
+        for number in "12":
+            (tmp_path / number).mkdir()
+            list(pool.map(lambda team, number=number: team.begin_run(tmp_path / number, {}), (first, second)))
+    second.meeting.push(tmp_path / "own", "instance-2 of run 1")
+    assert (tmp_path / "1/instance-2.log").read_text() == "a line\n"
+    for name in ("instance-2 of run 3", "instance-3 of run 1", "instance-1 of run 1", "instance-2 of run 0", "../x"):
+        with pytest.raises(UserError, match="is no instance's log"):
+            second.meeting.push(tmp_path / "own", name)
+    assert not list((tmp_path / "2").iterdir())
+    first.close(0, "")
+    second.close(0, "")
 
 
 def test_an_instance_that_is_cut_off_is_named_by_the_others_and_names_the_first(

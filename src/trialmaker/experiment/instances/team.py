@@ -30,7 +30,7 @@ SEARCH_SECONDS = 20.0  # for the name of the instance that is gone, once a colle
 CONNECTION_SECONDS = 25.0  # for TensorFlow to connect, which takes a moment when all are there
 LOG_SECONDS = 3.0  # for the logs of the others at the end
 LISTING = "the list of config/resource.json"  # which each instance has a copy of
-LOG_NAME = re.compile(r"instance-([1-9][0-9]{0,3})")  # of a push
+LOG_NAME = re.compile(r"instance-([1-9][0-9]{0,3}) of run ([1-9][0-9]{0,8})")  # of a push
 
 
 class Team:
@@ -41,7 +41,7 @@ class Team:
         seconds: how long to wait for the others.
 
     Attributes:
-        directory: of the run that goes on, which gets the others' logs.
+        directories: of the runs until now, which get the others' logs.
         replicas: their processes, once TensorFlow is loaded.
         is_training: whether this process may be waiting for the others in a collective.
     """
@@ -51,15 +51,18 @@ class Team:
         purpose = {"the command": "a training", LISTING: ", ".join(map(str, instances.members))}
         self.meeting = Meeting(instances, purpose=purpose, seconds=seconds)
         self.replicas: Replicas | None = None
-        self.directory: Path | None = None
+        self.directories: list[Path] = []
         self.is_training = False
-        self.runs = 0
         self.logs: set[str] = set()
 
     @property
     def is_chief(self) -> bool:
         """Return whether this is the first, which alone keeps the record of the run."""
         return self.instances.is_chief
+
+    @property
+    def _run(self) -> str:
+        return f"run {len(self.directories)}"
 
     def join(self) -> None:
         """Wait until all instances are there.
@@ -77,10 +80,9 @@ class Team:
         Raises:
             StudyError: they differ, or an instance is gone.
         """
-        self.runs, self.directory = self.runs + 1, directory
-        self.logs.clear()
+        self.directories.append(directory)
         with _ending_all():
-            return self.meeting.agree(f"run {self.runs}", own, decision)
+            return self.meeting.agree(self._run, own, decision)
 
     def compare_data(self, digest: str) -> None:
         """Compare the data with the other instances', and wait until all can make the first step.
@@ -89,7 +91,7 @@ class Team:
             StudyError: they differ, or an instance is gone.
         """
         with _ending_all():
-            self.meeting.agree(f"the first step of run {self.runs}", {"the digest of the data": digest})
+            self.meeting.agree(f"the first step of {self._run}", {"the digest of the data": digest})
 
     def connect(self, signals: Signals, records: Mapping[Path, str]) -> None:
         """Connect TensorFlow with that of the other instances; before it computes anything, once in a process.
@@ -153,7 +155,8 @@ class Team:
             return
         with tempfile.TemporaryDirectory() as folder, suppress(UserError, OSError):
             shutil.copyfile(path, Path(folder, path.name))
-            self.meeting.push(Path(folder), f"instance-{self.instances.index + 1}", seconds=LOG_SECONDS)
+            name = f"instance-{self.instances.index + 1} of {self._run}"
+            self.meeting.push(Path(folder), name, seconds=LOG_SECONDS)
 
     def close(self, code: int, reason: str) -> tuple[int, str]:
         """End this instance's part, when the command has ended; another one waits for the first one's end.
@@ -183,16 +186,24 @@ class Team:
     def _take_log(self, name: str, folder: Path) -> None:
         """Keep the log of another instance in the run's directory."""
         match = LOG_NAME.fullmatch(name)
-        if match is None or not 1 < int(match[1]) <= len(self.instances.members) or self.directory is None:
+        number, run = map(int, match.groups()) if match else (0, 0)
+        if not 1 < number <= len(self.instances.members) or run > len(self.directories):
             raise UserError(f"{name!r}: is no instance's log")
-        with Path(self.directory, f"{name}.log").open("ab") as file:  # which an earlier attempt may have begun
-            file.write((folder / "train.log").read_bytes())
+        with (
+            (folder / "train.log").open("rb") as log,
+            (self.directories[run - 1] / f"instance-{number}.log").open("ab") as file,
+        ):
+            shutil.copyfileobj(log, file)  # behind what an earlier attempt has left
         self.logs.add(name)
 
     def _wait_for_logs(self) -> None:
+        """Wait for the logs of the last run, for a moment."""
         deadline = time.monotonic() + LOG_SECONDS
-        while self.replicas and len(self.logs) < self.meeting.present_others and time.monotonic() < deadline:
+        while self.replicas and self._missing_logs() > 0 and time.monotonic() < deadline:
             time.sleep(0.05)
+
+    def _missing_logs(self) -> int:
+        return self.meeting.present_others - sum(name.endswith(f" of {self._run}") for name in self.logs)
 
 
 def _check_free(own: Instance) -> None:
