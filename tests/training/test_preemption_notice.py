@@ -5,7 +5,7 @@ import sys
 
 from support.servers import free_port
 
-CODE = """
+PROGRAM = """
 import os, signal, sys, time
 from trialmaker.training.preemption_notice import pass_on_signal
 from trialmaker.training.replicas import Replicas
@@ -26,6 +26,6 @@ os._exit(0)
 
 
 def test_a_signal_that_came_while_tensorflow_connected_comes_a_second_later() -> None:
-    command = [sys.executable, "-c", CODE, f"127.0.0.1:{free_port()}"]
+    command = [sys.executable, "-c", PROGRAM, f"127.0.0.1:{free_port()}"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.stdout == "[][15]\n", ended.stderr[-500:]

@@ -4,7 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-CODE = "the digest of src/ and train.py"  # what it is called where instances compare it
+CODE_DIGEST = "the digest of src/ and train.py"  # what it is called where instances compare it
 
 
 @lru_cache

@@ -23,7 +23,7 @@ def compared(config: Config, context: RunContext) -> dict[str, str]:
     params = {name: text for name, text in startup.params(config).items() if not is_incidental(name)}
     versions: Mapping[str, str] = context.versions
     others = {name: text for name, text in versions.items() if name not in NOT_COMPARED}
-    return params | others | {source_code.CODE: source_code.digest(paths.PROJECT)}
+    return params | others | {source_code.CODE_DIGEST: source_code.digest(paths.PROJECT)}
 
 
 def packed(snapshot: "Snapshot | None") -> bytes:

@@ -22,7 +22,7 @@ from trialmaker.platform.cores import usable_cores
 from trialmaker.platform.instances import Instances, find_instances
 from trialmaker.platform.meeting.meeting import Meeting
 from trialmaker.platform.memory import free_memory
-from trialmaker.platform.source_code import CODE
+from trialmaker.platform.source_code import CODE_DIGEST
 
 log = logging.getLogger(__name__)
 WORKER_BYTES = 1_200_000_000  # which a process that trains takes
@@ -88,7 +88,7 @@ class SharedStudy:
         """
         sweeper, seconds = self.config.hydra.sweeper, float(self.config.training.instances_seconds)
         log.info(self.instances.line())
-        purpose = {"study": str(sweeper.study_name), CODE: source_code.digest(paths.PROJECT)}
+        purpose = {"study": str(sweeper.study_name), CODE_DIGEST: source_code.digest(paths.PROJECT)}
         meeting = Meeting(self.instances, purpose=purpose, seconds=seconds, is_open=True)
         if self.instances.is_chief:
             self.receiver = Receiver(Path(self.config.output).absolute(), lambda: self.directory)
