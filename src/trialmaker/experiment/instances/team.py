@@ -17,7 +17,7 @@ from trialmaker.experiment.tensorflow_import import own_standard_error
 from trialmaker.platform import paths
 from trialmaker.platform.instances import Instance, Instances
 from trialmaker.platform.log_file import log_file
-from trialmaker.platform.meeting.connection_guard import limited_connection
+from trialmaker.platform.meeting.connection_guard import answers, limited_connection
 from trialmaker.platform.meeting.ends import START_AGAIN, MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
 from trialmaker.platform.signals import Signals
@@ -106,16 +106,24 @@ class Team:
         """
         if self.replicas:
             return
+        from trialmaker.training import preemption_notice
+
         _check_free(self.instances.own)
         with _ending_all():
             self.meeting.agree("TensorFlow is loaded", {})
             with signals.deferred():  # who comes to this step connects: the others could not be told in time
                 self.meeting.agree("TensorFlow connects", {})
+                self._wait_for_first()
                 self._connect(records)
                 signals.take_back()
-        from trialmaker.training.preemption_notice import pass_on_signal
+        preemption_notice.pass_on_signal()
 
-        pass_on_signal()
+    def _wait_for_first(self) -> None:
+        """Wait until the first one's TensorFlow is there, without which that of this one would lose a signal."""
+        end = time.monotonic() + CONNECTION_SECONDS
+        while not self.is_chief and not answers(str(self.instances.chief)) and time.monotonic() < end:
+            self.check()
+            time.sleep(0.02)
 
     def _connect(self, records: Mapping[Path, str]) -> None:
         from trialmaker.training.replicas import LostReplica, Replicas

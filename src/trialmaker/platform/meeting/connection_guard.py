@@ -47,7 +47,7 @@ def guard_process(process_id: int, seconds: float, names: Mapping[str, str], rec
     """Wait for the end of standard input; kill the process if that does not come in time."""
     if select.select([sys.stdin], [], [], seconds)[0]:
         return
-    silent = [name for address, name in names.items() if not _answers(address)]
+    silent = [name for address, name in names.items() if not answers(address)]
     who = f"{', '.join(silent)} cannot be reached" if silent else "an instance does not answer"
     line = f"{who}: TensorFlow has not connected the {len(names)} instances within {seconds:g} s; start the job again"
     with suppress(OSError):
@@ -58,7 +58,8 @@ def guard_process(process_id: int, seconds: float, names: Mapping[str, str], rec
     os.kill(process_id, signal.SIGKILL)
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
+    """Return whether a process accepts connections at an address."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
