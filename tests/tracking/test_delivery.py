@@ -22,6 +22,7 @@ from trialmaker.tracking.delivery_lock import DeliveryBusy, delivery_lock
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.insistence import Insistence, StoreAway
 from trialmaker.tracking.journal import Journal, read_records
+from trialmaker.tracking.journal_news import News
 from trialmaker.tracking.messages import BestModel, DataUsed, End, Message, Metrics, Params, Predictions, Start
 from trialmaker.tracking.places import RunPlace
 from trialmaker.training.events import EpochDone, StepsMean
@@ -234,3 +235,19 @@ def test_nothing_waits_for_a_store_when_the_journal_was_removed(tmp_path: Path) 
     with pytest.raises(StoreAway, match="disk I/O error"):
         insistence.insist(refuse)
     assert time.monotonic() - began < FIRST_PAUSE_SECONDS / 2
+
+
+def test_metrics_that_come_fast_are_written_together_and_what_else_comes_at_once(place: RunPlace) -> None:
+    start = Start(None, place.output, "e", "run", place.directory, PROJECT, {"seed": "0"}, "a: 1\n", 2.0)
+    journal, news, offset = Journal(place.directory, place.output), News(place.journal), 0
+    counts = []
+    for message in (start, *(Metrics(epoch, {"loss": 1.0}) for epoch in (1, 2, 3, 4)), End("FINISHED")):
+        journal.append(message)
+        batch = news.read(offset, is_last=False)
+        counts.append(len(batch))
+        offset = batch[-1].end if batch else offset
+    assert counts == [1, 1, 0, 0, 0, 4]
+    journal.append(Metrics(5, {"loss": 1.0}))
+    assert not news.read(offset, is_last=False)
+    assert [one.record["step"] for one in news.read(offset, is_last=True)] == [5]
+    journal.close()

@@ -14,7 +14,6 @@ from trialmaker.tracking.delivery_state import DeliveryState, store_name
 from trialmaker.tracking.insistence import Insistence, Report
 from trialmaker.tracking.journal import (
     END_TYPES,
-    Position,
     has_ended,
     head,
     is_held,
@@ -24,6 +23,7 @@ from trialmaker.tracking.journal import (
     read_records,
 )
 from trialmaker.tracking.journal_messages import Record, RecordError, from_record, own_storage
+from trialmaker.tracking.journal_news import News
 from trialmaker.tracking.messages import End, Message, StudyDone
 from trialmaker.tracking.places import STATE_FILE, RunPlace
 from trialmaker.tracking.recorder import Recorder
@@ -35,7 +35,6 @@ VANISHED = End("KILLED", "the process vanished")  # the training process is gone
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.002, 0.02  # between two looks at the journal
 SILENCE_SECONDS = 1.0  # without news, after which it is asked whether anybody appends to the journal
 STATE_SECONDS = 2.0  # between two notes of how far metrics have come; what comes twice counts once
-BATCH_RECORDS = 1000
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,7 @@ class Delivery:
         self.is_first = not self.state_path.exists()  # whether no process has delivered anything
         self.state = DeliveryState.read(self.state_path)
         self.saved_at = 0.0
+        self.news = News(place.journal)
         self.recorder: Recorder | None = None
         self.store_watch = StoreWatch(place, report)
 
@@ -119,7 +119,7 @@ class Delivery:
         while True:
             # asked before the look, so that nothing comes between
             is_last = self.gone.is_set() or (idle_seconds > SILENCE_SECONDS and not is_held(self.place.journal))
-            if self._deliver_news():
+            if self._deliver_news(is_last=is_last):
                 pause = idle_seconds = SHORTEST_POLL_SECONDS
             elif self.state.is_ended:
                 return
@@ -172,9 +172,9 @@ class Delivery:
         self.insistence.insist(lambda: DeliveryState().write(self.state_path))
         self._begin()
 
-    def _deliver_news(self) -> bool:
+    def _deliver_news(self, *, is_last: bool = False) -> bool:
         """Deliver what was appended since the last time, up to an end; return whether there was any."""
-        news = self._read_news()
+        news = self.news.read(self.state.offset, is_last=is_last)
         if not news:
             return False
         if self.store_watch.is_replaced(is_open=self.recorder is not None and self.recorder.run is not None):
@@ -186,16 +186,6 @@ class Delivery:
         if has_more_than_metrics or time.monotonic() - self.saved_at > STATE_SECONDS:
             self._save()
         return True
-
-    def _read_news(self) -> list[Position]:
-        news: list[Position] = []
-        if self.place.journal.stat().st_size <= self.state.offset:
-            return news
-        for position in read_records(self.place.journal, self.state.offset):
-            news.append(position)
-            if position.record["type"] in END_TYPES or len(news) == BATCH_RECORDS:
-                break
-        return news
 
     def _timed(self, record: Record) -> Iterator[Timed]:
         """Yield the message of a record; nothing for a record that says nothing to MLflow, or that is damaged."""
