@@ -87,8 +87,7 @@ class Leases:
 
     def is_own(self, trial_id: int) -> bool:
         """Return whether this process runs the trial still: one that was cut off for long may have lost it."""
-        owner = _owner(self._storage.get_trial(trial_id))
-        return bool(owner) and _identity(owner) == this_process()
+        return is_own(self._storage.get_trial(trial_id))
 
     @contextmanager
     def heartbeats(self, trial_ids: Sequence[int]) -> Iterator[None]:
@@ -158,6 +157,12 @@ class Leases:
     def has_unconfirmed_claims(self) -> bool:
         """Return whether a trial was claimed without a heartbeat yet, which lasts ``CLAIM_SECONDS`` at most."""
         return any(not _owner(trial) and self._lives(trial) for trial in self._list_trials(TrialState.RUNNING))
+
+
+def is_own(trial: FrozenTrial) -> bool:
+    """Return whether this process runs a trial, as its storage has it now."""
+    owner = _owner(trial)
+    return bool(owner) and _identity(owner) == this_process()
 
 
 def _claim(trial: FrozenTrial) -> tuple[object, ...]:

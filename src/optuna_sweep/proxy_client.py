@@ -4,13 +4,14 @@ Optuna's own fails with the first call that is not answered (seen with optuna 5.
 here). The proxy is away while its machine starts its command again, or while the network is cut.
 """
 
+import json
 import logging
 import threading
 import time
 import warnings
 from collections import namedtuple
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -30,12 +31,15 @@ CALL_LIMIT_SECONDS = 30.0  # a call that takes longer is not answered
 UNSAID_SECONDS = 10.0  # in which a proxy may start when the command that needs it does, and nothing is said
 PROXY_RETRY_SECONDS = 1.0  # between two calls of a proxy that is away
 HURRY_SECONDS = 5.0  # to wait for a proxy at most, once this process is to end
+REPORTS_METHOD = "/optuna_sweep.Reports/SetTrialIntermediateValues"  # of our own proxy, beside Optuna's methods
 SUPERVISOR = "sweep-supervisor"  # metadata of each call: the command that it belongs to
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 ANSWERS = (  # those that Optuna's client knows
     *(grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ALREADY_EXISTS),
     *(grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT),
+    grpc.StatusCode.UNIMPLEMENTED,  # of our own method, by a proxy that is Optuna's
 )
+FULL_DISK = "No space left on device"
 CLIENT_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_http_proxy", 0),  # which is for the web
@@ -86,6 +90,8 @@ class _Patience(grpc.UnaryUnaryClientInterceptor):
             self._wait(call)
             self.repeated += 1
         if call.code() not in ANSWERS:
+            if FULL_DISK in str(call.details()):
+                raise StorageAway(f"{self.address}: no space is left where the study is stored")
             raise StorageAway(f"{self.address}: {call.code().name}: {' '.join(str(call.details()).split())}")
         self._note_answer()
         return call
@@ -112,6 +118,25 @@ class _Patience(grpc.UnaryUnaryClientInterceptor):
             self._away_since, self._is_said, self._quiet_seconds = None, False, 0.0
 
 
+class _RecentTrials(GrpcClientCache):
+    """Optuna's cache of a study's trials, which may be read again as they were a moment ago.
+
+    Attributes:
+        max_age_seconds: how long ago.
+    """
+
+    def __init__(self, stub: Any) -> None:
+        super().__init__(stub)
+        self.max_age_seconds = 0.0
+        self._read_at: dict[int, float] = {}  # ``time.monotonic()`` by study
+
+    def _read_trials_from_remote_storage(self, study_id: int) -> None:
+        if study_id in self.studies and time.monotonic() - self._read_at.get(study_id, 0.0) < self.max_age_seconds:
+            return
+        super()._read_trials_from_remote_storage(study_id)
+        self._read_at[study_id] = time.monotonic()
+
+
 class PatientProxy(GrpcStorageProxy):
     """Optuna's client, which waits for a proxy that is away.
 
@@ -129,8 +154,10 @@ class PatientProxy(GrpcStorageProxy):
     def _setup(self) -> None:
         self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", options=CLIENT_OPTIONS)
         make_stub: Any = api_pb2_grpc.StorageServiceStub  # which has no types
-        self._stub = make_stub(grpc.intercept_channel(self._channel, self.patience))
-        self._cache = GrpcClientCache(self._stub)
+        patient_channel = grpc.intercept_channel(self._channel, self.patience)
+        self._stub = make_stub(patient_channel)
+        self._cache = self._recent = _RecentTrials(self._stub)
+        self._report = patient_channel.unary_unary(REPORTS_METHOD)
 
     def wait_for_answer(self) -> None:
         """Wait until the proxy answers, as long as any other call does."""
@@ -148,6 +175,35 @@ class PatientProxy(GrpcStorageProxy):
             if self.patience.repeated > repeated and is_same:
                 return True
             raise
+
+    def set_trial_intermediate_values(self, trial_id: int, values: Mapping[int, float]) -> None:
+        """Store values by their steps; in one call, where the proxy is our own.
+
+        Raises:
+            KeyError: there is no such trial.
+            UpdateFinishedTrialError: it has ended.
+        """
+        try:
+            self._report(json.dumps([trial_id, list(values.items())]).encode())
+        except grpc.RpcError as error:
+            code = error.code() if isinstance(error, grpc.Call) else None
+            if code == grpc.StatusCode.UNIMPLEMENTED:
+                for step, value in values.items():
+                    self.set_trial_intermediate_value(trial_id, step, value)
+                return
+            raise {
+                grpc.StatusCode.NOT_FOUND: KeyError(trial_id),
+                grpc.StatusCode.FAILED_PRECONDITION: UpdateFinishedTrialError(f"trial {trial_id} has ended"),
+            }.get(code, error) from error
+
+    @contextmanager
+    def reading_recent_trials(self, seconds: float) -> Iterator[None]:
+        """Take the list of trials inside as it was so many seconds ago, if this process has read it then."""
+        self._recent.max_age_seconds = seconds
+        try:
+            yield
+        finally:
+            self._recent.max_age_seconds = 0.0
 
 
 def hurry(storage: BaseStorage) -> None:

@@ -5,6 +5,7 @@ made here of its private parts, seen with optuna 5.0. All workers, those of this
 in one process a claim on a journal's trial is atomic (optuna#6084).
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +14,15 @@ from typing import Any
 
 import grpc
 from hydra.errors import HydraException
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.storages._grpc.auto_generated import api_pb2_grpc
 from optuna.storages._grpc.servicer import OptunaStorageProxyService
 
 from optuna_sweep import application
 from optuna_sweep.process_identity import supervisor_name
-from optuna_sweep.proxy_client import SUPERVISOR
+from optuna_sweep.proxy_client import REPORTS_METHOD, SUPERVISOR
+from optuna_sweep.reports import write_values
 
 SERVER_THREADS = 10  # Optuna's own number
 QUIET_SECONDS = 3.0  # a command that works on the study calls more often
@@ -59,6 +62,28 @@ class _Callers(grpc.ServerInterceptor):
             time.sleep(0.1)
 
 
+class _Reports(grpc.GenericRpcHandler):
+    """Stores the values that a trial has reported, many in a call, where Optuna's own method takes one."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self.storage = storage
+
+    def service(self, details: Any) -> Any:
+        """Return what handles a call of that method; None for others."""
+        return grpc.unary_unary_rpc_method_handler(self._write) if details.method == REPORTS_METHOD else None
+
+    def _write(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            trial_id, values = json.loads(request)
+            write_values(self.storage, int(trial_id), {int(step): float(value) for step, value in values})
+        except UpdateFinishedTrialError:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the trial has ended")
+        except (KeyError, ValueError, TypeError) as error:
+            code = grpc.StatusCode.NOT_FOUND if isinstance(error, KeyError) else grpc.StatusCode.INVALID_ARGUMENT
+            context.abort(code, repr(error))
+        return b""
+
+
 @contextmanager
 def serving(storage: BaseStorage, address: str) -> Iterator[None]:
     """Serve a storage for as long as the context lasts, and until the other commands have seen how the study ended.
@@ -74,6 +99,7 @@ def serving(storage: BaseStorage, address: str) -> Iterator[None]:
     server = grpc.server(ThreadPoolExecutor(SERVER_THREADS), interceptors=(callers,), options=PROXY_OPTIONS)
     add_service: Any = api_pb2_grpc.add_StorageServiceServicer_to_server  # which has no types
     add_service(OptunaStorageProxyService(storage), server)
+    server.add_generic_rpc_handlers((_Reports(storage),))
     host, port = split_address(address)
     for place in dict.fromkeys((f"{host}:{port}", *([] if host == "0.0.0.0" else [f"127.0.0.1:{port}"]))):
         try:

@@ -20,6 +20,7 @@ from optuna_sweep.suggestion import Suggester
 from optuna_sweep.trial import set_current_trial
 
 log = logging.getLogger(__name__)
+WRITE_SECONDS = 1.0  # for which a trial's reports may be kept back, to be written together
 
 
 class TrialRunner:
@@ -56,7 +57,7 @@ class TrialRunner:
 
     def _run(self, batch: Sequence[Trial]) -> None:
         overrides = [self.suggester.overrides(self.study, trial) for trial in batch]
-        live = LiveTrial(batch[0]) if batch and self.suggester.is_in_process else None
+        live = LiveTrial(batch[0], WRITE_SECONDS) if batch and self.suggester.is_in_process else None
         with self.study.leases.heartbeats([get_trial_id(trial) for trial in batch]):
             set_current_trial(live)
             try:
@@ -80,6 +81,8 @@ class TrialRunner:
         if self.study.is_shared and not self.study.leases.is_own(get_trial_id(trial)):
             log.warning(f"trial {trial.number} was given to another process, as this one was silent for too long")
             return
+        if live:
+            live.flush()
         is_pruned = self.study.storage.get_trial(get_trial_id(trial)).user_attrs.get(PRUNED, False)
         if returned.status == JobStatus.COMPLETED and not is_pruned:
             values, error = validation.returned_values(returned.return_value, len(self.study.study.directions))

@@ -11,13 +11,14 @@ from typing import Any
 
 from hydra.errors import HydraException
 from optuna import Study, load_study
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from optuna_sweep.location import displayed, without_password
+from optuna_sweep.reports import ReportJournal
 
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 PROXY_SECONDS = 20  # to wait for a gRPC proxy before the sweep is refused
@@ -39,7 +40,7 @@ def open_storage(place: str, away_seconds: float = PROXY_SECONDS) -> BaseStorage
     scheme, separator, rest = place.partition("://")
     with _errors_of(place):
         if not separator:
-            return JournalStorage(_Journal(Path(place)))
+            return ReportJournal(_Journal(Path(place)))
         return _proxy(rest, away_seconds) if scheme == "grpc" else _database(scheme, place)
 
 

@@ -27,6 +27,9 @@ class CurrentTrial(Protocol):
     def should_prune(self) -> bool:
         """Return whether to stop; once True, the trial is PRUNED, whether the task returns or raises."""
 
+    def is_own(self) -> bool:
+        """Return whether the trial is still this process's: one that was silent for too long has lost it to another."""
+
 
 class NoTrial:
     """A no-op trial, for tasks outside a sweep."""
@@ -41,6 +44,10 @@ class NoTrial:
     def should_prune(self) -> bool:
         """Return False."""
         return False
+
+    def is_own(self) -> bool:
+        """Return True."""
+        return True
 
 
 def is_worker() -> bool:

@@ -1,0 +1,89 @@
+"""The reports of a trial, on their way to its study's storage."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.storages._grpc.server import make_server
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+
+from optuna_sweep.attributes import OWNER
+from optuna_sweep.live_trial import LiveTrial
+from optuna_sweep.proxy_client import PatientProxy
+from optuna_sweep.proxy_server import serving
+from optuna_sweep.reports import write_values
+from optuna_sweep.storage import open_storage
+from optuna_sweep.study import Study
+from support.servers import free_port
+
+
+@pytest.fixture(params=["journal", "sqlite", "our proxy", "Optuna's proxy"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStorage]:
+    if request.param == "sqlite":
+        yield open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+        return
+    journal = open_storage(str(tmp_path / "study.log"))
+    if request.param == "journal":
+        yield journal
+        return
+    port = free_port()
+    with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)) as proxy:
+        if request.param == "our proxy":
+            with serving(journal, f"127.0.0.1:{port}"):
+                yield proxy
+            return
+        server = make_server(journal, "127.0.0.1", port, ThreadPoolExecutor(2))
+        server.start()
+        yield proxy
+        server.stop(None).wait()
+
+
+def a_trial(storage: BaseStorage, pruner: optuna.pruners.BasePruner) -> tuple[Study, Trial]:
+    study = Study(storage, "study", [StudyDirection.MINIMIZE], 3, 3, pruner)
+    study.prepare()
+    trial = study.claim(optuna.samplers.RandomSampler(seed=0))
+    assert trial
+    return study, trial
+
+
+def test_values_are_stored_together_and_not_of_a_trial_that_has_ended(storage: BaseStorage) -> None:
+    study, trial = a_trial(storage, optuna.pruners.NopPruner())
+    write_values(storage, trial._trial_id, {1: 0.5, 2: 0.25})
+    assert storage.get_trial(trial._trial_id).intermediate_values == {1: 0.5, 2: 0.25}
+    study.tell(trial, TrialState.COMPLETE, [0.25])
+    with pytest.raises(UpdateFinishedTrialError):
+        write_values(storage, trial._trial_id, {3: 0.1})
+    with pytest.raises(KeyError):
+        write_values(storage, 99, {3: 0.1})
+    assert storage.get_trial(trial._trial_id).intermediate_values == {1: 0.5, 2: 0.25}
+
+
+def test_a_trial_whose_reports_are_kept_back_is_pruned_as_any_other(tmp_path: Path) -> None:
+    study, first = a_trial(open_storage(str(tmp_path / "study.log")), optuna.pruners.MedianPruner(n_startup_trials=1))
+    live = LiveTrial(first, write_seconds=60.0)
+    for step in (1, 2):
+        live.report(1.0, step)
+        assert not live.should_prune()
+    assert not study.storage.get_trial(first._trial_id).intermediate_values
+    live.flush()
+    study.tell(first, TrialState.COMPLETE, [1.0])
+    second = study.claim(optuna.samplers.RandomSampler(seed=1))
+    assert second
+    live = LiveTrial(second, write_seconds=60.0)
+    live.report(2.0, 1)
+    assert live.should_prune() and study.storage.get_trial(second._trial_id).intermediate_values == {1: 2.0}
+
+
+def test_a_trial_that_another_process_has_is_no_longer_its_own(tmp_path: Path) -> None:
+    _, trial = a_trial(open_storage(str(tmp_path / "study.log")), optuna.pruners.NopPruner())
+    live = LiveTrial(trial)
+    assert live.is_own()
+    owner = {"host": "elsewhere", "pid": 1, "began": 0.0, "seen": 0.0, "attempt": 1}
+    trial.storage.set_trial_system_attr(trial._trial_id, OWNER, owner)
+    assert not live.is_own()
