@@ -22,6 +22,11 @@ def no_reason() -> None:
     """Raise nothing."""
 
 
+def is_no_proxy(place: str) -> bool:
+    """Return whether a study is not stored behind a proxy, which may end before it could be summed up."""
+    return not place.startswith("grpc://")
+
+
 def no_objectives(_config: DictConfig) -> Sequence[str]:
     """Return no names."""
     return ()
@@ -39,6 +44,8 @@ class Application:
         versions: returns those of the application, by name; for information.
         objectives: returns the objectives' names, from a trial's config; none where it has no names for them.
         is_awaited: returns whether another command is there that needs the storage which this one serves, or will soon.
+        sums_up: returns whether this command reports on all trials of a study that machines share, from its storage's
+            place; else it says nothing of those that others run.
         when_away: called while a served storage does not answer; what it raises ends the wait.
     """
 
@@ -48,6 +55,7 @@ class Application:
     objectives: Callable[[DictConfig], Sequence[str]] = no_objectives
     is_awaited: Callable[[], bool] = nobody
     when_away: Callable[[], None] = no_reason
+    sums_up: Callable[[str], bool] = is_no_proxy
 
 
 _registered = Application()

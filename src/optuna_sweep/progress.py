@@ -53,6 +53,13 @@ class LineProgress:
         return f"; {duration_text(seconds)} left"
 
 
+class NoProgress(LineProgress):
+    """What stands for the lines where another machine's command writes them."""
+
+    def update(self) -> None:
+        """Do nothing."""
+
+
 def duration_text(seconds: float) -> str:
     """Return a duration in seconds, or from two minutes on in minutes."""
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"

@@ -26,7 +26,7 @@ from optuna_sweep.initial_points import enqueued_points
 from optuna_sweep.launcher import BASIC_LAUNCHER, InProcessLauncher
 from optuna_sweep.limits import Limits
 from optuna_sweep.location import displayed, name_and_place
-from optuna_sweep.progress import LineProgress, ended_trials
+from optuna_sweep.progress import LineProgress, NoProgress, ended_trials
 from optuna_sweep.runner import TrialRunner
 from optuna_sweep.sampling import SamplerFactory, accepted_arguments
 from optuna_sweep.storage import find_study, open_storage
@@ -122,8 +122,14 @@ class Sweep:
         log.info(f"study {self.suggester.name}: served to other machines on {self.fields['serve']}")
         return serving(study.storage, str(self.fields["serve"]))
 
+    def _sums_up(self) -> bool:
+        """Return whether this command reports on all trials, and no other one does."""
+        return not self.is_shared or application.registered().sums_up(self.suggester.place)
+
     def _progress(self, study: Study) -> LineProgress:
-        """Return a live table on a terminal, lines elsewhere."""
+        """Return a live table on a terminal, lines elsewhere; nothing where another command reports."""
+        if not self._sums_up():
+            return NoProgress(study)
         if not sys.stdout.isatty():
             return LineProgress(study)
         from optuna_sweep.live_table import TableProgress
@@ -202,9 +208,9 @@ class Sweep:
 
     def _finish(self, study: Study, directory: Path) -> Any:
         name = self.suggester.name
-        if self.is_shared and self.suggester.place.startswith("grpc://"):
+        if not self._sums_up():
             log.info(f"study {name} has ended: {len(ended_trials(study))} of {study.n_trials} trials are done")
-        else:  # which needs longer than the command that serves the study waits
+        else:
             write_summary(study, name, directory)
         reason = self.limits.failure_reason(study)
         best = study.best()

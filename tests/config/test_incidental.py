@@ -3,7 +3,7 @@
 import pytest
 
 from trialmaker.config.fields import fields
-from trialmaker.config.incidental import INCIDENTAL, is_among, is_incidental
+from trialmaker.config.incidental import INCIDENTAL, common_words, is_among, is_incidental
 
 FIELDS = {field.path for field in fields()}
 
@@ -34,3 +34,7 @@ def test_what_decides_nothing_about_the_weights(path: str) -> None:
 )
 def test_what_decides_about_the_weights_or_the_log_lines(path: str) -> None:
     assert not is_incidental(path)
+
+
+def test_a_command_for_all_instances_of_a_job_names_none() -> None:
+    assert common_words(["seed=1", "training.instance_index=1", "++training.instance_index=0"]) == ["seed=1"]

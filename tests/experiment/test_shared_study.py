@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
+from omegaconf import OmegaConf
 from optuna import load_study
 
 from optuna_sweep.storage import open_storage
@@ -19,7 +21,11 @@ from support.servers import free_port
 from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.experiment.instances.handover import Receiver
-from trialmaker.platform.run_result import run_results
+from trialmaker.experiment.instances.shared_study import SharedStudy
+from trialmaker.platform.instances import Instance, Instances
+from trialmaker.platform.run_result import RunResult, run_results
+from trialmaker.tracking.journal import Journal
+from trialmaker.tracking.messages import Start
 
 WORDS = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=2", "model.hidden_units=[8]")
 N_TRIALS = 8
@@ -121,3 +127,68 @@ def test_a_folder_that_is_no_model_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no complete model"):
         Receiver(tmp_path / "output", lambda: tmp_path / "output").take("model 2 abc", tmp_path / "folder")
     assert not [path for path in (tmp_path / "output" / "model").iterdir() if path.is_dir()]
+
+
+def a_run(folder: Path, run_key: str, status: str, text: str) -> Path:
+    folder.mkdir(parents=True)
+    start = Start(None, folder, "e", "run", folder, PROJECT, {}, "", 2.0, run_key=run_key)
+    journal = Journal(folder, folder)
+    journal.append(start)
+    journal.close()
+    RunResult("python train.py", status=status).write(folder)
+    (folder / "text").write_text(text)
+    return folder
+
+
+def test_the_last_attempt_at_a_trial_is_kept_and_another_run_of_its_name_too(tmp_path: Path) -> None:
+    place = tmp_path / "output" / "logs"
+    receiver = Receiver(tmp_path / "output", lambda: place)
+    sent = [("a", "finished", "1"), ("a", "finished", "2"), ("a", "stopped", "3"), ("b", "stopped", "4")]
+    for number, (run_key, status, text) in enumerate([*sent, ("b", "finished", "5")]):
+        receiver.take("run 2 7", a_run(tmp_path / str(number), run_key, status, text))
+    texts = {path.parent.name: path.read_text() for path in place.glob("instance-2/*/text")}
+    assert texts == {"7": "2", "7_again_1": "5"}
+
+
+def test_a_full_disk_at_the_first_instance_is_a_short_line(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", "a", "finished", "x")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # no file may grow, as on a full disk
+    try:
+        with pytest.raises(UserError, match=r"^no space is left for its output$"):
+            Receiver(tmp_path / "output", lambda: tmp_path / "output").take("run 2 7", run)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_another_launcher_is_refused(tmp_path: Path) -> None:
+    write_resources(tmp_path, 1, [22222, 22232])
+    result = run_entry(tmp_path, *WORDS, "hydra/launcher=joblib")
+    assert result.code == 2 and result.err.count("\n") == 1
+    assert "hydra/launcher=joblib: several instances share a study by workers of their own: leave it out" in result.err
+
+
+def test_a_first_instance_that_is_gone_is_named(tmp_path: Path) -> None:
+    write_resources(tmp_path, 1, [free_port(), free_port()])
+    result = run_entry(tmp_path, *WORDS, "training.instances_seconds=0.5", "training.instance_index=1")
+    assert result.code == 2 and result.err.count("\n") == 1
+    assert "nothing has answered there for 0.5 s: it has ended, or was never started; if its output" in result.err
+
+
+@pytest.mark.parametrize(
+    ("index", "storage", "expected"),
+    [
+        (0, "/output/studies/mlp.log", ("127.0.0.1:22222", "/output/studies/mlp.log")),
+        (1, "/output/studies/mlp.log", (None, "grpc://127.0.0.1:22222")),
+        (1, "sqlite:////output/mlp.db", (None, "grpc://127.0.0.1:22222")),
+        (0, "postgresql://me:secret@10.0.0.9/studies", (None, "postgresql://me:secret@10.0.0.9/studies")),
+        (1, "postgresql://me:secret@10.0.0.9/studies", (None, "postgresql://me:secret@10.0.0.9/studies")),
+        (1, "grpc://10.0.0.9:13000", (None, "grpc://10.0.0.9:13000")),
+    ],
+)
+def test_a_storage_that_all_reach_is_used_as_it_is(index: int, storage: str, expected: tuple[str | None, str]) -> None:
+    sweeper = {"storage": storage, "serve": None, "shared": False, "n_jobs": 2, "n_trials": 3}
+    config = OmegaConf.create({"hydra": {"sweeper": sweeper, "overrides": {"hydra": []}}})
+    members = (Instance("127.0.0.1", 22222), Instance("127.0.0.1", 22232))
+    SharedStudy(Instances(members, index, "the file"), config).share()
+    assert (config.hydra.sweeper.serve, config.hydra.sweeper.storage) == expected and config.hydra.sweeper.shared

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna_sweep.trial import current_trial, is_worker
 from trialmaker.analysis.training_command import SINGLE_RUN
 from trialmaker.cli import mistakes
-from trialmaker.config import validation
+from trialmaker.config import incidental, validation
 from trialmaker.config.arguments import hydra_errors, translation
 from trialmaker.config.arguments.output import requested_output
 from trialmaker.config.differences import Difference
@@ -101,10 +101,10 @@ class TrainOutcome:
 
     def _new_context(self) -> RunContext:
         config = HydraConfig.get()
-        words = [*config.overrides.task, *([SINGLE_RUN] if current_trial().number is not None else [])]
-        command = without_password(translation.command_line(words))
-        directory = Path(config.runtime.output_dir)
         trial = current_trial()
+        words = [*config.overrides.task, *([SINGLE_RUN] if trial.number is not None else [])]
+        command = without_password(translation.command_line(incidental.common_words(words)))
+        directory = Path(config.runtime.output_dir)
         result = RunResult(command, study=trial.study, trial=trial.number)
         withheld = reason_to_withhold(config.runtime.choices.get("debug"))
         return RunContext(directory, trial, self.started, self.signals, result, withheld=withheld)

@@ -9,7 +9,7 @@ from typing import Any
 from trialmaker.config.config_files import GLOBAL_GROUPS
 from trialmaker.config.differences import Difference, differences
 from trialmaker.config.fields import GROUPS
-from trialmaker.config.incidental import INCIDENTAL, WEIGHT_SOURCES, is_among
+from trialmaker.config.incidental import INCIDENTAL, OF_ONE_INSTANCE, WEIGHT_SOURCES, is_among
 from trialmaker.config.schema import Config
 from trialmaker.errors import printable
 from trialmaker.experiment.output_page.scores import shortened
@@ -23,14 +23,14 @@ ABBREVIATIONS = {"optimizer.learning_rate": "lr", "init_model": "from"}
 
 
 def run_differences(config: Config, runtime: Any) -> list[Difference]:
-    """Return what a run's config has that its defaults have not.
+    """Return what a run's config has that its defaults have not, but for which instance of its job this is.
 
     Args:
         config: the run's.
         runtime: Hydra's, with its choices and the places of its config files.
     """
     directories = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
-    return differences(asdict(config), runtime.choices, directories)
+    return [one for one in differences(asdict(config), runtime.choices, directories) if one.key not in OF_ONE_INSTANCE]
 
 
 def data_name(config: Config) -> str:

@@ -22,6 +22,7 @@ from trialmaker.data import loading
 from trialmaker.data.splits import Dataset
 from trialmaker.errors import UserError
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.stop_conditions import time_limit
 from trialmaker.experiment.store_check import seconds_left
 from trialmaker.experiment.tensorflow_import import importing_tensorflow
@@ -53,7 +54,9 @@ def start_run(config: Config, context: RunContext) -> list[float]:
     trial = {"study": context.trial.study, "trial": context.trial.number}
     identity = {"run_key": context.run_key, "versions": dict(context.versions), "withheld": context.withheld}
     message = start_message(config, context.directory, context.result.name, **trial, **identity)
-    with Tracker(message, _record_deadline(config, context)) as tracker, _failures_told(context):
+    is_delivered = bool(config.tracking.uri) or not shared_study.is_other()  # else the first instance does it
+    tracker = Tracker(message, _record_deadline(config, context), is_delivered=is_delivered)
+    with tracker, _failures_told(context):
         context.notes.append(lambda: _note_record(context, tracker))
         values = _train(config, context, weights, dataset, tracker)
         context.signals.defer()

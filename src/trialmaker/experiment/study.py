@@ -14,6 +14,7 @@ from optuna_sweep.location import name_and_place
 from optuna_sweep.trial import is_worker
 from trialmaker.config import validation
 from trialmaker.config.arguments import translation
+from trialmaker.config.incidental import common_words
 from trialmaker.config.run_schema import NEVER
 from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
@@ -106,7 +107,7 @@ def study_command(hydra: DictConfig) -> str:
     """
     own = [word for word in hydra.overrides.hydra if not word.startswith(NOT_TYPED)]
     flags = [] if hydra.runtime.choices.get("sweeps") else ["hydra.mode=MULTIRUN"]
-    return translation.command_line([*hydra.overrides.task, *own, *flags])
+    return translation.command_line([*common_words(hydra.overrides.task), *own, *flags])
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

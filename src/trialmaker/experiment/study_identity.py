@@ -17,7 +17,7 @@ from trialmaker.model_store.weights_source import find_weights
 
 def register() -> None:
     """Tell the sweeper what belongs to a study of this application."""
-    ways = shared_study.is_awaited, shared_study.raise_if_first_has_ended
+    ways = shared_study.is_awaited, shared_study.raise_if_first_has_ended, lambda _: not shared_study.is_other()
     application.register(application.Application(INCIDENTAL, _facts, _versions, _objectives, *ways))
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from trialmaker.platform.redaction import without_password
-from trialmaker.tracking.connection import connect
+from trialmaker.tracking.connection import Connection, NoConnection, connect
 from trialmaker.tracking.delivery_state import delivered_run_id
 from trialmaker.tracking.messages import End, Message, Start, StudyDone
 from trialmaker.tracking.open_journal import open_journal
@@ -40,6 +40,7 @@ class Tracker:
         first: the beginning of the run, or the result of a study. A run that the directory's journal holds already is
             gone on with; the journal of another one is moved away.
         deadline: ``time.monotonic()`` at which nothing is waited for at the end; infinite for the limits above.
+        is_delivered: whether a tracking process of this instance delivers the journal; else it is only kept.
 
     Attributes:
         store: the tracking URI, without its password.
@@ -51,7 +52,7 @@ class Tracker:
         OSError: the journal cannot be written.
     """
 
-    def __init__(self, first: Start | StudyDone, deadline: float = math.inf) -> None:
+    def __init__(self, first: Start | StudyDone, deadline: float = math.inf, *, is_delivered: bool = True) -> None:
         start = first if isinstance(first, Start) else first.start
         storage = first.storage if isinstance(first, StudyDone) else ""
         place = RunPlace(start.run_directory, start.output, start.uri, start.project, storage)
@@ -69,7 +70,7 @@ class Tracker:
         self.run_key = (self.journal.head or start).run_key
         if isinstance(first, StudyDone):
             self.send(first)
-        self.connection = connect(place)
+        self.connection: Connection | NoConnection = connect(place) if is_delivered else NoConnection()
         self.progress: RunProgress = self.connection.follow(place, delivered_run_id(place))
 
     def send(self, message: Message) -> None:

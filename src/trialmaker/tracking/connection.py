@@ -160,6 +160,20 @@ class Connection:
             self._is_away = False
 
 
+class NoConnection:
+    """What stands for a connection where journals are delivered from elsewhere: nothing is waited for."""
+
+    def __init__(self) -> None:
+        self.progress = Progress()
+        self.accepted: set[tuple[str, str]] = set()
+
+    def follow(self, place: RunPlace, run_id: str = "") -> RunProgress:
+        """Return the progress of a run of which this process has nothing more to do."""
+        run = RunProgress(place, run_id)
+        run.is_done = True
+        return run
+
+
 _connections: list[Connection] = []  # empty, or the one of this process
 
 

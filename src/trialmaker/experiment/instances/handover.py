@@ -1,5 +1,6 @@
 """What trials of other instances leave, on its way to the first one's output: runs, models, logs."""
 
+import itertools
 import logging
 import re
 import shutil
@@ -20,6 +21,7 @@ from trialmaker.platform.instances import Instances
 from trialmaker.platform.meeting import messages
 from trialmaker.platform.meeting.pushing import push_folder
 from trialmaker.platform.run_result import RESULT_FILE, read_result
+from trialmaker.platform.system_errors import SPACE_TEXT, is_lack_of_space
 from trialmaker.tracking import copied_runs, output_journals
 from trialmaker.tracking.journal import head
 from trialmaker.tracking.places import JOURNAL_FILE
@@ -91,7 +93,7 @@ class Sender:
                     raise UserError(f"{first}: {folder}: not sent: {reason}; start the job again") from error
                 time.sleep(RESEND_SECONDS)
         if text := messages.text(answer, "error"):
-            raise UserError(f"{first}: did not take {folder}: {text}")
+            raise UserError(f"{first}: did not take {folder.name}: {text}")
 
     def _push(self, folder: Path, name: str) -> dict[str, Any]:
         self._channel = self._channel or grpc.insecure_channel(self.instances.meeting_address, options=SENDER_OPTIONS)
@@ -120,19 +122,26 @@ class Receiver:
         match = PUSHED.fullmatch(name)
         if not match:
             raise UserError(f"{name!r}: is nothing that an instance of this study sends")
-        kind, number, label = match.groups()
+        try:
+            with self.lock:
+                self._take(*match.groups(), folder)
+        except (OSError, UserError) as error:
+            if is_lack_of_space(error) or SPACE_TEXT.search(str(error)):  # copytree's lists all files
+                raise UserError("no space is left for its output") from error
+            raise
+
+    def _take(self, kind: str, number: str, label: str, folder: Path) -> None:
         place = self.directory() / f"instance-{number}"
         place.mkdir(parents=True, exist_ok=True)
-        with self.lock:
-            if kind == MODEL:
-                publishing.prepare(self.output / "model")
-                best = publishing.adopt(folder, self.output / "model")
-                if best.run_key == label:
-                    log.info(f"instance {number} has trained the best model until now: {best}")
-            elif kind == RUN:
-                self._take_run(folder, place / label)
-            else:
-                _copy(folder, place, is_merged=True)
+        if kind == MODEL:
+            publishing.prepare(self.output / "model")
+            best = publishing.adopt(folder, self.output / "model")
+            if best.run_key == label:
+                log.info(f"instance {number} has trained the best model until now: {best}")
+        elif kind == RUN:
+            _take_run(folder, place / label)
+        else:
+            _copy(folder, place, is_merged=True)
 
     def record_in_mlflow(self) -> None:
         """Bring the other instances' runs to MLflow, and its ids of them to their results and models."""
@@ -151,11 +160,35 @@ class Receiver:
                 if start := head(directory / JOURNAL_FILE):
                     catalog.update(self.output / "model", start.run_key, run_id=run_id)
 
-    def _take_run(self, folder: Path, target: Path) -> None:
-        if target.exists():  # the answer to the first try was lost
-            return
-        copied_runs.forget_delivery(folder)
+
+def _take_run(folder: Path, target: Path) -> None:
+    """Keep a run; of attempts at one run the last that has ended, and another run under a name of its own."""
+    copied_runs.forget_delivery(folder)
+    if target.exists() and _run_key(target) != _run_key(folder):
+        names = (target.with_name(f"{target.name}_again_{number}") for number in itertools.count(1))
+        target = next(name for name in names if not name.exists() or _run_key(name) == _run_key(folder))
+    if not target.exists():
         _copy(folder, target)
+    elif _has_ended(folder) or not _has_ended(target):  # else it was sent late
+        aside = target.parent / f".{uuid.uuid4().hex}"
+        target.rename(aside)
+        try:
+            _copy(folder, target)
+        except BaseException:
+            aside.rename(target)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _run_key(directory: Path) -> str:
+    start = head(directory / JOURNAL_FILE)
+    return start.run_key if start else ""
+
+
+def _has_ended(directory: Path) -> bool:
+    """Return whether a run has come to an end that counts in its study."""
+    result = read_result(directory / RESULT_FILE)
+    return result is not None and result.status in ("finished", "pruned")
 
 
 def _copy(folder: Path, target: Path, *, is_merged: bool = False) -> None:

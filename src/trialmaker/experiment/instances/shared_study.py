@@ -5,27 +5,25 @@ bring what their trials leave. An instance may come late, or be lost and come ag
 """
 
 import logging
-import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from optuna_sweep.launcher import BASIC_LAUNCHER
 from optuna_sweep.trial import is_worker
 from trialmaker.config.run_schema import IGNORE
 from trialmaker.errors import UserError
 from trialmaker.experiment.instances.handover import Receiver, Sender
+from trialmaker.experiment.instances.machine_share import listening_host, worker_count
 from trialmaker.platform import paths, source_code
-from trialmaker.platform.addresses import is_ip
-from trialmaker.platform.cores import usable_cores
 from trialmaker.platform.instances import Instances, find_instances
+from trialmaker.platform.meeting.ends import MeetingOver
 from trialmaker.platform.meeting.meeting import Meeting
-from trialmaker.platform.memory import free_memory
 from trialmaker.platform.source_code import CODE_DIGEST
 
 log = logging.getLogger(__name__)
-WORKER_BYTES = 1_200_000_000  # which a process that trains takes
 HANDOVER_SECONDS = 60.0  # for the other instances to bring their logs, once the study has ended
 FIRST_SIGNAL_CODE = 128  # from which on exit codes tell of signals
 N_JOBS = "hydra.sweeper.n_jobs"
@@ -74,7 +72,7 @@ class SharedStudy:
         if "://" not in (place := str(sweeper.storage)) or place.startswith("sqlite"):  # else a database that all reach
             chief = self.instances.chief
             if self.instances.is_chief:
-                sweeper.serve = f"{_listening_host(chief.host)}:{chief.port}"
+                sweeper.serve = f"{listening_host(chief.host)}:{chief.port}"
             else:
                 sweeper.storage = f"grpc://{chief}"
         if sweeper.n_jobs == 1 and not any(word.startswith(f"{N_JOBS}=") for word in self.config.hydra.overrides.hydra):
@@ -94,7 +92,15 @@ class SharedStudy:
             self.receiver = Receiver(Path(self.config.output).absolute(), lambda: self.directory)
             meeting.on_push = self.receiver.take
             meeting.on_lost = lambda text: log.warning(f"{text}; its trials are run again by the other instances")
-        meeting.__enter__()
+        try:
+            meeting.__enter__()
+        except MeetingOver as over:
+            if meeting.attendance and meeting.attendance.heard is None:
+                raise UserError(
+                    f"{self.instances.name(0)}: nothing has answered there for {seconds:g} s: it has ended, or was"
+                    " never started; if its output has no file success, start the job again, on all instances"
+                ) from over
+            raise
         self.meeting = meeting
         part = "serves the study to the others" if sweeper.serve else f"works on {sweeper.study_name}"
         log.info(f"{self.own_name}: {part}; worker processes here: {sweeper.n_jobs}")
@@ -144,6 +150,7 @@ def begin(config: DictConfig) -> None:
         instances = find_instances(index=config.training.instance_index)
         if not instances.is_several:
             return
+        _check_launcher(config)
         _current.append(SharedStudy(instances, config))
         _current[0].share()
         if not is_worker():
@@ -173,8 +180,10 @@ def raise_if_first_has_ended() -> None:
 
     Raises:
         LeftToFirst: it has completed the study.
-        UserError: it has failed. One that was stopped by a signal may be started again, and is waited for.
+        UserError: it has failed, or was never there. One that was stopped by a signal may be started again, and is
+            waited for.
     """
+    raise_failure()
     for shared in _current:
         attendance, first = shared.meeting and shared.meeting.attendance, shared.instances.name(0)
         if not attendance or not attendance.has_chief_left:
@@ -202,13 +211,22 @@ def leave(reason: str, code: int) -> None:
         shared.leave(reason, code)
 
 
-def worker_count(n_trials: int) -> int:
-    """Return how many worker processes this machine carries, by cores and memory; no more than there are trials."""
-    return max(1, min(usable_cores(), free_memory() // WORKER_BYTES, n_trials))
-
-
 _current: list[SharedStudy] = []  # at most one
 _failures: list[BaseException] = []  # at most one
+
+
+def _check_launcher(config: DictConfig) -> None:
+    """Check that the trials are run by this command's own workers, which hand over what they leave.
+
+    Raises:
+        UserError: another launcher runs them.
+    """
+    if config.hydra.launcher._target_ != BASIC_LAUNCHER:
+        launcher = config.hydra.runtime.choices.get("hydra/launcher")
+        raise UserError(
+            f"hydra/launcher={launcher}: several instances share a study by workers of their own: leave it out,"
+            " or run the study on the first instance alone with instances=ignore"
+        )
 
 
 def _leave_to_first(config: DictConfig) -> None:
@@ -218,19 +236,3 @@ def _leave_to_first(config: DictConfig) -> None:
         if not instances.is_chief:
             own = instances.name(instances.index)
             _failures.append(LeftToFirst(f"{own}: does nothing; {instances.name(0)} does all alone"))
-
-
-def _listening_host(host: str) -> str:
-    """Return an instance's address, if it is this machine's; else all of them, as behind a router.
-
-    A machine may know its own host name as its loopback address, where the others cannot reach it.
-    """
-    if not is_ip(host):
-        return "0.0.0.0"
-    try:
-        family, kind, _, _, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.bind(place)
-    except OSError:
-        return "0.0.0.0"
-    return host
