@@ -1,69 +1,158 @@
 """How the trials per minute of a study grow with the instances that share it, a worker on a core each.
 
-python benchmarks/shared_study.py [instances] [trials per instance]
+python benchmarks/shared_study.py [instances] [trials per instance] [rounds]
 
-Instances on this machine, each with a core of its own: one, then several, in turn, twice. Counted are the trials from
-the first end of a trial to the last, so that imports are left out; each trial trains the same MLP for the same epochs.
+Instances on this machine, each with a core of its own. In each round, in turn: one study on one core; as many studies
+on as many cores at once, which share nothing, for what the machine itself loses to shared memory and clocks; one study
+that as many instances share. Each trial trains the same MLP for the same epochs. Rates are of the time from an
+instance's first end of a trial to the last, so that imports are left out. CPU seconds a trial are of that time, too.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-from datetime import datetime
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from optuna import load_study
+import psutil
 
 from support.measure import PROJECT
 
 # isort: split
+from optuna import load_study
+
+from optuna_sweep.process_identity import WORKER
 from optuna_sweep.storage import open_storage
 
 PORTS = 24_800
-ROUNDS = 2
+SAMPLE_SECONDS = 0.5  # between two looks at the processes
 WORDS = (
     *("sweeps=mlp", "data=digits", "training.epochs=60", "model.hidden_units=[256,256]"),
     *("hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random", "hydra.sweeper.n_jobs=1"),
 )
 
 
-def trials_per_minute(count: int, trials: int, port: int) -> float:
-    """Return the trials per minute of a study over so many instances, from its first end of a trial on."""
+@dataclass
+class Processors:
+    """What the processes of some commands have used of the processors, by their part.
+
+    Args:
+        commands: the process ids of the commands.
+    """
+
+    commands: Sequence[int]
+    samples: list[tuple[float, dict[tuple[str, int], float]]] = field(default_factory=list)
+
+    def watch(self, is_over: threading.Event) -> None:
+        """Look at the processes again and again."""
+        while not is_over.wait(SAMPLE_SECONDS):
+            seconds: dict[tuple[str, int], float] = {}
+            for index, pid in enumerate(self.commands):
+                with suppress(psutil.NoSuchProcess):
+                    command = psutil.Process(pid)
+                    for process in (command, *command.children(recursive=True)):
+                        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                            times, part = process.cpu_times(), _part(process, pid)
+                            seconds[f"{part} of {index + 1}", process.pid] = times.user + times.system
+            self.samples.append((time.time(), seconds))
+
+    def between(self, start: float, end: float) -> dict[str, float]:
+        """Return the seconds by part, from one time to another."""
+        inner = [seconds for at, seconds in self.samples if start <= at <= end]
+        sums: dict[str, float] = defaultdict(float)
+        for (part, pid), seconds in inner[-1].items():
+            sums[part] += seconds - inner[0].get((part, pid), 0.0)
+        return dict(sums)
+
+
+def _part(process: psutil.Process, command: int) -> str:
+    if process.pid == command:
+        return "command"
+    return "tracking" if "trialmaker.tracking" in " ".join(process.cmdline()) else "worker"
+
+
+@dataclass
+class Studied:
+    """What came of one study, or of several at once: trials per minute, CPU seconds a trial by part."""
+
+    per_minute: float
+    seconds: dict[str, float]
+
+
+def study_alone(count: int, trials: int) -> Studied:
+    """Return the rate of so many studies at once, each on a core, which share nothing."""
+    return _run(count, trials, None)
+
+
+def study_shared(count: int, trials: int, port: int) -> Studied:
+    """Return the rate of a study over so many instances."""
+    return _run(count, trials, port)
+
+
+def _run(count: int, trials: int, port: int | None) -> Studied:
     with tempfile.TemporaryDirectory() as folder:
         roots = [Path(folder, str(index)) for index in range(count)]
         commands = [_start(root, index, count, trials, port) for index, root in enumerate(roots)]
-        assert [command.wait() for command in commands] == [0] * count
-        place = roots[0] / "output" / "studies" / "mlp.log"
-        study = load_study(study_name="mlp_digits", storage=open_storage(str(place)))
-        ends = sorted(trial.datetime_complete or datetime.max for trial in study.get_trials(deepcopy=False))
-    # the last trials of a study leave cores without work: they are no part of the rate
-    whole = ends[: len(ends) - count + 1]
-    return 60 * (len(whole) - count) / (whole[-1] - whole[count - 1]).total_seconds()
+        processors, is_over = Processors([command.pid for command in commands]), threading.Event()
+        watch = threading.Thread(target=processors.watch, args=(is_over,))
+        watch.start()
+        codes = [command.wait() for command in commands]
+        is_over.set()
+        watch.join()
+        assert codes == [0] * count, [(root / "out").read_text()[-2000:] for root in roots]
+        ends = [_ends(root) for root in (roots if port is None else roots[:1])]
+    # of each instance the first trial is left out, and the last ones, which leave cores without work
+    first, last = max(one[count - 1 if port else 0] for one in ends), min(one[-count if port else -1] for one in ends)
+    inner = [end for one in ends for end in one if first <= end <= last]
+    per_minute = 60 * (len(inner) - (1 if port else count)) / (last - first)
+    seconds = processors.between(first, last)
+    return Studied(per_minute, {part: used / len(inner) for part, used in sorted(seconds.items())})
 
 
-def _start(root: Path, index: int, count: int, trials: int, port: int) -> "subprocess.Popen[bytes]":
-    if count > 1:
-        (root / "config").mkdir(parents=True)
+def _ends(root: Path) -> list[float]:
+    place = str(root / "output" / "studies" / "mlp.log")
+    trials = load_study(study_name="mlp_digits", storage=open_storage(place)).get_trials(deepcopy=False)
+    return sorted(trial.datetime_complete.timestamp() for trial in trials if trial.datetime_complete)
+
+
+def _start(root: Path, index: int, count: int, trials: int, port: int | None) -> "subprocess.Popen[bytes]":
+    (root / "config").mkdir(parents=True)
+    if port is not None:
         hosts = [f"127.0.0.1:{port + 10 * one}" for one in range(count)]
         resource = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
         (root / "config" / "resource.json").write_text(json.dumps(resource))
     core = sorted(os.sched_getaffinity(0))[index]
-    command = [sys.executable, "train.py", *WORDS, f"hydra.sweeper.n_trials={trials * count}"]
-    process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"AI_ROOT": str(root)}, stdout=subprocess.DEVNULL)
-    os.sched_setaffinity(process.pid, [core])
-    return process
+    n_trials = trials if port is None else trials * count
+    command = ["taskset", "-c", str(core), sys.executable, "train.py", *WORDS, f"hydra.sweeper.n_trials={n_trials}"]
+    environment = {name: value for name, value in os.environ.items() if name != WORKER} | {"AI_ROOT": str(root)}
+    with (root / "out").open("wb") as output:
+        return subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=output, stderr=output)
 
 
 def main() -> None:
     """Print the rates and their ratio."""
-    count, trials = (int(word) for word in (*sys.argv[1:], *("2", "15")[len(sys.argv) - 1 :]))
-    for turn in range(ROUNDS):
-        alone = trials_per_minute(1, trials, PORTS)
-        several = trials_per_minute(count, trials, PORTS + 100 * turn)
-        share = several / alone / count
-        print(f"1 instance: {alone:.0f} trials/min; {count}: {several:.0f}; {share:.2f} of {count} times", flush=True)
+    count, trials, rounds = (int(word) for word in (*sys.argv[1:], *("2", "15", "2")[len(sys.argv) - 1 :]))
+    shares = []
+    for turn in range(rounds):
+        alone, apart = study_alone(1, trials), study_alone(count, trials)
+        shared = study_shared(count, trials, PORTS + 100 * turn)
+        ceiling, share = apart.per_minute / alone.per_minute / count, shared.per_minute / alone.per_minute / count
+        shares.append(share / ceiling)
+        print(f"1 study on 1 core: {alone.per_minute:.0f} trials/min", flush=True)
+        print(f"{count} studies that share nothing: {apart.per_minute:.0f}; {ceiling:.2f} of {count} times", flush=True)
+        print(f"1 study shared by {count} instances: {shared.per_minute:.0f}; {share:.2f} of {count} times", flush=True)
+        for name, one in (("1", alone), (f"{count} studies", apart), ("shared", shared)):
+            text = ", ".join(f"{part} {seconds:.3f}" for part, seconds in one.seconds.items())
+            print(f"    CPU s/trial, {name}: {text}; all {sum(one.seconds.values()):.3f}", flush=True)
+    print(f"of what the machine does with {count} studies: {statistics.median(shares):.2f}")
 
 
 if __name__ == "__main__":
