@@ -164,7 +164,9 @@ TRAININGS = (
     Training("CNN, batch 1,024", 0.408, 0.001, 1_690_000, norms=3),
     Training("25 million weights, 10 s a step", 10.0, 0.03, 100_000_000),
 )
-PROXY = Proxy(call_seconds=0.0005, latency=0.001, calls=42, growth=1.3e-6)  # of trials of ten epochs
+FIXED_CALLS, EPOCHS = 22, 10  # of a trial
+WRITES_PER_SECOND, READS_PER_SECOND = 1, 4  # at most, of its reports, and of the values that a pruner compares with
+PROXY = Proxy(call_seconds=0.0005, latency=0.001, calls=FIXED_CALLS + 2 * EPOCHS, growth=1.3e-6)
 EARLIER_TRIALS = (0, 1000, 10_000)
 TRIAL_SECONDS = (1.0, 10.0, 60.0, 600.0)
 
@@ -198,11 +200,17 @@ def training_rows(seed: int) -> Iterator[str]:
             yield f"| {training.name} | {name} | {cells} | {best:,} | {half:,} |"
 
 
+def trial_calls(seconds: float) -> int:
+    """Return the calls of a trial of ten epochs with a pruner, of which short epochs share some."""
+    writes, reads = (min(EPOCHS, round(limit * seconds)) for limit in (WRITES_PER_SECOND, READS_PER_SECOND))
+    return FIXED_CALLS + writes + reads
+
+
 def study_rows(proxy: Proxy, seed: int) -> Iterator[str]:
     """Yield a line for each size of the study and length of a trial: the share of what free workers would do."""
     for earlier in EARLIER_TRIALS:
         for seconds in TRIAL_SECONDS:
-            shares = study_shares(proxy, seconds, seed, earlier)
+            shares = study_shares(replace(proxy, calls=trial_calls(seconds)), seconds, seed, earlier)
             most = max((workers for workers, share in shares.items() if share >= 0.9), default=0)
             cells = " | ".join(f"{share:.2f}" for share in shares.values())
             yield f"| {earlier:,} | {seconds:.0f} s | {cells} | {most:,} |"

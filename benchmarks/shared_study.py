@@ -4,8 +4,9 @@ python benchmarks/shared_study.py [instances] [trials per instance] [rounds]
 
 Instances on this machine, each with a core of its own. In each round, in turn: one study on one core; as many studies
 on as many cores at once, which share nothing, for what the machine itself loses to shared memory and clocks; one study
-that as many instances share. Each trial trains the same MLP for the same epochs. Rates are of the time from an
-instance's first end of a trial to the last, so that imports are left out. CPU seconds a trial are of that time, too.
+that as many instances share. Each trial trains the same MLP for the same epochs. Rates are of the time in which all
+work, after the first trial of each, so that imports are left out; CPU seconds a trial are of that time, too. A round
+takes two minutes and a half on idle cores.
 """
 
 import json
@@ -29,6 +30,7 @@ from support.measure import PROJECT
 # isort: split
 from optuna import load_study
 
+from optuna_sweep.attributes import OWNER
 from optuna_sweep.process_identity import WORKER
 from optuna_sweep.storage import open_storage
 
@@ -108,19 +110,25 @@ def _run(count: int, trials: int, port: int | None) -> Studied:
         is_over.set()
         watch.join()
         assert codes == [0] * count, [(root / "out").read_text()[-2000:] for root in roots]
-        ends = [_ends(root) for root in (roots if port is None else roots[:1])]
-    # of each instance the first trial is left out, and the last ones, which leave cores without work
-    first, last = max(one[count - 1 if port else 0] for one in ends), min(one[-count if port else -1] for one in ends)
-    inner = [end for one in ends for end in one if first <= end <= last]
-    per_minute = 60 * (len(inner) - (1 if port else count)) / (last - first)
+        ends = _ends_by_process(roots if port is None else roots[:1])
+    # while all work: not before each has made a trial, nor once one has made its last
+    first, last = max(map(min, ends)), min(map(max, ends))
+    trial_count = sum(first < end <= last for one in ends for end in one)
     seconds = processors.between(first, last)
-    return Studied(per_minute, {part: used / len(inner) for part, used in sorted(seconds.items())})
+    return Studied(
+        60 * trial_count / (last - first), {part: used / trial_count for part, used in sorted(seconds.items())}
+    )
 
 
-def _ends(root: Path) -> list[float]:
-    place = str(root / "output" / "studies" / "mlp.log")
-    trials = load_study(study_name="mlp_digits", storage=open_storage(place)).get_trials(deepcopy=False)
-    return sorted(trial.datetime_complete.timestamp() for trial in trials if trial.datetime_complete)
+def _ends_by_process(roots: Sequence[Path]) -> list[list[float]]:
+    """Return when the trials of each process ended that has run some, seconds since 1970."""
+    ends: dict[int, list[float]] = defaultdict(list)
+    for root in roots:
+        place = str(root / "output" / "studies" / "mlp.log")
+        for trial in load_study(study_name="mlp_digits", storage=open_storage(place)).get_trials(deepcopy=False):
+            if trial.datetime_complete:
+                ends[trial.system_attrs[OWNER]["pid"]].append(trial.datetime_complete.timestamp())
+    return list(ends.values())
 
 
 def _start(root: Path, index: int, count: int, trials: int, port: int | None) -> "subprocess.Popen[bytes]":
@@ -139,7 +147,7 @@ def _start(root: Path, index: int, count: int, trials: int, port: int | None) ->
 
 def main() -> None:
     """Print the rates and their ratio."""
-    count, trials, rounds = (int(word) for word in (*sys.argv[1:], *("2", "15", "2")[len(sys.argv) - 1 :]))
+    count, trials, rounds = (int(word) for word in (*sys.argv[1:], *("2", "40", "1")[len(sys.argv) - 1 :]))
     shares = []
     for turn in range(rounds):
         alone, apart = study_alone(1, trials), study_alone(count, trials)

@@ -1,11 +1,11 @@
 """The calls of a study's storage for one trial, and what serving them costs the process that holds the storage.
 
-python benchmarks/storage_calls.py [trials] [--workers 1 2 4] [--steps 3] [--seconds 0.2]
+python benchmarks/storage_calls.py [trials] [--workers 1 2 4] [--steps 3] [--seconds 0.2] [--pruner none]
 
-The sweeper's real workers, whose task waits and reports so many values, on one gRPC proxy of a journal file in this
-process, which counts. Capacity is what one core serves: calls wait for each other in the proxy, because Python runs one
-of them at a time. The last column is what ``scaling_simulation`` expects of such workers, with the constants of the
-first line.
+The sweeper's real workers, whose task reports so many values at once and waits, on the sweeper's own gRPC proxy of a
+journal file in this process, which counts. Capacity is what one core serves: calls wait for each other in the proxy,
+because Python runs one of them at a time. The last column is what ``scaling_simulation`` expects of such workers, with
+the constants of the first line.
 """
 
 import argparse
@@ -16,21 +16,18 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
-from optuna.storages._grpc.auto_generated import api_pb2_grpc
-from optuna.storages._grpc.servicer import OptunaStorageProxyService
 
 from support.measure import PROJECT
 
 # isort: split
 from optuna import load_study
 
+from optuna_sweep.proxy_server import serving
 from optuna_sweep.storage import open_storage
 from scaling_simulation import Proxy, simulate_study
 
@@ -55,28 +52,15 @@ class Counting(grpc.ServerInterceptor):
         return continuation(details)
 
 
-@contextmanager
-def serving(journal: Path, counting: Counting) -> Iterator[int]:
-    """Serve a journal as Optuna's proxy does; yield the port."""
-    port = free_port()
-    server = grpc.server(ThreadPoolExecutor(10), interceptors=(counting,))
-    service = OptunaStorageProxyService(open_storage(str(journal)))
-    api_pb2_grpc.add_StorageServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
-    server.add_insecure_port(f"127.0.0.1:{port}")
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(grace=None).wait()
-
-
-def run_study(root: Path, trials: int, workers: int, steps: int, seconds: float) -> dict[str, Any]:
+def run_study(root: Path, trials: int, workers: int, args: argparse.Namespace) -> dict[str, Any]:
     """Return the calls, the processor seconds of serving them, and the trials per second without the first and last."""
     counting, root = Counting(), root / str(workers)
     root.mkdir()
-    with serving(root / "study.log", counting) as port:
-        words = [f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.n_jobs={workers}", f"steps={steps}"]
-        words += [f"sleep={seconds}", f"hydra.sweeper.storage='grpc://127.0.0.1:{port}'"]
+    port = free_port()
+    with serving(open_storage(str(root / "study.log")), f"127.0.0.1:{port}", (counting,)):
+        words = [f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.n_jobs={workers}", f"steps={args.steps}"]
+        words += [f"sleep={args.seconds}", f"hydra.sweeper.storage='grpc://127.0.0.1:{port}'"]
+        words += ["hydra/sweeper/sampler=random", f"hydra/sweeper/pruner={args.pruner}"]
         path = os.pathsep.join([str(PROJECT / "src"), str(APP)])
         environment = os.environ | {"SWEEP_ROOT": str(root), "PYTHONPATH": path}
         before = time.process_time()
@@ -98,13 +82,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.2)
+    parser.add_argument("--pruner", default="none")
     args = parser.parse_args()
     print("| workers | calls a trial | ms of serving a call | capacity, trials/s | trials/s | simulated |")
     proxy: Proxy | None = None
     alone = 0.0
     with tempfile.TemporaryDirectory() as folder:
         for workers in args.workers:
-            found = run_study(Path(folder), args.trials, workers, args.steps, args.seconds)
+            found = run_study(Path(folder), args.trials, workers, args)
             count = sum(found["calls"].values())
             if proxy is None:
                 proxy = Proxy(found["served"] / count, 0.0, round(count / args.trials))

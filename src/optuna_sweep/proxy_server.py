@@ -7,7 +7,7 @@ in one process a claim on a journal's trial is atomic (optuna#6084).
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -85,18 +85,20 @@ class _Reports(grpc.GenericRpcHandler):
 
 
 @contextmanager
-def serving(storage: BaseStorage, address: str) -> Iterator[None]:
+def serving(storage: BaseStorage, address: str, interceptors: Sequence[grpc.ServerInterceptor] = ()) -> Iterator[None]:
     """Serve a storage for as long as the context lasts, and until the other commands have seen how the study ended.
 
     Args:
         storage: what is served.
         address: ``host:port`` to listen on; it serves this machine's own processes at ``127.0.0.1``, too.
+        interceptors: gRPC's, which see each call.
 
     Raises:
         HydraException: it cannot be listened on.
     """
     callers = _Callers()
-    server = grpc.server(ThreadPoolExecutor(SERVER_THREADS), interceptors=(callers,), options=PROXY_OPTIONS)
+    seeing = (callers, *interceptors)
+    server = grpc.server(ThreadPoolExecutor(SERVER_THREADS), interceptors=seeing, options=PROXY_OPTIONS)
     add_service: Any = api_pb2_grpc.add_StorageServiceServicer_to_server  # which has no types
     add_service(OptunaStorageProxyService(storage), server)
     server.add_generic_rpc_handlers((_Reports(storage),))

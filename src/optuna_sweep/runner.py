@@ -13,6 +13,7 @@ from optuna.trial import Trial, TrialState
 from optuna_sweep import validation
 from optuna_sweep.attributes import PRUNED
 from optuna_sweep.launcher import TRACEBACK, raised_exception
+from optuna_sweep.leases import is_own
 from optuna_sweep.live_trial import LiveTrial
 from optuna_sweep.optuna_internals import get_trial_id
 from optuna_sweep.study import Study
@@ -78,12 +79,13 @@ class TrialRunner:
         ]
 
     def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
-        if self.study.is_shared and not self.study.leases.is_own(get_trial_id(trial)):
+        stored = self.study.storage.get_trial(get_trial_id(trial))
+        if self.study.is_shared and not is_own(stored):
             log.warning(f"trial {trial.number} was given to another process, as this one was silent for too long")
             return
         if live:
             live.flush()
-        is_pruned = self.study.storage.get_trial(get_trial_id(trial)).user_attrs.get(PRUNED, False)
+        is_pruned = stored.user_attrs.get(PRUNED, False)
         if returned.status == JobStatus.COMPLETED and not is_pruned:
             values, error = validation.returned_values(returned.return_value, len(self.study.study.directions))
             self.study.tell(trial, TrialState.FAIL if error else TrialState.COMPLETE, values, error)

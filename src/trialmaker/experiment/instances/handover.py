@@ -124,13 +124,13 @@ class Receiver:
             raise UserError(f"{name!r}: is nothing that an instance of this study sends")
         try:
             with self.lock:
-                self._take(*match.groups(), folder)
+                self._take(folder, *match.groups())
         except (OSError, UserError) as error:
             if is_lack_of_space(error) or SPACE_TEXT.search(str(error)):  # copytree's lists all files
                 raise UserError("no space is left for its output") from error
             raise
 
-    def _take(self, kind: str, number: str, label: str, folder: Path) -> None:
+    def _take(self, folder: Path, kind: str, number: str, label: str) -> None:
         place = self.directory() / f"instance-{number}"
         place.mkdir(parents=True, exist_ok=True)
         if kind == MODEL:
