@@ -85,10 +85,6 @@ class Leases:
         owner = asdict(this_process()) | {"seen": time.time(), "lease": LEASE_BEATS * self.heartbeat_seconds}
         self._storage.set_trial_system_attr(trial_id, OWNER, {**owner, "attempt": attempt})
 
-    def is_own(self, trial_id: int) -> bool:
-        """Return whether this process runs the trial still: one that was cut off for long may have lost it."""
-        return is_own(self._storage.get_trial(trial_id))
-
     @contextmanager
     def heartbeats(self, trial_ids: Sequence[int]) -> Iterator[None]:
         """Record heartbeats of trials, from a thread, for as long as the context lasts."""
@@ -98,8 +94,8 @@ class Leases:
             while not is_over.wait(self.heartbeat_seconds):
                 for trial_id in trial_ids:
                     with suppress(Exception):  # it has just ended, or the storage is away for a moment
-                        if self.is_own(trial_id):
-                            self.record_heartbeat(trial_id, self.attempt(trial_id))
+                        if is_own(trial := self._storage.get_trial(trial_id)):
+                            self.record_heartbeat(trial_id, attempt_of(trial))
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -160,7 +156,7 @@ class Leases:
 
 
 def is_own(trial: FrozenTrial) -> bool:
-    """Return whether this process runs a trial, as its storage has it now."""
+    """Return whether this process runs a trial still, as it is stored now: one that was silent may have lost it."""
     owner = _owner(trial)
     return bool(owner) and _identity(owner) == this_process()
 

@@ -92,12 +92,15 @@ def test_all_trials_are_in_the_first_ones_output(roots: list[Path]) -> None:
     assert best["run_id"] in by_id and (output / "model" / str(best["version"]) / "saved_model.pb").is_file()
     assert (output / "success").is_file() and (output / "index.html").is_file()
     assert any(output.glob("logs/study_mlp/*/instance-2/*_worker-1.log"))
+    for path, _ in finished.values():
+        assert any((output / "tensorboard" / path.relative_to(output / "logs")).iterdir())
 
 
 def test_the_others_only_work(roots: list[Path]) -> None:
     names = {path.name for path in (roots[1] / "output").iterdir()}
-    assert not names & {"success", "failure", "index.html", "studies"}
+    assert not names & {"success", "failure", "index.html", "studies", "mlflow.db"}
     log = roots[1].with_suffix(".log").read_text()
+    assert " COMPLETE val_accuracy=" not in log  # which is in the first one's
     assert "works on mlp_digits" in log and "its part of the study is done; the result is at instance 1 of 2" in log
 
 

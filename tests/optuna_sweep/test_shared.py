@@ -169,7 +169,7 @@ def test_a_silent_machine_is_dead_by_ones_own_clock_too(tmp_path: Path) -> None:
         owner = {"host": "elsewhere", "pid": 1, "began": 0.0, "seen": time.time() + skew, "lease": 0.3, "attempt": 0}
         shared.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
         shared.storage.set_trial_system_attr(trial._trial_id, OWNER, owner)
-        assert not shared.leases.is_own(trial._trial_id)
+        assert not leases.is_own(shared.storage.get_trial(trial._trial_id))
         assert not shared.leases.recover()
         time.sleep(0.35)
         assert shared.leases.recover()

@@ -33,6 +33,11 @@ class DirectoryClaims(Callback):
             _claim(config, "hydra.sweep.dir")
 
 
+def event_directory(directory: Path, output: Path) -> Path:
+    """Return where the events for TensorBoard go of a run in a directory below an output's ``logs``."""
+    return output / "tensorboard" / paths.run_name(directory, output)
+
+
 def discard_unused() -> None:
     """Remove the claimed directories in which nothing has been written: the command was refused."""
     while DirectoryClaims.claimed:

@@ -8,6 +8,7 @@ from trialmaker.config.fields import leaves
 from trialmaker.config.incidental import INCIDENTAL, is_among
 from trialmaker.config.schema import Config
 from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.run_directory import event_directory
 from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.training.tensorboard_listener import TensorBoardListener
@@ -23,7 +24,7 @@ def tensorboard_listener(config: Config, context: RunContext) -> TensorBoardList
     output = Path(config.output).absolute()
     name = paths.run_name(context.directory, output)
     return TensorBoardListener(
-        output / "tensorboard" / name,
+        event_directory(context.directory, output),
         run_name=context.result.name if context.is_trial else f"{context.result.name} ({name})",
         hparams=hparams(config),
         objective=config.objective,

@@ -1,4 +1,4 @@
-"""What trials of other instances leave, on its way to the first one's output: runs, models, logs."""
+"""What trials of other instances leave, on its way to the first one's output: runs, models, events, logs."""
 
 import itertools
 import logging
@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 
 from trialmaker.errors import UserError, one_line
+from trialmaker.experiment.run_directory import event_directory
 from trialmaker.model_store import catalog, publishing
 from trialmaker.platform.instances import Instances
 from trialmaker.platform.meeting import messages
@@ -36,9 +37,10 @@ SENDER_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 AWAY_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-RUN, MODEL, LOGS = "run", "model", "logs"
+RUN, MODEL, EVENTS, LOGS = "run", "model", "events", "logs"
 OTHERS_FOLDER = re.compile(r"instance-[0-9]+")
-PUSHED = re.compile(rf"({RUN}|{MODEL}|{LOGS}) ([1-9][0-9]{{0,3}}) ([\w+-][\w.+-]{{0,150}})")  # kind, instance, name
+# kind, instance, name
+PUSHED = re.compile(rf"({RUN}|{MODEL}|{EVENTS}|{LOGS}) ([1-9][0-9]{{0,3}}) ([\w+-][\w.+-]{{0,150}})")
 
 
 class Sender:
@@ -53,7 +55,7 @@ class Sender:
         self._channel: Any = None
 
     def send_run(self, directory: Path, run_key: str, output: Path) -> None:
-        """Send what a trial has left: first its model, if it has published one, which its directory speaks of.
+        """Send what a trial has left: first its model, if it has published one, and TensorBoard's files.
 
         Raises:
             UserError: the first instance does not answer, or does not take it.
@@ -61,6 +63,8 @@ class Sender:
         for card in catalog.read_cards(output / "model"):
             if card.run_key == run_key:
                 self._send(output / "model" / str(card.version), MODEL, run_key)
+        if (events := event_directory(directory, output)).is_dir():
+            self._send(events, EVENTS, directory.name)
         self._send(directory, RUN, directory.name)
 
     def send_logs(self, directory: Path) -> None:
@@ -138,6 +142,8 @@ class Receiver:
             best = publishing.adopt(folder, self.output / "model")
             if best.run_key == label:
                 log.info(f"instance {number} has trained the best model until now: {best}")
+        elif kind == EVENTS:
+            _copy(folder, event_directory(place / label, self.output), is_merged=True)
         elif kind == RUN:
             _take_run(folder, place / label)
         else:
