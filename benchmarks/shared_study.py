@@ -106,9 +106,13 @@ def _run(count: int, trials: int, port: int | None) -> Studied:
         processors, is_over = Processors([command.pid for command in commands]), threading.Event()
         watch = threading.Thread(target=processors.watch, args=(is_over,))
         watch.start()
-        codes = [command.wait() for command in commands]
-        is_over.set()
-        watch.join()
+        try:
+            codes = [command.wait() for command in commands]
+        finally:
+            for command in commands:
+                command.terminate()  # where another one has failed, or this script is stopped
+            is_over.set()
+            watch.join()
         assert codes == [0] * count, [(root / "out").read_text()[-2000:] for root in roots]
         ends = _ends_by_process(roots if port is None else roots[:1])
     # while all work: not before each has made a trial, nor once one has made its last

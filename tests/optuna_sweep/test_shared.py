@@ -1,5 +1,7 @@
 """One study of several machines: a command that serves it, others that work on it, and what becomes of lost ones."""
 
+import errno
+import os
 import re
 import signal
 import subprocess
@@ -156,6 +158,27 @@ def test_an_end_whose_answer_is_lost_is_no_error(tmp_path: Path) -> None:
     with pytest.raises(StorageAway, match=r"has not answered for 0\.5 s"):
         client.get_trial(trial_id)
     client.close()
+
+
+class Full(OptunaStorageProxyService):
+    """Optuna's proxy on a full disk."""
+
+    def CreateNewStudy(self, _request: Any, _context: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "study.log")
+
+
+def test_a_full_disk_behind_a_proxy_is_a_short_line(tmp_path: Path) -> None:
+    port = free_port()
+    server = grpc.server(ThreadPoolExecutor(2))
+    add_StorageServiceServicer_to_server(Full(open_storage(str(tmp_path / "study.log"))), server)
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    client = PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)
+    with pytest.raises(StorageAway) as refusal:
+        client.create_new_study([StudyDirection.MINIMIZE], "study")
+    assert str(refusal.value) == f"grpc://127.0.0.1:{port}: no space is left where the study is stored"
+    client.close()
+    server.stop(None).wait()
 
 
 def test_a_silent_machine_is_dead_by_ones_own_clock_too(tmp_path: Path) -> None:
