@@ -47,6 +47,7 @@ class Case:
     smoothing: float = 0.0
     jit_compile: bool = False
     batch_size: int = BATCH
+    learning_rate: float = 0.01
     replicas: Replicas | None = field(default=None, compare=False)
 
     def program(self) -> Program:
@@ -66,7 +67,7 @@ class Case:
     def plan(self) -> TrainingPlan:
         """Return what its loop is asked to do."""
         shape = values("schedule", "one_cycle")
-        schedule = schedules.schedule(**shape, learning_rate=0.01, steps_per_epoch=STEPS, epochs=EPOCHS)
+        schedule = schedules.schedule(**shape, learning_rate=self.learning_rate, steps_per_epoch=STEPS, epochs=EPOCHS)
         return TrainingPlan(
             learning_rates=lambda steps: schedule(tf.constant(steps)).numpy(),
             objective=Objective("val_accuracy", "maximize"),
@@ -80,6 +81,12 @@ class Case:
 MLP = values("model", "mlp") | {"hidden_units": (8, 6), "dropout_rate": 0.3}
 CNN = values("model", "cnn") | {"filters": (3, 4), "dense_units": (6,), "dropout_rate": 0.2, "batch_norm": True}
 CASES = {
+    "default": Case(
+        values("model", "cnn") | {"filters": (32, 64), "dense_units": (128,)},
+        values("optimizer", "adam"),
+        "affine",
+        learning_rate=0.001,
+    ),
     "mlp": Case(MLP, values("optimizer", "adam"), "shift", jit_compile=True),
     "cnn": Case(
         CNN, values("optimizer", "adamw") | {"weight_decay": 0.1, "global_clipnorm": 0.5}, "affine", smoothing=0.1

@@ -1,5 +1,6 @@
 """Several processes that train together come to what one would: curves and weights, to rounding."""
 
+import itertools
 import json
 import os
 import re
@@ -21,8 +22,8 @@ from trialmaker.training.checkpoint_files import read_checkpoint
 from trialmaker.training.replicas import Replicas
 
 JOBS = {
-    2: ["mlp", "cnn", "resumed", "alone"],
-    3: ["small", "mlp", "cnn", "norm", "stop", "lost"],
+    2: ["mlp", "cnn", "default", "resumed", "alone"],
+    3: ["small", "mlp", "cnn", "default", "norm", "stop", "lost"],
 }
 SECONDS = 300  # on a machine that does other things too
 Results = dict[tuple[str, int], list[dict[str, Any]]]
@@ -55,14 +56,19 @@ def results(folder: Path, job: str, count: int) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(folder.glob(f"{job}.{count}.*.json"))]
 
 
-@pytest.mark.parametrize(("name", "count"), [("mlp", 2), ("mlp", 3), ("cnn", 2), ("cnn", 3), ("norm", 3)])
+@pytest.mark.parametrize(("name", "count"), [*itertools.product(["mlp", "cnn", "default"], [2, 3]), ("norm", 3)])
 def test_several_replicas_train_as_one_process_does(name: str, count: int, folder: Path) -> None:
+    """Losses of each step, and weights after the last, differ by some units in the last place of a float32.
+
+    That holds where training is stable. At a learning rate so high that a change of 1e-7 in the weights that it begins
+    with changes the losses after ten steps by a percent, as SGD's 0.05 with this network, rounding does so too.
+    """
     alone, together = train(CASES[name]), results(folder, name, count)
     assert len(together) == count
     assert all(other == together[0] for other in together)  # bit for bit, where calls were cut too
     assert (together[0]["steps"], together[0]["reason"]) == (STEPS * EPOCHS, "epochs")
     for what in ("losses", "metrics", "weights"):
-        np.testing.assert_allclose(together[0][what], alone[what], rtol=1e-4, atol=5e-6, err_msg=what)
+        np.testing.assert_allclose(together[0][what], alone[what], rtol=1e-5, atol=3e-6, err_msg=what)
 
 
 def test_the_first_reason_to_stop_is_that_of_all(folder: Path) -> None:

@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from trialmaker.errors import UserError
+from trialmaker.models.batch_normalization import BatchNormalization
 from trialmaker.models.dropout import Dropout
 from trialmaker.models.per_layer import kernel_initializer, one_for_each
 
@@ -141,7 +142,7 @@ def _finish_layer(pools: list[keras.Layer], name: str, style: _Style) -> list[ke
 
     Max pooling before a monotone activation is the same function as after it, and leaves fewer values to activate.
     """
-    norms = [layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{name}")] if style.batch_norm else []
+    norms = [BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{name}")] if style.batch_norm else []
     activations = [layers.Activation(style.activation)]
     if style.pool_after == "convolution":
         return pools + norms + activations

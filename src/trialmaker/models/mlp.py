@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from trialmaker.models.batch_normalization import BatchNormalization
 from trialmaker.models.dropout import Dropout
 from trialmaker.models.per_layer import kernel_initializer, one_for_each
 
@@ -45,7 +46,7 @@ def build(
         kernels = kernel_initializer(initializer)
         x = layers.Dense(units, use_bias=not batch_norm, kernel_initializer=kernels, name=f"hidden_{number}")(x)
         if batch_norm:
-            x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{number}")(x)
+            x = BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm_{number}")(x)
         x = layers.Activation(activation)(x)
         if rate:
             x = Dropout(rate)(x)

@@ -1,6 +1,5 @@
 """What training takes of Keras that its documentation does not promise; seen to be needed, and to work, with 3.15."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,11 +17,3 @@ def dropout_states(model: keras.Model) -> list[Any]:
     """Return the variables that hold dropout's seeds; set before each step, they make dropout a pure function."""
     generators = [layer.seed_generator for layer in model.layers if hasattr(layer, "seed_generator")]
     return [generator.state for generator in generators]
-
-
-def replace_moments(layer: keras.layers.BatchNormalization, moments: Callable[[Any], tuple[Any, Any]]) -> None:
-    """Have a layer take mean and variance, in training, from a function of its inputs.
-
-    Its own ``synchronized`` takes the replicas' means as if they had as many examples each, and rounds more.
-    """
-    layer._moments = lambda inputs, _: moments(inputs)

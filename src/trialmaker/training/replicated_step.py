@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from trialmaker.models.batch_normalization import BatchNormalization
 from trialmaker.models.dropout import Dropout
 from trialmaker.training.augmentation import Augment
-from trialmaker.training.keras_internals import replace_moments
 from trialmaker.training.replicas import Replicas
 from trialmaker.training.step_loop import Step, scaled
 
@@ -96,25 +95,7 @@ def _part_sums(model: keras.Model, augment: Augment, label_smoothing: tf.Variabl
 
 def _share_moments(model: keras.Model, replicas: Replicas) -> bool:
     """Have batch normalization take the moments of the whole batch; return whether there is any."""
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
     for layer in norms:
-        replace_moments(layer, partial(_moments, near=layer.moving_mean, replicas=replicas))
+        layer.total = replicas.sum
     return bool(norms)
-
-
-def _moments(inputs: tf.Tensor, near: tf.Variable, replicas: Replicas) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return mean and variance over all axes but the last, and over the replicas: float32 [C].
-
-    Both come of one collective, and its gradient of another. The sum of squares is that of the distances from values
-    near the mean, since little is left of large squares when their mean's is taken from them.
-    """
-    shift = tf.stop_gradient(tf.convert_to_tensor(near))
-    distances = inputs - shift
-    axes = list(range(len(inputs.shape) - 1))
-    count = tf.fill([1], tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32))
-    local = [tf.reduce_sum(distances, axes), tf.reduce_sum(tf.square(distances), axes), count]
-    total = replicas.sum(tf.concat(local, axis=0))
-    channels = inputs.shape[-1]
-    mean = total[:channels] / total[-1]
-    variance = total[channels:-1] / total[-1] - tf.square(mean)
-    return mean + shift, tf.maximum(variance, 0.0)
