@@ -1,7 +1,8 @@
 """Trainings that several processes make together, or one by itself, for tests.
 
 As a program, ``replica_jobs.py INDEX ADDRESSES FOLDER JOB...``, it is one of the processes: it makes the jobs in order
-over one connection, and writes ``FOLDER/JOB.COUNT.INDEX.json`` of each.
+over one connection, and writes ``FOLDER/JOB.COUNT.INDEX.json`` of each. With one address it is one by itself that has
+three devices, which share out its processor, and writes ``FOLDER/JOB.devices.json``.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from trialmaker.errors import UserError
 from trialmaker.training import calls, loop, program_cache, schedules
 from trialmaker.training.checkpoint_files import read_checkpoint
 from trialmaker.training.checkpointer import Checkpointer
+from trialmaker.training.device_replicas import DeviceReplicas
 from trialmaker.training.events import EpochDone, Event, StepsDone
 from trialmaker.training.loop_state import LoopState
 from trialmaker.training.objective import Objective
@@ -131,6 +133,21 @@ def train(
     }
 
 
+def train_on_devices(case: Case, replicas: DeviceReplicas) -> dict[str, Any]:
+    """Train on several devices of this process; return also how many different copies of the variables they hold."""
+    counts: list[int] = []
+
+    def count_copies(_: LoopState, program: Program) -> Callable[[Event], None]:
+        def copies() -> int:
+            variables = [*program.model.weights, *program.optimizer.variables]
+            values = (replicas.strategy.experimental_local_results(one.value) for one in variables)
+            return len({b"".join(one.numpy().tobytes() for one in copy) for copy in zip(*values, strict=True)})
+
+        return lambda _: counts.append(copies())
+
+    return train(case, listeners=[count_copies]) | {"copies": counts}
+
+
 def lose_the_last(case: Case, folder: Path, replicas: Replicas) -> dict[str, Any]:
     """Train until the last replica kills itself; the first leaves a checkpoint of what was before."""
 
@@ -167,12 +184,19 @@ def wait_for_nobody(replicas: Replicas) -> dict[str, Any]:
 def main(index: int, addresses: Sequence[str], folder: Path, jobs: Sequence[str]) -> None:
     """Make the jobs as one of the processes."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    replicas = Replicas.connect(addresses, index)
+    replicas = Replicas.connect(addresses, index) if len(addresses) > 1 else _device_replicas()
     for job in jobs:
         calls.CALL_SECONDS = 0.0 if job in ("stop", "lost") else 0.8  # each step is a call of its own
         result = _result(job, replicas, folder)
-        (folder / f"{job}.{replicas.count}.{index}.json").write_text(json.dumps(result))
+        place = "devices" if replicas.holds_several else f"{replicas.count}.{index}"
+        (folder / f"{job}.{place}.json").write_text(json.dumps(result))
     os._exit(0)  # TensorFlow waits for all processes otherwise
+
+
+def _device_replicas() -> DeviceReplicas:
+    processor = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration() for _ in range(3)])
+    return DeviceReplicas([f"CPU:{number}" for number in range(3)])
 
 
 def _result(job: str, replicas: Replicas, folder: Path) -> dict[str, Any]:
@@ -194,6 +218,8 @@ def _result(job: str, replicas: Replicas, folder: Path) -> dict[str, Any]:
             return train(replace(case, batch_size=replicas.count - 1))
         except UserError as error:
             return {"error": str(error)}
+    if isinstance(replicas, DeviceReplicas):
+        return train_on_devices(case, replicas)
     if job == "alone":
         return wait_for_nobody(replicas) if replicas.index == 0 else {}
     return train(case)

@@ -22,6 +22,7 @@ from trialmaker.training.checkpoint_files import read_checkpoint
 from trialmaker.training.replicas import Replicas
 
 JOBS = {
+    1: ["mlp", "default"],  # on three devices
     2: ["mlp", "cnn", "default", "resumed", "alone"],
     3: ["small", "mlp", "cnn", "default", "norm", "stop", "lost"],
 }
@@ -38,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             stack.enter_context(process) for count, jobs in JOBS.items() for process in _group(count, jobs, folder)
         ]
         ends = [(process.communicate(timeout=SECONDS)[0], process.returncode) for process in processes]
-    assert [code for _, code in ends] == [0, 0, 0, 0, -9], "\n".join(text for text, _ in ends)
+    assert [code for _, code in ends] == [0, 0, 0, 0, 0, -9], "\n".join(text for text, _ in ends)
     return folder
 
 
@@ -69,6 +70,14 @@ def test_several_replicas_train_as_one_process_does(name: str, count: int, folde
     assert (together[0]["steps"], together[0]["reason"]) == (STEPS * EPOCHS, "epochs")
     for what in ("losses", "metrics", "weights"):
         np.testing.assert_allclose(together[0][what], alone[what], rtol=1e-5, atol=3e-6, err_msg=what)
+
+
+@pytest.mark.parametrize("name", ["mlp", "default"])
+def test_several_devices_of_one_process_do_so_too(name: str, folder: Path) -> None:
+    alone, together = train(CASES[name]), json.loads((folder / f"{name}.devices.json").read_text())
+    assert set(together["copies"]) == {1}  # bit for bit after each call
+    for what in ("losses", "metrics", "weights"):
+        np.testing.assert_allclose(together[what], alone[what], rtol=1e-5, atol=3e-6, err_msg=what)
 
 
 def test_the_first_reason_to_stop_is_that_of_all(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from optuna_sweep.trial import is_worker
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.experiment import batch_size, run_messages
@@ -14,7 +15,9 @@ from trialmaker.experiment.context import RunContext
 from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.platform.console import FILE_LOGGER
 from trialmaker.training import program_cache
+from trialmaker.training.device_replicas import gpu_replicas
 from trialmaker.training.program import Program
+from trialmaker.training.replicas import Replicas
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ def build(
     said.log(
         context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}"
     )
-    replicas = context.team.replicas if context.team else None
+    replicas = _replicas(context)
     batch_size.check_memory(config, model, dataset, instances=replicas.count if replicas else 1)
     if initial_weights:
         load_weights(model, initial_weights)
@@ -50,3 +53,13 @@ def build(
         **architecture,
     )
     return model, program
+
+
+def _replicas(context: RunContext) -> Replicas | None:
+    """Return what shares out each batch: the instances, or the GPUs of this one; None for no sharing."""
+    if is_worker():  # of a study, whose workers share out the trials
+        return None
+    gpus = gpu_replicas() if context.team is None else None
+    if gpus:
+        log.info(f"{gpus.count} GPUs share out each batch; CUDA_VISIBLE_DEVICES=0 takes one")
+    return context.team.replicas if context.team else gpus

@@ -1,5 +1,6 @@
 """A dropout layer whose rate may change after compilation."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,11 +21,11 @@ class Dropout(keras.layers.Dropout):
     since XLA's default takes several times as long on CPUs.
 
     Attributes:
-        part_of: where the inputs begin in the batch for which the seed draws, and how many examples that has, so that
-            each of several processes drops what one with the whole batch would; None where they are all of it.
+        part_of: returns where the inputs begin in the batch for which the seed draws, and how many examples that has,
+            so that each of several processes drops what one with the whole batch would; None where they are all of it.
     """
 
-    part_of: tuple[int, int] | None = None
+    part_of: Callable[[], tuple[int, int]] | None = None
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drop a share ``rate`` of the inputs, and scale the others by 1 / (1 - rate); only in training."""
@@ -33,7 +34,7 @@ class Dropout(keras.layers.Dropout):
         first, size = 0, tf.size(inputs)
         if self.part_of is not None:
             values = size // tf.shape(inputs)[0]  # of an example
-            first, size = self.part_of[0] * values, self.part_of[1] * values
+            first, size = (number * values for number in self.part_of())
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         bits = tf.random.stateless_uniform([(size + 1) // 2], seed, None, None, tf.uint32, alg="philox")
         halves = tf.concat([tf.bitwise.bitwise_and(bits, RATE_LEVELS - 1), tf.bitwise.right_shift(bits, 16)], axis=0)

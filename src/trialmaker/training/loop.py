@@ -79,9 +79,9 @@ def _check(plan: TrainingPlan, train: Split, program: Program) -> None:
         law = f"training.batch_size={plan.batch_size} is more than the {len(train)} training examples: lower it"
         raise UserError(law)
     if program.replicas and plan.batch_size < program.replicas.count:
-        count = program.replicas.count
-        law = f"training.batch_size={plan.batch_size} is less than the {count} instances that share out each batch"
-        raise UserError(f"{law}: raise it to {count}, or use at most {plan.batch_size} instances")
+        count, what = program.replicas.count, "GPUs" if program.replicas.holds_several else "instances"
+        law = f"training.batch_size={plan.batch_size} is less than the {count} {what} that share out each batch"
+        raise UserError(f"{law}: raise it to {count}, or use at most {plan.batch_size} {what}")
 
 
 @dataclass(frozen=True)

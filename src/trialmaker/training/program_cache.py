@@ -1,6 +1,7 @@
 """Models and compiled programs, kept for the next run of this process."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -84,17 +85,18 @@ def _program(
     num_classes: int,
     replicas: Replicas | None,
 ) -> Program:
-    built = _build(model, input_shape, num_classes)
     fields = dict(optimizer)
     del fields["learning_rate"]
-    return Program(
-        model=built,
-        optimizer=optimizers.build(**fields, variables=built.trainable_variables),
-        augment=augmentation.build(**dict(augment)),
-        smooths_labels=smooths_labels,
-        jit_compile=jit_compile,
-        replicas=replicas,
-    )
+    with replicas.scope() if replicas else nullcontext():
+        built = _build(model, input_shape, num_classes)
+        return Program(
+            model=built,
+            optimizer=optimizers.build(**fields, variables=built.trainable_variables),
+            augment=augmentation.build(**dict(augment)),
+            smooths_labels=smooths_labels,
+            jit_compile=jit_compile,
+            replicas=replicas,
+        )
 
 
 @lru_cache(maxsize=8)

@@ -4,7 +4,7 @@ import faulthandler
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,12 @@ class Replicas:
     Args:
         strategy: that of ``connect``.
         index: which replica this is, from 0; count: how many there are.
+
+    Attributes:
+        holds_several: whether this process has several of them, each on a device of its own.
     """
+
+    holds_several = False
 
     def __init__(self, strategy: tf.distribute.Strategy, index: int, count: int) -> None:
         self.strategy, self.index, self.count = strategy, index, count
@@ -67,6 +72,10 @@ class Replicas:
                 return cls(_strategy(addresses, index), index, len(addresses))
         except tf.errors.OpError as error:
             raise LostReplica(_cause(error)) from error
+
+    def scope(self) -> AbstractContextManager[object]:
+        """Return the context in which a program's variables are made."""
+        return nullcontext()
 
     def part(self, size: int) -> slice:
         """Return this replica's part of so many examples; the parts' sizes differ by at most one."""

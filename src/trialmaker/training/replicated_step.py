@@ -29,30 +29,31 @@ def replicated_step(
 
     Gradients, loss and accuracy are summed over the replicas at once, by one collective a step; batch normalization
     has another one a layer, in each direction. XLA has no collectives on CPUs: with it, what is between them is
-    compiled, which leaves out a network with batch normalization.
+    compiled, but for a network with batch normalization, and for several replicas in a process.
 
-    Args:
-        model: its batch normalization is changed for good to that of the whole batch, its dropout to the part's.
+    The model's batch normalization is changed for good to that of the whole batch, its dropout to the part's.
     """
     has_norms = _share_moments(model, replicas)
     sums: Sums = _part_sums(model, augment, label_smoothing, replicas)
-    if jit_compile and not has_norms:
-        sums = tf.function(sums, jit_compile=True)
     update = _update(optimizer, model.trainable_variables)
-    if jit_compile:
+    if jit_compile and not replicas.holds_several:
+        sums = sums if has_norms else tf.function(sums, jit_compile=True)
         update = tf.function(update, jit_compile=True)
 
-    def make_step(images: tf.Tensor, labels: tf.Tensor, row: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def part_of_step(images: tf.Tensor, labels: tf.Tensor, row: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         size = int(row.shape[0])
         mine = row[replicas.part(size)]
+        # joined out here: where XLA joins the products of matrices, it computes them some twenty times as slowly
+        parts = sums(tf.gather(images, mine), tf.gather(labels, mine), seed, size)
+        total = replicas.sum(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
+        if replicas.holds_several:
+            update(total[:-2])
+        return total
 
-        def sum_up() -> tf.Tensor:
-            # joined out here: where XLA joins the products of matrices, it computes them some twenty times as slowly
-            parts = sums(tf.gather(images, mine), tf.gather(labels, mine), seed, size)
-            return replicas.sum(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
-
-        total = replicas.strategy.run(sum_up)
-        update(total[:-2])
+    def make_step(*given: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        total = replicas.strategy.experimental_local_results(replicas.strategy.run(part_of_step, given))[0]
+        if not replicas.holds_several:
+            update(total[:-2])
         return total[-2], total[-1]
 
     return make_step
@@ -79,7 +80,7 @@ def _part_sums(model: keras.Model, augment: Augment, label_smoothing: tf.Variabl
     def sums(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, size: int) -> list[tf.Tensor]:
         first = replicas.part(size).start
         for layer in dropouts:
-            layer.part_of = (first, size)
+            layer.part_of = lambda: (replicas.part(size).start, size)  # of the device that asks
         with tf.GradientTape() as tape:
             logits = model(augment(scaled(images), seed, (first, size)), training=True)
             loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)) / size
