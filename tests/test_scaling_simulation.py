@@ -38,7 +38,7 @@ def test_all_wait_for_the_slowest_and_for_the_collective() -> None:
 def test_a_step_is_divided_but_for_what_is_fixed_and_the_collectives() -> None:
     training = Training("t", step_seconds=1.0, fixed_seconds=0.1, size=1000, norms=2, spread=0.0)
     assert step_seconds(training, NETWORK, 1, seed=0) == pytest.approx(1.0)
-    small = NETWORK.all_reduce_seconds(3, 520)
+    small = NETWORK.all_reduce_seconds(3, 1_032)
     expected = 0.1 + 0.9 / 3 + NETWORK.all_reduce_seconds(3, 1000) + 4 * small
     assert step_seconds(training, NETWORK, 3, seed=0) == pytest.approx(expected)
 

@@ -29,9 +29,8 @@ def replicated_step(
 
     Gradients, loss and accuracy are summed over the replicas at once, by one collective a step; batch normalization
     has another one a layer, in each direction. XLA has no collectives on CPUs: with it, what is between them is
-    compiled, but for a network with batch normalization, and for several replicas in a process.
-
-    The model's batch normalization is changed for good to that of the whole batch, its dropout to the part's.
+    compiled, but for a network with batch normalization, and for several replicas in a process. The model's batch
+    normalization is changed for good to that of the whole batch, its dropout to the part's.
     """
     has_norms = _share_moments(model, replicas)
     sums: Sums = _part_sums(model, augment, label_smoothing, replicas)
