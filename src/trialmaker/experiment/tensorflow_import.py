@@ -29,7 +29,7 @@ def importing_tensorflow(directory: Path, *, is_shown: bool = True) -> Iterator[
     with (
         status("loading TensorFlow", is_shown=is_shown),
         _standard_error_to(directory / "tensorflow.log"),
-        _hidden_packages("sklearn", "pandas"),
+        _hidden_packages("sklearn", "pandas", "matplotlib", "scipy"),
         _paused_garbage_collection(),
     ):
         import tensorflow  # noqa: F401  # here, since what is imported inside may import it lazily, and later print
@@ -72,7 +72,7 @@ def _paused_garbage_collection() -> Iterator[None]:
 def _hidden_packages(*packages: str) -> Iterator[None]:
     """Let imports inside believe that these optional packages are not installed.
 
-    Keras imports them for wrappers that nothing here uses: a fifth of TensorFlow's import time.
+    Keras imports them for wrappers and drawings that nothing here uses: a third of TensorFlow's import time.
     """
     absent = [package for package in packages if package not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]

@@ -2,7 +2,8 @@
 
 import logging
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import tensorflow as tf
@@ -18,7 +19,7 @@ REASON_CHARACTERS = 300  # of an error of the converter's
 
 
 def compile_for_litert(version: Path) -> None:
-    """Add the model in LiteRT's form to a version; takes half a second.
+    """Add the model in LiteRT's form to a version; takes a fifth of a second.
 
     A model that LiteRT cannot run is no error: the log says so, and TensorFlow will serve it.
 
@@ -42,11 +43,22 @@ def compile_for_litert(version: Path) -> None:
 def _convert(version: Path) -> bytes:
     """Return a version in LiteRT's form.
 
-    The converter runs the operations by which a SavedModel restores itself, whatever they are: so it gets a copy of
-    what is loaded without them.
+    The converter runs the operations by which a SavedModel restores itself, whatever they are: so it gets what is
+    loaded, of which it makes a copy without them.
     """
     check_graph(version)
-    with literal_path(version) as source, tempfile.TemporaryDirectory() as folder, literal_path(Path(folder)) as copy:
+    with literal_path(version) as source, _literal_temporary_folder():
         module = tf.saved_model.load(source)
-        tf.saved_model.save(module, copy, signatures=module.signatures)
-        return bytes(tf.lite.TFLiteConverter.from_saved_model(copy).convert())
+        functions = list(module.signatures.values())
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions(functions, module).convert())
+
+
+@contextmanager
+def _literal_temporary_folder() -> Iterator[None]:
+    """Have the converter's copy lie where TensorFlow finds it."""
+    former = tempfile.tempdir
+    with literal_path(Path(tempfile.gettempdir())) as tempfile.tempdir:
+        try:
+            yield
+        finally:
+            tempfile.tempdir = former

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import mlflow.pyfunc
+import mlflow.utils.requirements_utils
 import numpy as np
 from mlflow.entities import DatasetInput, LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model, ModelSignature
@@ -85,6 +86,7 @@ def _link_metrics(
 
 def _save(path: Path, model: Model, best: BestModel) -> None:
     model.add_flavor("tensorflow", saved_model_dir=SAVED_MODEL, model_type="tf2-module", code=None)
+    _leave_packages_unread()
     mlflow.pyfunc.save_model(
         path=path,
         mlflow_model=model,
@@ -94,6 +96,16 @@ def _save(path: Path, model: Model, best: BestModel) -> None:
         pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "tensorflow", "keras")],
     )
     shutil.copytree(best.directory, path / SAVED_MODEL, ignore=links_among)
+
+
+def _leave_packages_unread() -> None:
+    """Spare the process 0.3 s.
+
+    MLflow (3.17) reads the lists of files of all installed packages, to learn in which package a module is whose name
+    is none of a package; those that a model of ours requires are packages.
+    """
+    utils = mlflow.utils.requirements_utils
+    utils._MODULES_TO_PACKAGES = utils._MODULES_TO_PACKAGES or {}
 
 
 def _signature(best: BestModel) -> ModelSignature:
