@@ -1,12 +1,12 @@
 """TensorFlow's import, made faster and silent."""
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trialmaker.platform.garbage_collection import paused_garbage_collection
 from trialmaker.platform.progress_bar import status
 
 _own_error: list[int] = []  # while what is imported prints to a file: the descriptor of what that replaces
@@ -30,7 +30,7 @@ def importing_tensorflow(directory: Path, *, is_shown: bool = True) -> Iterator[
         status("loading TensorFlow", is_shown=is_shown),
         _standard_error_to(directory / "tensorflow.log"),
         _hidden_packages("sklearn", "pandas", "matplotlib", "scipy"),
-        _paused_garbage_collection(),
+        paused_garbage_collection("tensorflow"),
     ):
         import tensorflow  # noqa: F401  # here, since what is imported inside may import it lazily, and later print
 
@@ -55,17 +55,6 @@ def _standard_error_to(path: Path) -> Iterator[None]:
 def own_standard_error() -> int:
     """Return the descriptor of this process' own standard error, while what is imported prints to a file too."""
     return _own_error[-1] if _own_error else 2
-
-
-@contextmanager
-def _paused_garbage_collection() -> Iterator[None]:
-    """Have Python look for garbage neither inside nor, later, among the million objects that imports leave."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from trialmaker.errors import UserError
 from trialmaker.platform import scratch
+from trialmaker.platform.garbage_collection import paused_garbage_collection
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import refusals
 from trialmaker.tracking.backoff import Backoff
@@ -70,8 +71,9 @@ def _serve(stream: BinaryIO, reply: Reply) -> None:
         report = partial(_reply_of, place, reply)
         if not (place.directory / STATE_FILE).exists() and place not in away and not _check(place, report, away):
             continue
-        from trialmaker.tracking.delivery import Delivery, Live  # MLflow, which takes seconds
-        from trialmaker.tracking.insistence import GaveWay, StoreAway, StoreRefusal
+        with paused_garbage_collection("mlflow"):
+            from trialmaker.tracking.delivery import Delivery, Live  # MLflow, which takes seconds
+            from trialmaker.tracking.insistence import GaveWay, StoreAway, StoreRefusal
 
         live = Live(gone, backoff, lambda: not inbox.empty() and not gone.is_set())
         try:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+from trialmaker.platform.garbage_collection import paused_garbage_collection
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.insistence import Report
 from trialmaker.tracking.messages import End, Start, StudyDone
@@ -80,7 +81,8 @@ class Recorder:
 def _import_plotting(start: Start) -> None:
     """Import, while the training goes on, what draws the figures at its end, or at the end of its study."""
     if start.trial is None:
-        from trialmaker.tracking.figures import artifacts  # noqa: F401
+        with paused_garbage_collection("matplotlib"):
+            from trialmaker.tracking.figures import artifacts  # noqa: F401
     else:
         from trialmaker.tracking import study
 
