@@ -1,12 +1,14 @@
 """What several tests share: the real entry, run in this process, and where real MNIST lies."""
 
 import fcntl
+import gc
 import os
 import pickle
 import re
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,10 +25,28 @@ MEMORY = Path("/dev/shm")  # a file system on which SQLite waits for no disk
 MEMORY_BYTES = 4 << 30  # what the tests need there, and more
 
 
-def pytest_configure() -> None:
-    """Give temporary directories a place in memory, where there is enough of it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Give temporary directories a place in memory, where there is enough of it; and XLA one for what it compiles.
+
+    A program takes XLA a second or two, and is then the same in all processes that run tests or are started by them.
+    """
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if "PYTEST_XDIST_WORKER" not in os.environ and "TF_XLA_FLAGS" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="xla-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
+        os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={folder.name}"
+        config.add_cleanup(folder.cleanup)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Have Python look for garbage neither while it imports what the tests need nor, later, among that."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

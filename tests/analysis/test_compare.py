@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import Metric, Param
-from scipy import stats
 
 from support.entry import PROJECT
 from support.outputs import create_store
@@ -269,6 +268,8 @@ def test_seeds_on_a_terminal(compare: CompareCommand, monkeypatch: pytest.Monkey
 
 
 def test_seeds(compare: CompareCommand) -> None:
+    from scipy import stats  # half a second, which only this test needs
+
     out = compare("--seeds", "--where", "hidden_units~[")
     assert re.search(r"^A +0\.9267 .* \[64\]$", out, re.MULTILINE)
     differences = [0.03, 0.035, 0.03]

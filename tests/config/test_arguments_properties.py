@@ -39,7 +39,7 @@ def assert_arrives(argv: list[str], field: fields.Field, value: Any) -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: f"{field.path}-{field.owner}")
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(data=st.data())
 def test_any_value_of_any_field_arrives_in_every_spelling(field: fields.Field, data: st.DataObject) -> None:
     value = data.draw(values_of(field.type))

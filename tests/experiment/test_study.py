@@ -180,24 +180,6 @@ def test_trials_of_one_shape_share_compilation(train: Train) -> None:
     assert program_cache._program.cache_info().misses == 2
 
 
-def test_a_study_that_was_killed_is_completed_by_the_same_command(train: Train, tmp_path: Path) -> None:
-    words = (*QUICK, SHAPES, "hydra.sweeper.n_trials=8")
-    command, environment = [sys.executable, "train.py", *words], os.environ | {"AI_ROOT": str(tmp_path)}
-    create_store(tmp_path / "output")
-    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            if " trial 3 " in line:
-                process.kill()
-    result = Result(0, "", "", tmp_path / "output")
-    wait_until(lambda: all(run.info.status != "RUNNING" for run in runs(result)[1]))
-    again = train(*words)
-    assert again.code == 0, again.err
-    parents, children = runs(result)
-    assert len(parents) == 1
-    tags = [run.data.tags for run in children if run.data.tags["trialmaker.trial_state"] != "WAITING"]
-    assert [tag["trialmaker.trial"] for tag in tags] == [str(number) for number in range(8)]
-
-
 def test_a_signal_stops_a_study_in_order(train: Train, tmp_path: Path) -> None:
     began = time.monotonic()
     with stopped_at(tmp_path / "output", "epoch=3 "):
@@ -234,7 +216,9 @@ def test_every_study_can_be_looked_at_without_training(train: Train, name: str) 
     assert not (result.output / "studies").exists()
 
 
-def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(train: Train, tmp_path: Path) -> None:
+def test_a_study_that_is_killed_has_its_best_model_at_every_moment_and_is_completed_by_the_same_command(
+    train: Train, tmp_path: Path
+) -> None:
     """Two workers and their supervisor, killed at random; then one process does what is left."""
     draw = random.Random(0)
     models = tmp_path / "output" / "model"
@@ -270,6 +254,10 @@ def test_the_best_model_is_there_at_every_moment_of_a_study_that_is_killed(train
     lost = [trial for trial in study.trials if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert not lost, [(trial.state, trial.user_attrs.get("error"), trial.system_attrs) for trial in lost]
     assert (tmp_path / "output" / "success").exists()
+    wait_until(lambda: all(run.info.status != "RUNNING" for run in runs(result)[1]))
+    (_,), children = runs(result)
+    tags = [run.data.tags for run in children if run.data.tags["trialmaker.trial_state"] != "WAITING"]
+    assert [tag["trialmaker.trial"] for tag in tags] == [str(number) for number in range(6)]
 
 
 def can_load_best(models: Path) -> bool:

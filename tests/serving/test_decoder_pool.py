@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ SHAPE = (28, 28, 1)
 NUMBERS = DecodeTask("numbers", SHAPE, 10**6)
 PICTURE = DecodeTask("picture", SHAPE, 10**8)
 IMAGES = json.dumps({"image": [[0.5] * 784] * 3}).encode()
-LARGE = bodies.png(9000, 9000, interlaced=True)  # takes seconds, and 324 MB and more
 MAX_WAITING = 64
 
 
@@ -53,6 +53,12 @@ def test_a_process_decodes_and_says_what_is_wrong() -> None:
     run_with(decoder, steps)
 
 
+@lru_cache
+def large() -> bytes:
+    """Return a picture that takes seconds, and 324 MB and more."""
+    return bodies.png(9000, 9000, interlaced=True)
+
+
 @pytest.mark.parametrize(
     ("max_bytes", "max_seconds", "seconds", "status", "text"),
     [
@@ -68,7 +74,7 @@ def test_a_body_that_takes_too_much_is_refused_and_the_next_is_decoded(
 
     async def steps() -> None:
         with pytest.raises(HTTPError, match=text) as caught:
-            await decoder.decode(PICTURE, LARGE, milliseconds=1, seconds=seconds)
+            await decoder.decode(PICTURE, large(), milliseconds=1, seconds=seconds)
         assert caught.value.status == status
         assert len(await decoded_images(decoder)) == 3
 
