@@ -107,12 +107,15 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(interrupted: Result, whole: Res
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_a_run_that_goes_on_on_another_machine_says_so(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_runs_and_how_long_and_where_results_go_makes_no_other_run_but_another_machine_is_named(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("name=night", "note=again", "tags.owner=anna", "training.max_seconds=900", "checkpoint.every_seconds=5")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     here = processor.description()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    resumed = train(*RUN)
-    assert resumed.code == 0, resumed.err
+    resumed = train(*RUN, *words)
+    assert resumed.code == 0 and resumed.out.startswith("goes on with "), resumed.err
     (line,) = [one for one in resumed.out.splitlines() if one.startswith("the machine is another: ")]
     assert f": {here} there, {here}, CUDA_VISIBLE_DEVICES=-1 here; results may differ" in line
 
@@ -126,9 +129,10 @@ def test_a_finished_run_is_not_taken_up(train: Train) -> None:
 
 @pytest.mark.usefixtures("interrupted")
 @pytest.mark.parametrize("word", ["resume=never", "resume=false"])
-def test_a_run_can_start_anew(train: Train, word: str) -> None:
-    anew = train(*RUN, word)
-    assert anew.code == 0 and "goes on" not in anew.out
+def test_a_run_can_start_anew(train: Train, tmp_path: Path, word: str) -> None:
+    with stopped_at(tmp_path / "output", "epoch=1 "):
+        anew = train(*RUN, word)
+    assert anew.code == 143 and "goes on" not in anew.out
     assert len(runs(anew.output)) == 2
 
 
@@ -151,12 +155,6 @@ def test_a_checkpoint_of_another_version_is_named_before_anything_is_touched(int
 def test_another_config_is_another_run(train: Train) -> None:
     other = train(*FEATURES, "seed=1", "training.epochs=2")
     assert other.code == 0 and "goes on" not in other.out
-
-
-@pytest.mark.usefixtures("interrupted")
-def test_where_results_go_and_how_long_they_may_take_makes_no_other_run(train: Train) -> None:
-    words = ("name=night", "note=again", "tags.owner=anna", "training.max_seconds=900", "checkpoint.every_seconds=5")
-    assert train(*RUN, *words).out.startswith("goes on with ")
 
 
 def test_a_named_run_of_another_config_is_refused_with_what_differs(interrupted: Result, train: Train) -> None:
@@ -211,7 +209,8 @@ def test_a_run_that_a_process_works_on_is_left_alone(interrupted: Result, train:
     (run,) = runs(interrupted.output)
     with (run / "tracking.jsonl").open("a") as journal:
         fcntl.flock(journal, fcntl.LOCK_EX)
-        anew = train(*RUN)
+        with stopped_at(interrupted.output, "epoch=1 "):
+            anew = train(*RUN)
         refused = train(*RUN, f"resume={run.name}")
     assert "goes on" not in anew.out and len(runs(anew.output)) == 2
     assert refused.err.endswith(f"resume={run.name}: another process works on it: wait for its end, or stop it\n")

@@ -226,14 +226,13 @@ def test_the_bytes_are_the_seeds_in_whatever_process(train: Train, tmp_path: Pat
     for output in there.values():
         create_store(output)
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, env=environment) as process:
-        for seed in (5, 6):
-            for number, model in enumerate(words):
-                output = tmp_path / f"here {number} {seed}"
-                result = train(*words[model], f"seed={seed}", f"output={output}")
-                assert result.code == 0, result.err
-                digests[model, seed] = digest(output)
+        for model, seed in ((MLP, 5), (CNN, 5), (MLP, 6)):
+            output = tmp_path / f"here {len(digests)}"
+            result = train(*words[model], f"seed={seed}", f"output={output}")
+            assert result.code == 0, result.err
+            digests[model, seed] = digest(output)
         assert process.wait(timeout=120) == 0
-    assert len(set(digests.values())) == 4
+    assert len(set(digests.values())) == 3
     assert [digests[model, 5] for model in words] == [digest(output) for output in there.values()]
 
 

@@ -132,7 +132,7 @@ def test_a_space_of_few_points_is_gone_through_once_however_often_it_is_asked_fo
 
 
 def test_two_commands_that_start_together_go_through_a_grid_once(tmp_path: Path) -> None:
-    words = ["hydra/sweeper/sampler=grid", "x=range(0,40)", "hydra.sweeper.n_trials=40"]
+    words = ["hydra/sweeper/sampler=grid", "x=range(0,20)", "hydra.sweeper.n_trials=20"]
     commands = [
         subprocess.Popen(
             [sys.executable, str(APP), "-m", *words], cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.DEVNULL
@@ -141,19 +141,19 @@ def test_two_commands_that_start_together_go_through_a_grid_once(tmp_path: Path)
     ]
     assert [command.wait(timeout=120) for command in commands] == [0, 0, 0]
     done = [trial.params["x"] for trial in trials(tmp_path) if trial.state == TrialState.COMPLETE]
-    assert sorted(done) == list(range(40))
+    assert sorted(done) == list(range(20))
 
 
 def test_workers_share_a_study_in_sqlite(tmp_path: Path) -> None:
     place = f"sqlite:///{tmp_path}/study.db"
-    words = ["hydra.sweeper.n_jobs=4", "hydra.sweeper.n_trials=60", "hydra/sweeper/sampler=random"]
+    words = ["hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=30", "hydra/sweeper/sampler=random"]
     done = sweep(tmp_path, f"hydra.sweeper.storage={place}", *words)
     assert done.returncode == 0, done.stderr
     storage = optuna.storages.RDBStorage(place)
-    assert [trial.state for trial in storage.get_all_trials(1)] == [TrialState.COMPLETE] * 60
+    assert [trial.state for trial in storage.get_all_trials(1)] == [TrialState.COMPLETE] * 30
     storage.engine.dispose()
     lines = [line for log in tmp_path.glob("multirun/worker-*.log") for line in log.read_text().splitlines()]
-    assert sum(line.startswith("task of trial ") for line in lines) == 60
+    assert sum(line.startswith("task of trial ") for line in lines) == 30
 
 
 def test_jobs_of_other_launchers_keep_their_trials_numbers(tmp_path: Path) -> None:
