@@ -177,34 +177,44 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
     return folder
 
 
-# The files that take longest come first, so that no process is left with one of them at the end.
+# The files that take longest come first, so that no process is left with one of them at the end; those that wait a lot
+# for processes of their own lie between those that compute.
 LONG = (
     "experiment/test_resume",
+    "experiment/test_instances",
     "experiment/test_run",
     "experiment/test_study",
+    "experiment/test_shared_study",
     "cli/test_outcome",
+    "experiment/test_soak",
+    "training/test_replicas",
+    "analysis/store/test_push",
     "test_readme",
     "optuna_sweep/test_sweep",
-    "analysis/store/test_push",
-    "experiment/test_soak",
+    "optuna_sweep/test_shared",
+    "experiment/test_output_page",
     "analysis/test_mlflow_ui",
-    "tracking/test_client",
     "optuna_sweep/test_storage",
+    "tracking/test_client",
+    "optuna_sweep/test_mistakes",
     "tracking/test_outages",
     "serving/test_process",
-    "experiment/test_result",
+    "tracking/test_delivery",
+    "serving/test_page",
     "tracking/test_tracking",
     "analysis/test_reproduction",
-    "optuna_sweep/test_mistakes",
+    "experiment/test_best_model",
+    "experiment/test_result",
+    "training/test_program",
+    "training/test_resume",
     "tracking/test_refusals",
     "cli/test_ends",
-    "experiment/test_best_model",
-    "tracking/test_stores",
-    "training/test_program",
-    "serving/test_page",
-    "model_store/test_paths",
     "experiment/test_study_identity",
+    "tracking/test_stores",
+    "model_store/test_paths",
     "serving/test_attacks",
+    "platform/test_paths",
+    "serving/test_docs_page",
 )
 
 

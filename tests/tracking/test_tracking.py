@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from support.entry import PROJECT, SMALL, Result, Train
+from support.servers import free_port, run_server
 from support.waiting import wait_until
 
 FIGURES = ("learning_curves", "confusion_matrix", "per_class", "confident_errors")
@@ -245,25 +246,19 @@ def test_modules_in_the_current_directory_are_not_taken_for_pythons_own(
     assert result.code == 0, result.err
 
 
-def test_mlflow_serves_the_model(finished: Result) -> None:
+def test_mlflow_serves_the_model(finished: Result, tmp_path: Path) -> None:
     """``mlflow models serve``, and a request in its own form."""
     (run,) = finished.runs()
     (output,) = run.outputs.model_outputs
-    port = "18743"
+    port = free_port()
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{finished.output / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{output.model_id}", "-p", port]
-    server = subprocess.Popen(
-        [*command, "--env-manager", "local"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{output.model_id}"]
+    with run_server([*command, f"--port={port}", "--env-manager", "local"], tmp_path, environment):
         answer = wait_for_answer(f"http://127.0.0.1:{port}/invocations")
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
     assert np.asarray(answer["predictions"]).shape == (2, 10)
 
 
