@@ -19,7 +19,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     The step and its gradient (Ioffe and Szegedy 2015, arXiv:1502.03167) are made of TensorFlow's fused kernels, which
     pass over memory half as often as what Keras composes them of. A float32 sum of many values loses digits: so each
     column of a picture has its own, and these are summed in float64, over columns and processes alike. Then it makes
-    no difference but for rounding how many processes share out a batch. Outside training all is as in Keras.
+    no difference but for rounding how many processes share out a batch. Outside training all is as in Keras, and so is
+    the name, by which ``.keras`` and ``.h5`` files know the layer.
 
     Attributes:
         total: returns the sum of a float64 vector over the processes that share out the batch; called once in a step
