@@ -47,6 +47,7 @@ BOTH = "10.0.0.1:2222, 10.0.0.2:2222"  # 2222 is the port where the file names n
         # lists side by side
         ({"ip": [A, B], "ports": [1, 2]}, "10.0.0.1:1, 10.0.0.2:2"),
         ({"hosts": ["w1", "w2"], "ips": [A, B]}, BOTH),
+        ({"hosts": ["w1", "w2"], "ips": []}, "w1:2222, w2:2222"),
         # indices and roles, which say who comes first
         ([{"ip": B, "index": 1}, {"ip": A, "index": 0}], BOTH),
         ([{"ip": B, "role": "worker", "rank": 0}, {"ip": A, "role": "master", "rank": 0}], BOTH),
@@ -71,6 +72,13 @@ BOTH = "10.0.0.1:2222, 10.0.0.2:2222"  # 2222 is the port where the file names n
          "10.0.0.1:7, 10.0.0.2:7"),
         ([{"id": 1, "interfaces": [{"ip": A}, {"ip": "192.168.0.1"}], "port": 1},
           {"id": 2, "interfaces": [{"ip": B}, {"ip": "192.168.0.2"}], "port": 1}], "10.0.0.1:1, 10.0.0.2:1"),
+        ([{"status": {"podIP": A}, "interfaces": [{"ip": "192.168.0.1"}, {"ip": A}]}, {"host": "w2"}],
+         "10.0.0.1:2222, w2:2222"),
+        ({"instances": {"network": "eth0", "w0": {"ip": A}, "w1": {"ip": B}}}, BOTH),
+        ({"cluster": {"network": {"name": "vpc", "ip": "10.0.0.254"}, "a": {"ip": A}, "b": {"ip": B}}}, BOTH),
+        ({"server_list": [{"server_id": "172.16.0.1", "container_ip": A},
+                          {"server_id": "172.16.0.2", "container_ip": B}]}, BOTH),
+        ({"devices": [{"ip": A}, {"ip": B}]}, BOTH),
         ({"instances": [{"name": "i-1", "ip": A, "status": "RUNNING"}, {"name": "i-2", "ip": B, "status": "RUNNING"}]},
          BOTH),
         ({"code": 0, "data": {"data": {"instanceList": [{"ip": A}, {"ip": B}]}}}, BOTH),

@@ -83,7 +83,7 @@ def _address(part: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[Address,
     for name, key in keys.items():
         match = ADDRESS_KEY.fullmatch(key)
         if is_id(key, part[name]):
-            ranked.append((False, False, Address(str(part[name]))))
+            ranked.append((False, True, Address(str(part[name]))))  # behind what is called an address
         elif match and part[name] not in (None, ""):
             address = addresses.parse(str(part[name]))
             if address is None and match["ip"]:
@@ -124,7 +124,8 @@ def from_keys(part: Mapping[str, Any], is_listed: bool, role: str) -> list[Membe
 
 def parallel(part: Mapping[str, Any], keys: Mapping[str, str], lists: list[str]) -> list[Member]:
     """Return the instances of lists side by side, of their host names and of their addresses; else none."""
-    columns = [name for name in lists if ADDRESS_KEY.fullmatch(keys[name]) and isinstance(part[name], list)]
+    filled = [name for name in lists if part[name] and isinstance(part[name], list)]
+    columns = [name for name in filled if ADDRESS_KEY.fullmatch(keys[name])]
     if len(columns) < 2:
         return []
     if len({len(part[name]) for name in columns}) > 1:

@@ -89,7 +89,7 @@ class Reader:
         return members
 
     def _of_object(self, part: Mapping[str, Any], is_listed: bool, role: str) -> list[Member]:
-        part = {name: value for name, value in part.items() if not PART_KEY.fullmatch(plain(name))}
+        part = {name: value for name, value in part.items() if not _is_part(plain(name), value, is_listed)}
         keys = {name: plain(name) for name in part}
         if unused := [name for name, key in keys.items() if UNUSED_ROLE.fullmatch(key) and part[name]]:
             raise UnclearError(f"names {shown(unused[0])}, and only workers are of use here")
@@ -103,8 +103,6 @@ class Reader:
             if name not in lists:
                 self._note_claims(name, key, part[name], is_beside_list=bool(lists))
         members = parallel(part, keys, lists) or self._of_values(part, keys, lists, is_listed, role)
-        if is_listed and not lists and any(NETWORK_KEY.fullmatch(key) for key in keys.values()):
-            members = as_one(members)
         return with_ports(members, [part[name] for name, key in keys.items() if PORT_KEY.fullmatch(key)])
 
     def _of_values(
@@ -113,6 +111,7 @@ class Reader:
         """Return the instances in an object's lists, or in all of its values where it has none."""
         rest = sorted(part, key=int) if all(name.isdecimal() for name in part) else list(part)
         members: list[Member] = []
+        of_networks: list[Member] = []  # where instances are listed, all of one
         for name in sorted(lists, key=lambda name: not CHIEF_KEY.fullmatch(keys[name])) or rest:
             key, value = keys[name], part[name]
             if lists:
@@ -120,8 +119,9 @@ class Reader:
             elif not OWN_KEY.fullmatch(key) and key != "task":
                 is_entry = is_listed and (not isinstance(value, str) or NUMBERED_KEY.fullmatch(key) is not None)
                 is_entry |= isinstance(value, str) and INSTANCE_KEY.fullmatch(key) is not None
-                merge(members, self.members(value, is_listed=is_entry, role=role))
-        return members
+                is_network = is_listed and NETWORK_KEY.fullmatch(key) is not None
+                merge(of_networks if is_network else members, self.members(value, is_listed=is_entry, role=role))
+        return members if len(members) > 1 else as_one([*members, *of_networks])
 
     def _note_claims(self, name: str, key: str, value: Any, *, is_beside_list: bool) -> None:
         """Note what an entry beside the lists says of which instance this is."""
@@ -137,6 +137,13 @@ class Reader:
             self.claims.append(Claim(shown(name), value))
         elif is_beside_list and ADDRESS_KEY.fullmatch(key) and isinstance(value, str):
             self.claims.append(Claim(shown(name), value, is_certain=addresses.has_ip(value)))
+
+
+def _is_part(key: str, value: Any, is_listed: bool) -> bool:
+    """Return whether a value is what an instance has: any part where instances are listed; else one with no address."""
+    entries = value if isinstance(value, list) else [value]
+    is_address = any(ADDRESS_KEY.fullmatch(plain(name)) for one in entries if isinstance(one, dict) for name in one)
+    return PART_KEY.fullmatch(key) is not None and (is_listed or not is_address)
 
 
 def _role_in(key: str) -> str:
