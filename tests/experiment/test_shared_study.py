@@ -153,6 +153,19 @@ def test_the_last_attempt_at_a_trial_is_kept_and_another_run_of_its_name_too(tmp
     assert texts == {"7": "2", "7_again_1": "5"}
 
 
+def test_files_for_tensorboard_are_taken_again_with_what_has_come_to_them(tmp_path: Path) -> None:
+    receiver = Receiver(tmp_path / "output", lambda: tmp_path / "output" / "logs" / "0")
+    for number, names in enumerate([("train/a", "test/b"), ("train/a", "train/c")]):
+        folder = tmp_path / str(number)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(str(number))
+        receiver.take("events 2 7", folder)
+    taken = [path for path in (tmp_path / "output" / "tensorboard").rglob("*") if path.is_file()]
+    texts = {f"{path.parent.name}/{path.name}": path.read_text() for path in taken}
+    assert texts == {"train/a": "1", "test/b": "0", "train/c": "1"}
+
+
 def test_a_full_disk_at_the_first_instance_is_a_short_line(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", "a", "finished", "x")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

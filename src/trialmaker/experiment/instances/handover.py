@@ -206,7 +206,10 @@ def _copy(folder: Path, target: Path, *, is_merged: bool = False) -> None:
             hidden.rename(target)
             return
         target.mkdir(exist_ok=True)
-        for path in hidden.iterdir():
-            path.replace(target / path.name)
+        for path in list(hidden.rglob("*")):
+            if not path.is_dir():
+                place = target / path.relative_to(hidden)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(place)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
