@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,8 +19,11 @@ from support.entry import PROJECT
 from support.processes import command
 from support.replica_jobs import CASES, EPOCHS, KILLED_AT, STEPS, train
 from support.servers import free_port
+from trialmaker.errors import UserError
+from trialmaker.training import augmentation
 from trialmaker.training.checkpoint_files import read_checkpoint
 from trialmaker.training.replicas import Replicas
+from trialmaker.training.replicated_step import replicated_step
 
 JOBS = {
     1: ["mlp", "default"],  # on three devices
@@ -109,6 +113,14 @@ def test_a_batch_smaller_than_the_replicas_is_refused(folder: Path) -> None:
         "training.batch_size=2 is less than the 3 instances that share out each batch: raise it to 3, or use at most 2"
         " instances"
     }
+
+
+def test_a_batch_normalization_that_takes_the_moments_of_a_part_is_refused() -> None:
+    model = keras.Sequential([keras.layers.Input([3]), keras.layers.BatchNormalization(name="norm")])
+    replicas = Replicas(tf.distribute.get_strategy(), 0, 2)
+    optimizer = keras.optimizers.SGD()
+    with pytest.raises(UserError, match=r"^norm: Keras' .*: use trialmaker\.models\.batch_normalization\.BatchNorm"):
+        replicated_step(model, optimizer, augmentation.build(name="none"), None, replicas=replicas, jit_compile=False)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 17, 1024])

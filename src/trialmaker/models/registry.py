@@ -5,7 +5,8 @@ To add a model, touch three places:
 1. ``models/<name>.py``: a function ``build(*, input_shape, num_classes, **fields) -> keras.Model``, from ``images`` in
    [0, 1] to ``logits``, and the constant ``XLA_IS_FASTER_ON_CPU``. A ``dropout_rate`` must be among the fields: one for
    all dropout layers, or a list of those from input to output, 0 for no layer (the compiled program changes the others
-   between runs); for dropout layers use `trialmaker.models.dropout.Dropout`.
+   between runs); for dropout layers use `trialmaker.models.dropout.Dropout`. For batch normalization use
+   `trialmaker.models.batch_normalization.BatchNormalization`: several instances or GPUs cannot train Keras' own.
 2. `MODULES`: its name and that module.
 3. The config: a dataclass of its fields in ``config/schema.py``, listed in the type of ``Config.model``, and the values
    in ``conf/model/<name>.yaml``. Further files with the same ``name: <name>`` are networks of that architecture.

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trialmaker.errors import UserError
 from trialmaker.models.batch_normalization import BatchNormalization
 from trialmaker.models.dropout import Dropout
 from trialmaker.training.augmentation import Augment
@@ -31,6 +32,9 @@ def replicated_step(
     has another one a layer, in each direction. XLA has no collectives on CPUs: with it, what is between them is
     compiled, but for a network with batch normalization, and for several replicas in a process. The model's batch
     normalization is changed for good to that of the whole batch, its dropout to the part's.
+
+    Raises:
+        UserError: a layer of the model cannot be shared out so.
     """
     has_norms = _share_moments(model, replicas)
     sums: Sums = _part_sums(model, augment, label_smoothing, replicas)
@@ -94,8 +98,15 @@ def _part_sums(model: keras.Model, augment: Augment, label_smoothing: tf.Variabl
 
 
 def _share_moments(model: keras.Model, replicas: Replicas) -> bool:
-    """Have batch normalization take the moments of the whole batch; return whether there is any."""
-    norms = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
+    """Have batch normalization take the moments of the whole batch; return whether there is any.
+
+    Raises:
+        UserError: it is Keras' own, which would take those of the part.
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in norms:
+        if layer.trainable and not isinstance(layer, BatchNormalization):
+            way_on = f"use {BatchNormalization.__module__}.BatchNormalization, or train on one instance and one GPU"
+            raise UserError(f"{layer.name}: Keras' batch normalization cannot share out a batch: {way_on}")
         layer.total = replicas.sum
     return bool(norms)
