@@ -26,13 +26,14 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_second_signal_ends_at_once_and_says_why_before() -> None:
     causes: list[str] = []
     with Signals() as received:
+        assert not received.has_ended
         received.defer()
         received.fail_now = causes.append
         os.kill(os.getpid(), signal.SIGTERM)
         assert received.received == signal.SIGTERM and not causes
         with pytest.raises(EndedError, match=r"^143$"):
             os.kill(os.getpid(), signal.SIGINT)
-    assert causes == ["stopped by SIGTERM before the first step"]
+    assert received.has_ended and causes == ["stopped by SIGTERM before the first step"]
 
 
 def test_what_hangs_after_a_signal_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

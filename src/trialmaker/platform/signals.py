@@ -36,12 +36,14 @@ class Signals:
 
     Attributes:
         received: the signal's number, or None.
+        has_ended: whether the context has been left, and the handlers are those of before.
         where: how far the run has come, for the message.
         fail_now: called with the message before the process ends at once.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.has_ended = False
         self.fail_now: Callable[[str], None] = lambda _: None
         self.are_deferred = False
         self.previous: dict[int, Any] = {}
@@ -67,6 +69,7 @@ class Signals:
             signal.signal(number, self._handle)
 
     def __exit__(self, *_: object) -> None:
+        self.has_ended = True
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         if self.watchdog:

@@ -116,7 +116,7 @@ class Team:
                 self._wait_for_first()
                 self._connect(records)
                 signals.take_back()
-        preemption_notice.pass_on_signal()
+        preemption_notice.pass_on_signal(lambda: signals.received is None and not signals.has_ended)
 
     def _wait_for_first(self) -> None:
         """Wait until the first one's TensorFlow is there, without which that of this one would lose a signal."""
