@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trialmaker.models.batch_normalization import BatchNormalization
+from trialmaker.models.normalization_gradients import fused_gradients, plain_gradients
 
 PICTURES, ROWS = (40, 12, 10, 5), (300, 7)
 
@@ -48,6 +49,28 @@ def test_it_computes_what_keras_does(shape: tuple[int, ...], mean: float, tolera
     inputs = np.random.default_rng(0).normal(mean, 1.0, shape).astype(np.float32)
     exact = step(keras.layers.BatchNormalization, inputs, "float64", jit_compile=False)
     assert max(errors(step(BatchNormalization, inputs, "float32", jit_compile=jit_compile), exact)) < tolerance
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_both_ways_to_the_gradients_agree(jit_compile: bool) -> None:
+    random = np.random.default_rng(0)
+    outputs, values = (tf.constant(random.normal(0.3, 1.0, PICTURES), tf.float32) for _ in range(2))
+    scale, mean, variance = (tf.constant(random.uniform(0.5, 1.5, PICTURES[-1:]), tf.float32) for _ in range(3))
+    fused, plain = (
+        [one.numpy() for one in tf.function(way, jit_compile=jit_compile)(outputs, values, scale, mean, variance, 1e-3)]
+        for way in (fused_gradients, plain_gradients)
+    )
+    assert max(errors(plain, fused)) < 3e-6
+
+
+@pytest.mark.parametrize("fields", [{"center": False}, {"scale": False}, {"axis": 1}, {"renorm": True}], ids=str)
+def test_what_it_does_not_compute_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="over the last axis, with scale and center, without renorm and mask"):
+        BatchNormalization(**fields).build(PICTURES)
+    layer = BatchNormalization(axis=3)
+    layer.build(PICTURES)
+    with pytest.raises(ValueError, match="it is given a mask"):
+        layer.call(tf.zeros(PICTURES), training=True, mask=tf.ones(PICTURES[:-1], tf.bool))
 
 
 def test_many_values_of_a_channel_cost_no_digits() -> None:

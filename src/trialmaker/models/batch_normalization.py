@@ -7,9 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trialmaker.models.normalization_gradients import gradients_here
 from trialmaker.models.tensorflow_internals import Gradient, with_gradient
 
 Total = Callable[[tf.Tensor], tf.Tensor]
+
+LAW = "this batch normalization must be over the last axis, with scale and center, without renorm and mask"
 
 
 @keras.saving.register_keras_serializable("trialmaker")
@@ -22,6 +25,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     no difference but for rounding how many processes share out a batch. Outside training all is as in Keras, and so is
     the name, by which ``.keras`` and ``.h5`` files know the layer.
 
+    A ``tf.GradientTape`` must be in the ``tf.function`` that calls the layer in training, if there is one: through a
+    tape outside of that, gradients are wrong without a word.
+
     Attributes:
         total: returns the sum of a float64 vector over the processes that share out the batch; called once in a step
             and once in its gradient.
@@ -29,8 +35,25 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     total: Total = staticmethod(tf.identity)
 
+    def build(self, input_shape: Any) -> None:
+        """Make the variables.
+
+        Raises:
+            ValueError: the arguments ask for something else than Keras' default.
+        """
+        is_last = self.axis in (-1, len(input_shape) - 1)
+        if not (is_last and self.scale and self.center) or self.renorm:
+            raise ValueError(f"{self.name}: {LAW}: {self.get_config()}")
+        super().build(input_shape)
+
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalize, in training by the mean and variance of the whole batch, which the moving averages follow."""
+        """Normalize, in training by the mean and variance of the whole batch, which the moving averages follow.
+
+        Raises:
+            ValueError: there is a mask.
+        """
+        if mask is not None:
+            raise ValueError(f"{self.name}: {LAW}: it is given a mask")
         if not (training and self.trainable):
             return super().call(inputs, training=False, mask=mask)
         columns = inputs.shape[-2] if len(inputs.shape) > 2 else 1
@@ -110,11 +133,7 @@ class _Norm:
         Returns:
             float32 as the values, and float64 [channels], twice.
         """
-        scale, mean, variance = map(self._each, parts)
-        given = {"scale": scale, "reserve_space_1": mean, "reserve_space_2": variance, "reserve_space_3": tf.zeros([0])}
-        direct, *sums = tf.raw_ops.FusedBatchNormGradV3(
-            y_backprop=outputs, x=values, **given, epsilon=self.epsilon, is_training=False
-        )[:3]
+        direct, *sums = gradients_here()(outputs, values, *map(self._each, parts), self.epsilon)
         return direct, *(self._sums(tf.cast(one, tf.float64)) for one in sums)
 
     def _each(self, of_channels: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,8 @@ Gradient = Callable[..., tuple[tf.Tensor, ...]]
 def with_gradient(function: Callable[..., tuple[Any, Gradient]], *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """Return the outputs of a function that returns them with their gradient, for a ``tf.GradientTape``.
 
-    It is as ``tf.custom_gradient``, which keeps for ever each graph that it is called in.
+    It is as ``tf.custom_gradient``, which keeps for ever each graph that it is called in. The tape must be in the
+    ``tf.function`` that calls it, if there is one: through a tape outside of that, gradients are wrong without a word.
 
     Args:
         function: of the inputs; no variable is read in it. Its gradient is a function of the outputs' gradients.
