@@ -334,18 +334,20 @@ def _until(is_so: Callable[[], object]) -> None:
 def test_a_connection_that_lasts_too_long_ends_the_process_with_a_line_for_the_person(tmp_path: Path) -> None:
     [alone] = loopback_instances(1)
     names = {str(alone.own): "instance 2 of 2"}
+    long = "x" * 200_000  # no word of a command may be as long, nor is it what a pipe holds
     code = (
         "import time, pathlib, trialmaker.experiment.tensorflow_import as imports\n"
         "from trialmaker.platform.meeting.connection_guard import limited_connection\n"
         f"log, failure = pathlib.Path({str(tmp_path / 'log')!r}), pathlib.Path({str(tmp_path / 'failure')!r})\n"
-        f"with imports._standard_error_to(log), limited_connection({names!r}, 0.2, {{failure: '@cause@!'}},"
+        f"with imports._standard_error_to(log), limited_connection({names!r}, 0.2, "
+        "{failure.parent: '', failure: '@cause@!\\udc80' + 'x' * 200_000},"
         " standard_error=imports.own_standard_error()):\n"
         "    time.sleep(30)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     line = "instance 2 of 2 cannot be reached: TensorFlow has not connected the 1 instances within 0.2 s"
     assert (ended.returncode, ended.stderr) == (-9, f"train.py: error: {line}; start the job again\n")
-    assert (tmp_path / "failure").read_text() == f"{line}; start the job again!"
+    assert (tmp_path / "failure").read_text() == f"{line}; start the job again!\\udc80{long}"
 
 
 def test_instances_that_have_another_list_do_not_train_together() -> None:

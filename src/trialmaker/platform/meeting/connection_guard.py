@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 ANSWER_SECONDS = 2.0  # for an instance to accept a connection
@@ -30,31 +31,34 @@ def limited_connection(
         records: the texts of files that are written then, with the line in place of ``CAUSE``.
         standard_error: the descriptor that gets the line.
     """
-    texts = {str(path): text for path, text in records.items()}
-    words = [str(os.getpid()), str(seconds), json.dumps(dict(names)), json.dumps(texts)]
-    command = [sys.executable, "-I", "-S", __file__, *words]
+    given = [dict(names), {str(path): text for path, text in records.items()}]
+    command = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(seconds)]
     pipe = subprocess.PIPE
     guard = subprocess.Popen(command, stdin=pipe, stderr=standard_error, cwd="/", start_new_session=True)
-    try:
-        yield
-    finally:
+    with guard:  # which closes standard input, and waits
         if guard.stdin:
-            guard.stdin.close()
-        guard.wait()
+            guard.stdin.write(json.dumps(given).encode() + b"\n")  # no word of the command: those are short
+            guard.stdin.flush()
+        yield
 
 
-def guard_process(process_id: int, seconds: float, names: Mapping[str, str], records: Mapping[str, str]) -> None:
-    """Wait for the end of standard input; kill the process if that does not come in time."""
-    if select.select([sys.stdin], [], [], seconds)[0]:
+def guard_process(process_id: int, seconds: float) -> None:
+    """Read names and records from standard input; kill the process if its end does not come in time."""
+    given = FileIO(0)  # without a buffer, of which ``select`` would know nothing
+    data = given.readline()
+    if not data.endswith(b"\n"):
+        return
+    names, records = json.loads(data)
+    if select.select([given], [], [], seconds)[0]:
         return
     silent = [name for address, name in names.items() if not answers(address)]
     who = f"{', '.join(silent)} cannot be reached" if silent else "an instance does not answer"
     line = f"{who}: TensorFlow has not connected the {len(names)} instances within {seconds:g} s; start the job again"
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         print(f"train.py: error: {line}", file=sys.stderr, flush=True)
     for path, text in records.items():
-        with suppress(OSError):
-            Path(path).write_text(text.replace(CAUSE, line), encoding="utf-8")
+        with suppress(OSError, ValueError):
+            Path(path).write_text(text.replace(CAUSE, line), encoding="utf-8", errors="backslashreplace")
     os.kill(process_id, signal.SIGKILL)
 
 
@@ -69,4 +73,4 @@ def answers(address: str) -> bool:
 
 
 if __name__ == "__main__":
-    guard_process(int(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4]))
+    guard_process(int(sys.argv[1]), float(sys.argv[2]))
