@@ -1,10 +1,24 @@
 """A batch size that is larger than the training examples: clipped with a line, in runs and in studies."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import tensorflow as tf
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from optuna_sweep.trial import current_trial
 from support.entry import Train
+from support.instances import loopback_instances
+from trialmaker.config import resolvers, validation
 from trialmaker.errors import UserError
-from trialmaker.experiment.batch_size import check_examples
+from trialmaker.experiment.batch_size import clip_to_examples
+from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.instances.team import Team
+from trialmaker.platform import paths
+from trialmaker.platform.run_result import RunResult
+from trialmaker.platform.signals import Signals
+from trialmaker.training.replicas import Replicas
 
 CLIPPED = "training.batch_size=128 is more than the training examples: each step takes all 84"
 
@@ -31,8 +45,15 @@ def test_a_study_says_so_once(train: Train) -> None:
     assert [run.data.params["effective_batch_size"] for run in trials] == ["84"] * 3
 
 
-def test_each_instance_has_a_part_of_a_batch() -> None:
-    check_examples(2, instances=2)
+def test_each_instance_has_a_part_of_a_batch(tmp_path: Path) -> None:
+    resolvers.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        config = validation.load(compose("config", [f"output={tmp_path}"]))
+    team = Team(loopback_instances(3)[0], seconds=1)
+    team.replicas = Replicas(tf.distribute.get_strategy(), 0, 3)
+    context = RunContext(tmp_path, current_trial(), 0.0, Signals(), RunResult("train"), team=team)
+    assert clip_to_examples(config, context, 3, None).training.batch_size == 3
     match = "3 instances: must be no more than the training examples, 2: use at most 2 of them"
     with pytest.raises(UserError, match=match):
-        check_examples(2, instances=3)
+        clip_to_examples(config, context, 2, None)

@@ -34,7 +34,12 @@ def clip_to_examples(config: Config, context: RunContext, examples: int, tracker
 
     Args:
         tracker: that records it; None at another instance than the first.
+
+    Raises:
+        UserError: several instances share out each batch, and there are more of them than examples.
     """
+    if context.team and context.team.replicas:
+        _check_examples(examples, instances=context.team.replicas.count)
     batch_size = config.training.batch_size
     if batch_size <= examples:
         return config
@@ -43,17 +48,6 @@ def clip_to_examples(config: Config, context: RunContext, examples: int, tracker
     if tracker:
         tracker.send(Params({"effective_batch_size": str(examples)}))
     return replace(config, training=replace(config.training, batch_size=examples))
-
-
-def check_examples(examples: int, *, instances: int) -> None:
-    """Check that each of several instances can have a part of a batch of all training examples.
-
-    Raises:
-        UserError: there are fewer of them.
-    """
-    if examples < instances:
-        ways = f"use at most {examples} of them, or train on the first alone with instances=ignore"
-        raise UserError(f"{instances} instances: must be no more than the training examples, {examples}: {ways}")
 
 
 def check_memory(config: Config, model: keras.Model, dataset: Dataset, *, instances: int = 1) -> None:
@@ -82,6 +76,17 @@ def check_memory(config: Config, model: keras.Model, dataset: Dataset, *, instan
     shape = "x".join(map(str, dataset.input_shape))
     whose = f"training.batch_size={batch_size}{f', over {instances} instances' * (instances > 1)}"
     raise UserError(f"{whose}: training on images of {shape} takes at least {sizes}; {way_on}")
+
+
+def _check_examples(examples: int, *, instances: int) -> None:
+    """Check that each of several instances can have a part of a batch of all training examples.
+
+    Raises:
+        UserError: there are fewer of them.
+    """
+    if examples < instances:
+        ways = f"use at most {examples} of them, or train on the first alone with instances=ignore"
+        raise UserError(f"{instances} instances: must be no more than the training examples, {examples}: {ways}")
 
 
 def _notify(context: RunContext, text: str) -> None:
