@@ -38,7 +38,7 @@ def build(
     said.log(
         context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}"
     )
-    replicas = _replicas(context)
+    replicas = _replicas(context, config.training.batch_size)
     batch_size.check_memory(config, model, dataset, instances=replicas.count if replicas else 1)
     if initial_weights:
         load_weights(model, initial_weights)
@@ -55,11 +55,16 @@ def build(
     return model, program
 
 
-def _replicas(context: RunContext) -> Replicas | None:
-    """Return what shares out each batch: the instances, or the GPUs of this one; None for no sharing."""
+def _replicas(context: RunContext, size: int) -> Replicas | None:
+    """Return what shares out each batch of such a size: the instances, or this one's GPUs; None for no sharing."""
     if is_worker():  # of a study, whose workers share out the trials
         return None
-    gpus = gpu_replicas() if context.team is None else None
+    if context.team:
+        return context.team.replicas
+    gpus = gpu_replicas()
+    if gpus and gpus.count > size:
+        log.info(f"training.batch_size={size} is less than the {gpus.count} GPUs: one of them trains")
+        return None
     if gpus:
         log.info(f"{gpus.count} GPUs share out each batch; CUDA_VISIBLE_DEVICES=0 takes one")
-    return context.team.replicas if context.team else gpus
+    return gpus

@@ -31,10 +31,7 @@ def replicated_step(
     Gradients, loss and accuracy are summed over the replicas at once, by one collective a step; batch normalization
     has another one a layer, in each direction. XLA has no collectives on CPUs: with it, what is between them is
     compiled, but for a network with batch normalization, and for several replicas in a process. The model's batch
-    normalization is changed for good to that of the whole batch, its dropout to the part's.
-
-    Raises:
-        UserError: a layer of the model cannot be shared out so.
+    normalization, which must be ours, is changed for good to that of the whole batch, its dropout to the part's.
     """
     has_norms = _share_moments(model, replicas)
     sums: Sums = _part_sums(model, augment, label_smoothing, replicas)
@@ -54,12 +51,27 @@ def replicated_step(
         return total
 
     def make_step(*given: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        total = replicas.strategy.experimental_local_results(replicas.strategy.run(part_of_step, given))[0]
+        total = _on_each(part_of_step, replicas, *given)
         if not replicas.holds_several:
             update(total[:-2])
         return total[-2], total[-1]
 
     return make_step
+
+
+def _on_each(
+    function: Callable[..., tf.Tensor],
+    replicas: Replicas,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    row: tf.Tensor,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Call a function on each device, with the step's data and seed; return what is the same on each."""
+    if replicas.holds_several:  # each device gets a copy: of the batch then, not of all examples
+        images, labels, row = tf.gather(images, row), tf.gather(labels, row), tf.range(row.shape[0])
+    results = replicas.strategy.run(function, (images, labels, row, seed))
+    return replicas.strategy.experimental_local_results(results)[0]
 
 
 def _update(optimizer: keras.Optimizer, variables: list[Any]) -> Callable[[tf.Tensor], None]:
