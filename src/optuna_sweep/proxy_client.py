@@ -37,7 +37,6 @@ AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.Sta
 ANSWERS = (  # those that Optuna's client knows
     *(grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ALREADY_EXISTS),
     *(grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT),
-    grpc.StatusCode.UNIMPLEMENTED,  # of our own method, by a proxy that is Optuna's
 )
 FULL_DISK = "No space left on device"
 CLIENT_OPTIONS = (
@@ -89,7 +88,8 @@ class _Patience(grpc.UnaryUnaryClientInterceptor):
         while (call := continuation(limited, request)).code() in AWAY:
             self._wait(call)
             self.repeated += 1
-        if call.code() not in ANSWERS:
+        is_optunas = call.code() == grpc.StatusCode.UNIMPLEMENTED and details.method == REPORTS_METHOD
+        if call.code() not in ANSWERS and not is_optunas:
             if FULL_DISK in str(call.details()):
                 raise StorageAway(f"{self.address}: no space is left where the study is stored")
             raise StorageAway(f"{self.address}: {call.code().name}: {' '.join(str(call.details()).split())}")

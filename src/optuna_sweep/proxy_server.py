@@ -28,6 +28,7 @@ SERVER_THREADS = 10  # Optuna's own number
 QUIET_SECONDS = 3.0  # a command that works on the study calls more often
 LINGER_SECONDS = 20.0  # at most, for the other commands to see that the study has ended
 AWAITED_SECONDS = 60.0  # at most, for those that the application knows of, which may only begin
+INT64 = range(-(1 << 63), 1 << 63)  # of Optuna's messages: with a larger step no answer could be given any more
 PROXY_OPTIONS = (
     ("grpc.so_reuseport", 0),  # else two commands could listen on one port, and each get half of the calls
     ("grpc.max_receive_message_length", -1),
@@ -75,10 +76,13 @@ class _Reports(grpc.GenericRpcHandler):
     def _write(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         try:
             trial_id, values = json.loads(request)
-            write_values(self.storage, int(trial_id), {int(step): float(value) for step, value in values})
+            numbers = {int(step): float(value) for step, value in values}
+            if not all(one in INT64 for one in (int(trial_id), *numbers)):
+                raise ValueError("a number is too large")
+            write_values(self.storage, int(trial_id), numbers)
         except UpdateFinishedTrialError:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the trial has ended")
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
             code = grpc.StatusCode.NOT_FOUND if isinstance(error, KeyError) else grpc.StatusCode.INVALID_ARGUMENT
             context.abort(code, repr(error))
         return b""

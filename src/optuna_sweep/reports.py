@@ -28,8 +28,24 @@ class ReportJournal(JournalStorage):
                 "trial_id": trial_id,
             }
             logs = [operation | {"step": step, "intermediate_value": value} for step, value in values.items()]
-            self._backend.append_logs(logs)
-            self._sync_with_backend()
+            if logs:  # else an empty line, which no reader of the journal gets past
+                self._backend.append_logs(logs)
+            self._read_all()
+
+    def _read_all(self) -> None:
+        """Take over the journal's records; raise only then what is wrong with one of this process, where each stops.
+
+        Such are the reports of a trial that another process has ended since it was looked at.
+        """
+        wrong: Exception | None = None
+        while True:
+            try:
+                self._sync_with_backend()
+                break
+            except (KeyError, UpdateFinishedTrialError) as error:
+                wrong = error
+        if wrong:
+            raise wrong
 
 
 def write_values(storage: BaseStorage, trial_id: int, values: Mapping[int, float]) -> None:

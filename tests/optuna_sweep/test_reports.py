@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import grpc
 import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
@@ -15,7 +16,7 @@ from optuna.trial import Trial, TrialState
 
 from optuna_sweep.attributes import OWNER
 from optuna_sweep.live_trial import LiveTrial
-from optuna_sweep.proxy_client import PatientProxy
+from optuna_sweep.proxy_client import REPORTS_METHOD, PatientProxy, StorageAway
 from optuna_sweep.proxy_server import serving
 from optuna_sweep.reports import write_values
 from optuna_sweep.storage import open_storage
@@ -87,3 +88,56 @@ def test_a_trial_that_another_process_has_is_no_longer_its_own(tmp_path: Path) -
     owner = {"host": "elsewhere", "pid": 1, "began": 0.0, "seen": 0.0, "attempt": 1}
     trial.storage.set_trial_system_attr(trial._trial_id, OWNER, owner)
     assert not live.is_own()
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "[0, [[9223372036854775808, 0.5]]]",
+        "[0, [[1e999, 1]]]",
+        f"[0, [[1, 1{400 * '0'}]]]",
+        "[1e999, [[1, 0.5]]]",
+        100_000 * "[",
+        "{}",
+    ],
+)
+def test_a_malformed_report_is_refused_and_leaves_the_study_as_it_was(tmp_path: Path, request_text: str) -> None:
+    journal, port = open_storage(str(tmp_path / "study.log")), free_port()
+    _, trial = a_trial(journal, optuna.pruners.NopPruner())
+    before = (tmp_path / "study.log").read_bytes()
+    with serving(journal, f"127.0.0.1:{port}"), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.RpcError) as refusal:
+            channel.unary_unary(REPORTS_METHOD)(request_text.encode())
+        assert isinstance(refusal.value, grpc.Call) and refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        channel.unary_unary(REPORTS_METHOD)(b"[0, []]")  # which says nothing, and writes nothing
+        assert (tmp_path / "study.log").read_bytes() == before
+        with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)) as proxy:
+            assert not proxy.get_trial(trial._trial_id).intermediate_values
+
+
+def test_another_server_than_a_proxy_ends_the_command_with_a_line() -> None:
+    port = free_port()
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    refusal = pytest.raises(StorageAway, match=f"grpc://127.0.0.1:{port}: UNIMPLEMENTED: Method not found!")
+    with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)) as proxy, refusal:
+        proxy.get_all_studies()
+    server.stop(None).wait()
+
+
+def test_an_end_that_comes_between_costs_no_later_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, other = (open_storage(str(tmp_path / "study.log")) for _ in range(2))
+    study, trial = a_trial(storage, optuna.pruners.NopPruner())
+    append = storage._backend.append_logs  # type: ignore[attr-defined]
+
+    def append_late(logs: list[dict[str, object]]) -> None:
+        other.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [0.5])
+        append(logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage._backend, "append_logs", append_late)  # type: ignore[attr-defined]
+        with pytest.raises(UpdateFinishedTrialError):
+            write_values(storage, trial._trial_id, {1: 0.5, 2: 0.5, 3: 0.5})
+    assert storage.get_trial(trial._trial_id).state == TrialState.COMPLETE
+    assert [one.state for one in study.trials()].count(TrialState.COMPLETE) == 1
