@@ -1,5 +1,6 @@
 """The trial of a study, as a task reports to it."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +26,8 @@ class LiveTrial:
 
     Args:
         trial: Optuna's.
-        write_seconds: for how long reports may be kept back, to be written together; whoever sets that calls ``flush``.
+        write_seconds: for how long reports may be kept back, to be written together; whoever sets that calls ``flush``
+            or ``flush_own`` at the end.
 
     Attributes:
         number: the trial's, from 0.
@@ -47,21 +49,46 @@ class LiveTrial:
         self._values: dict[int, float] = {}  # by step; an attempt that was stopped may have left others in the storage
         self._unwritten: dict[int, float] = {}
         self._written_at = time.monotonic()
+        self._timer: threading.Timer | None = None  # that writes what is kept back; None where nothing is
+        self._lock = threading.Lock()  # of writes
 
     def report(self, value: float, step: int) -> None:
         """Store a value of the objective, reached after `step` units of work."""
         self.report_count += 1
         if self._has_one_objective:
             self._values[step] = self._unwritten[step] = float(value)
-            if time.monotonic() - self._written_at >= self.write_seconds:
+            left = self.write_seconds - (time.monotonic() - self._written_at)
+            if left <= 0.0:
                 self.flush()
+            elif self._timer is None:
+                self._timer = threading.Timer(left, self._flush_in_time)
+                self._timer.daemon = True
+                self._timer.start()
 
     def flush(self) -> None:
         """Store what was reported and kept back; a trial that was given to another process, and has ended, stays so."""
+        with self._lock:
+            timer, self._timer = self._timer, None  # before the values are taken: a later one has a timer of its own
+            if timer:
+                timer.cancel()
+            if values := self._unwritten.copy():
+                with suppress(UpdateFinishedTrialError):
+                    write_values(self.trial.storage, get_trial_id(self.trial), values)
+                self._written_at = time.monotonic()
+                for step, value in values.items():
+                    if self._unwritten[step] is value:  # else it was reported again meanwhile
+                        del self._unwritten[step]
+
+    def flush_own(self) -> None:
+        """Store what was kept back of a trial that was stopped, if this process has it still, and as far as it can."""
         if self._unwritten:
-            with suppress(UpdateFinishedTrialError):
-                write_values(self.trial.storage, get_trial_id(self.trial), self._unwritten)
-            self._unwritten, self._written_at = {}, time.monotonic()
+            with suppress(Exception):  # what has stopped the trial comes first
+                if self.is_own():
+                    self.flush()
+
+    def _flush_in_time(self) -> None:
+        with suppress(Exception):  # which the next write meets, too
+            self.flush()
 
     def should_prune(self) -> bool:
         """Return whether the study's pruner ends this trial; once it does, always."""

@@ -63,6 +63,11 @@ class TrialRunner:
             set_current_trial(live)
             try:
                 returns = self._launch([trial.number for trial in batch], overrides)
+            except BaseException:
+                self.study.hurry()
+                if live:
+                    live.flush_own()
+                raise
             finally:
                 set_current_trial(None)
         for trial, returned in zip(batch, returns, strict=True):
