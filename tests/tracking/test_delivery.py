@@ -104,7 +104,7 @@ def test_what_is_delivered_again_is_there_once(place: RunPlace) -> None:
 
 @pytest.mark.parametrize("state", ['{"store": "", "is_cre', json.dumps(vars(DeliveryState(is_creating=True)))])
 def test_a_run_whose_id_was_lost_is_not_made_twice(place: RunPlace, state: str) -> None:
-    write(place, Metrics(1, {"loss": 1.0}), End("FINISHED"))
+    write(place, *whole_run(place))
     Delivery(place).deliver()
     before = tables(place)
     (place.directory / "tracking.state.json").write_text(state)

@@ -147,5 +147,10 @@ def _fits(value: Any, kind: Any) -> bool:
 def run_results(output: Path) -> Iterator[tuple[Path, RunResult]]:
     """Yield the directory and the result of each run in an output, trials included, in the order of their names."""
     for path in sorted((output / "logs").rglob(RESULT_FILE)):
-        if result := read_result(path):
+        if not is_hidden(path, output) and (result := read_result(path)):
             yield path.parent, result
+
+
+def is_hidden(path: Path, output: Path) -> bool:
+    """Return whether a file of an output lies below a hidden folder, such as a copy that is not whole yet."""
+    return any(part.startswith(".") for part in path.relative_to(output).parts)

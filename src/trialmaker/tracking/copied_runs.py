@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trialmaker.errors import UserError
 from trialmaker.platform import scratch
 from trialmaker.platform.child_environment import child_environment
 from trialmaker.tracking.connection import SOURCE_DIRECTORY
+from trialmaker.tracking.delivery_lock import WAIT_SECONDS
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.output_journals import RECENT_SECONDS
 from trialmaker.tracking.places import JOURNAL_FILE, STATE_FILE
@@ -26,9 +27,10 @@ def forget_delivery(directory: Path) -> None:
 
     Its journal is older than any that a process of another machine may be writing to, since its run has ended.
     """
-    state = directory / STATE_FILE
-    if not DeliveryState.read(state).store:
-        state.unlink(missing_ok=True)
+    path = directory / STATE_FILE
+    state = DeliveryState.read(path)
+    if not (state.store and state.run_id):  # it is looked for first: an earlier copy of it may have been delivered
+        DeliveryState(state.store, is_creating=True).write(path)
     journal = directory / JOURNAL_FILE
     if journal.is_file():
         ended = time.time() - 2 * RECENT_SECONDS
@@ -69,18 +71,23 @@ def run_id_of(directory: Path) -> str:
 def main() -> int:
     """Deliver the runs that standard input names; return 0 if all are."""
     request = json.loads(sys.stdin.buffer.readline())
-    directories = set(request["directories"])
-    failures = 0
     with scratch.process_folder():
-        for run in undelivered_runs(Path(request["output"])):
-            place = run.place(())
-            if str(run.directory) in directories and place:
-                try:
-                    deliver(run, place)
-                except UserError as error:
-                    print(error, file=sys.stderr, flush=True)
-                    failures += 1
-    return min(failures, 1)
+        return min(deliver_all(Path(request["output"]), set(request["directories"])), 1)
+
+
+def deliver_all(output: Path, directories: Collection[str]) -> int:
+    """Deliver runs of an output, and return of how many it was refused."""
+    failures = 0
+    for run in undelivered_runs(output):
+        place = run.place(())
+        if str(run.directory) in directories and place:
+            try:
+                while not deliver(run, place):  # another process is at it, and the parent limits the time
+                    time.sleep(WAIT_SECONDS)
+            except UserError as error:
+                print(error, file=sys.stderr, flush=True)
+                failures += 1
+    return failures
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """The journals of an output, and whether a process works on their runs. Light: it imports no MLflow."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from trialmaker.errors import printable
 from trialmaker.platform.paths import is_own_output
+from trialmaker.platform.run_result import is_hidden
 from trialmaker.tracking.journal import is_held, last_attempt
 from trialmaker.tracking.places import JOURNAL_FILE
 
 LOGS_FOLDER = "logs"  # in an output: the runs' directories
+OTHERS_FOLDER = re.compile(r"instance-[0-9]+")  # of a study: what the instance of that number has sent
 MAX_DEPTH = 6  # levels of folders to search below a given one
 UNSEARCHED = {LOGS_FOLDER, "mlartifacts", "mlruns", "model", "tensorboard", "checkpoints", "node_modules"}
 RECENT_SECONDS = 120.0  # a journal of another machine that was written to since may have a live process
@@ -19,13 +22,19 @@ RECENT_SECONDS = 120.0  # a journal of another machine that was written to since
 def journals(output: Path) -> list[Path]:
     """Return the journals of an output's runs, trials included, in the order of their directories' names.
 
-    Links are left out: what they lead to is no part of the output, and to deliver a run writes beside its journal. Only
-    the project's own output may have a link for the folder of its runs' directories.
+    Hidden folders, which hold half copies, are left out. So are links: what they lead to is no part of the output, and
+    to deliver a run writes beside its journal. Only the project's own output may have a link for the folder of its
+    runs' directories.
     """
     if linked_logs(output):
         return []
     entries = sorted((output / LOGS_FOLDER).rglob(JOURNAL_FILE))  # which follows no links to folders
-    return [path for path in entries if path.is_file() and not path.is_symlink()]
+    return [path for path in entries if path.is_file() and not path.is_symlink() and not is_hidden(path, output)]
+
+
+def is_of_other_instance(directory: Path) -> bool:
+    """Return whether a run's directory was sent by another instance of its study."""
+    return bool(OTHERS_FOLDER.fullmatch(directory.parent.name))
 
 
 def linked_logs(output: Path) -> str:

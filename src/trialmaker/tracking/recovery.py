@@ -22,7 +22,7 @@ from trialmaker.tracking.delivery_lock import DeliveryBusy
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.journal import head, read_records
 from trialmaker.tracking.messages import Start
-from trialmaker.tracking.output_journals import is_live, journals, linked_logs
+from trialmaker.tracking.output_journals import is_live, is_of_other_instance, journals, linked_logs
 from trialmaker.tracking.places import LOG_FILE, STATE_FILE, RunPlace
 from trialmaker.tracking.refusals import OTHER_STORE
 from trialmaker.tracking.settings import ENVIRONMENT, NO_RETRIES, RUN_VARIABLES, STORE_FILE, STORE_LOCK_FILE
@@ -178,7 +178,8 @@ def recover(output: Path, addresses: Collection[str], report: Callable[[str], No
     if line := linked_logs(output):
         report(line)
     for run in undelivered_runs(output):
-        if place := run.place(addresses):
+        # another instance brings its runs to a server by itself: both could create one there
+        if place := run.place(() if is_of_other_instance(run.directory) else addresses):
             try:
                 line = deliver(run, place)
             except UserError as error:

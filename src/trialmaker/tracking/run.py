@@ -49,7 +49,8 @@ class Run:
     def __init__(self, place: RunPlace, start: Start, state: DeliveryState, begin: int) -> None:
         self.place, self.start, self.state = place, start, state
         self.client = open_store(place)
-        self.may_repeat = bool(state.run_id)  # whether a model may be there already
+        self._is_again = state.is_creating  # whether all of the run may be there already
+        self.may_repeat = bool(state.run_id) or self._is_again  # whether a model may be
         self.experiment_id, parent = experiments.experiment_and_parent(self.client, start)
         self.run_id = state.run_id or self._create(parent, begin)
 
@@ -90,7 +91,7 @@ class Run:
                 self._log_model(message)
             elif isinstance(message, End):
                 self._finish(message, time)
-        self.may_repeat = False
+        self.may_repeat = self._is_again
 
     def _go_on(self) -> None:
         """Set the run RUNNING again, where a further attempt begins."""

@@ -38,7 +38,6 @@ SENDER_OPTIONS = (
 )
 AWAY_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 RUN, MODEL, EVENTS, LOGS = "run", "model", "events", "logs"
-OTHERS_FOLDER = re.compile(r"instance-[0-9]+")
 # kind, instance, name
 PUSHED = re.compile(rf"({RUN}|{MODEL}|{EVENTS}|{LOGS}) ([1-9][0-9]{{0,3}}) ([\w+-][\w.+-]{{0,150}})")
 
@@ -152,7 +151,7 @@ class Receiver:
     def record_in_mlflow(self) -> None:
         """Bring the other instances' runs to MLflow, and its ids of them to their results and models."""
         journals = output_journals.journals(self.output)
-        runs = [path.parent for path in journals if OTHERS_FOLDER.fullmatch(path.parent.parent.name)]
+        runs = [path.parent for path in journals if output_journals.is_of_other_instance(path.parent)]
         if not runs:
             return
         if not copied_runs.deliver_in_process(self.output, runs):
