@@ -12,18 +12,25 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from optuna import load_study
 
+from optuna_sweep.proxy_client import StorageAway
 from optuna_sweep.storage import open_storage
+from optuna_sweep.trial import NoTrial
 from support.entry import PROJECT, run_entry
 from support.servers import free_port
 from support.waiting import wait_until
-from trialmaker.errors import UserError
+from trialmaker.errors import StudyError, UserError
+from trialmaker.experiment import study_identity
+from trialmaker.experiment.context import RunContext
+from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.instances.handover import Receiver
 from trialmaker.experiment.instances.shared_study import SharedStudy
+from trialmaker.experiment.instances.trial_handover import handed_over
 from trialmaker.platform.instances import Instance, Instances
 from trialmaker.platform.run_result import RunResult, run_results
+from trialmaker.platform.signals import Signals
 from trialmaker.tracking.journal import Journal
 from trialmaker.tracking.messages import Start
 
@@ -191,6 +198,38 @@ def test_a_first_instance_that_is_gone_is_named(tmp_path: Path) -> None:
     assert "nothing has answered there for 0.5 s: it has ended, or was never started; if its output" in result.err
 
 
+def part(index: int, config: DictConfig) -> SharedStudy:
+    """One of two instances' parts in a study."""
+    members = (Instance("127.0.0.1", 22222), Instance("127.0.0.1", 22232))
+    return SharedStudy(Instances(members, index, "the file"), config)
+
+
+class TrialAway(NoTrial):
+    """A trial whose study's storage is away."""
+
+    number = 0
+
+    def is_own(self) -> bool:
+        raise StorageAway("grpc://127.0.0.1:22222, the study's storage, has not answered for 300 s")
+
+
+def test_a_trial_whose_study_is_away_at_its_end_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_study, "_current", [part(1, OmegaConf.create({}))])
+    context = RunContext(tmp_path, TrialAway(), 0.0, Signals(), RunResult("python train.py"))
+    context.page.config = OmegaConf.create({"output": str(tmp_path)})  # type: ignore[assignment]
+    with pytest.raises(StudyError, match="has not answered for 300 s"), handed_over(context):
+        context.result.status = "finished"
+    with pytest.raises(ZeroDivisionError), handed_over(context):
+        raise ZeroDivisionError  # which comes first
+
+
+def test_who_sums_up_a_study_of_several_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert study_identity.sums_up("studies/mlp.log") and not study_identity.sums_up("grpc://10.0.0.9:13000")
+    for index in (0, 1):
+        monkeypatch.setattr(shared_study, "_current", [part(index, OmegaConf.create({}))])
+        assert study_identity.sums_up("grpc://10.0.0.9:13000") == study_identity.sums_up("mlp.log") == (index == 0)
+
+
 @pytest.mark.parametrize(
     ("index", "storage", "expected"),
     [
@@ -205,6 +244,5 @@ def test_a_first_instance_that_is_gone_is_named(tmp_path: Path) -> None:
 def test_a_storage_that_all_reach_is_used_as_it_is(index: int, storage: str, expected: tuple[str | None, str]) -> None:
     sweeper = {"storage": storage, "serve": None, "shared": False, "n_jobs": 2, "n_trials": 3}
     config = OmegaConf.create({"hydra": {"sweeper": sweeper, "overrides": {"hydra": []}}})
-    members = (Instance("127.0.0.1", 22222), Instance("127.0.0.1", 22232))
-    SharedStudy(Instances(members, index, "the file"), config).share()
+    part(index, config).share()
     assert (config.hydra.sweeper.serve, config.hydra.sweeper.storage) == expected and config.hydra.sweeper.shared

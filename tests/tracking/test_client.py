@@ -182,3 +182,9 @@ def test_the_runs_id_waits_for_no_import_of_what_draws() -> None:
     script = "import sys, trialmaker.tracking.run; print({'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_a_run_that_the_first_instance_delivers_says_so(output: Path) -> None:
+    with Tracker(run_start(output), is_delivered=False) as tracker:
+        tracker.send(Metrics(1, {"loss": 1.0}))
+    assert tracker.undelivered == "the first instance brings it to MLflow" and not tracker.known_run_id

@@ -17,8 +17,13 @@ from trialmaker.model_store.weights_source import find_weights
 
 def register() -> None:
     """Tell the sweeper what belongs to a study of this application."""
-    ways = shared_study.is_awaited, shared_study.raise_if_first_has_ended, lambda _: not shared_study.is_other()
+    ways = shared_study.is_awaited, shared_study.raise_if_first_has_ended, sums_up
     application.register(application.Application(INCIDENTAL, _facts, _versions, _objectives, *ways))
+
+
+def sums_up(place: str) -> bool:
+    """Return whether this command reports on all trials of a shared study: the first instance, or by its storage."""
+    return not shared_study.is_other() if shared_study.current() else application.is_no_proxy(place)
 
 
 def complete(config: DictConfig) -> None:

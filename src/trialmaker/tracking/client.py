@@ -24,6 +24,7 @@ START_SECONDS = 1.0  # a training waits no longer for its store's answer, most o
 END_SECONDS = 30.0  # a run that has ended waits no longer for a store that does not answer
 WORKING_SECONDS = 300.0  # nor for one that does
 KILLED_SECONDS = 10.0  # nor a run that was stopped by a signal for either
+LEFT_TO_FIRST = "the first instance brings it to MLflow"
 SHORTEST_END_SECONDS = 1.0  # for what MLflow has in a moment, however late it is
 
 
@@ -45,7 +46,7 @@ class Tracker:
     Attributes:
         store: the tracking URI, without its password.
         run_key: identifies the run in all its attempts.
-        undelivered: why MLflow does not have all of the run; "" if it has, and until the end.
+        undelivered: why MLflow does not have all of the run; "" if it has, and until the end where it is delivered.
 
     Raises:
         JournalBusy: another process works on the run.
@@ -59,7 +60,7 @@ class Tracker:
         self.deadline = deadline
         self.store = without_password(start.store)
         self.is_trial = start.trial is not None
-        self.undelivered = ""
+        self.undelivered = "" if is_delivered else LEFT_TO_FIRST
         self.end = End("FINISHED")
         self._is_refused = False
         self._use = (start.store, start.experiment)

@@ -19,7 +19,7 @@ def handed_over(context: RunContext) -> Iterator[None]:
     One that was given to another instance meanwhile, since this one was cut off, is not handed over.
 
     Raises:
-        StudyError: the first instance does not take it: the trial waits for another command.
+        StudyError: the first instance does not take it, or does not answer: the trial waits for another command.
     """
     try:
         with context.recorded():
@@ -30,8 +30,8 @@ def handed_over(context: RunContext) -> Iterator[None]:
         raise
     try:
         _hand_over(context)
-    except UserError as error:
-        raise StudyError(error) from error
+    except (UserError, HydraException) as error:  # the study's storage may be away, too
+        raise StudyError(error if isinstance(error, UserError) else UserError(str(error))) from error
 
 
 def _hand_over(context: RunContext) -> None:
