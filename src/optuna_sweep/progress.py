@@ -57,7 +57,8 @@ class NoProgress(LineProgress):
     """What stands for the lines where another machine's command writes them."""
 
     def update(self) -> None:
-        """Do nothing."""
+        """Have the study's storage answer, no more: one that is away is named here, and not in a worker's log alone."""
+        self.study.storage.get_study_name_from_id(self.study.id)
 
 
 def duration_text(seconds: float) -> str:

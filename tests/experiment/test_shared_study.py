@@ -224,6 +224,8 @@ def test_a_trial_whose_study_is_away_at_its_end_has_not_failed(tmp_path: Path, m
 
 
 def test_who_sums_up_a_study_of_several_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for parts in ("_current", "_failures"):  # which other commands in this process may have left
+        monkeypatch.setattr(shared_study, parts, [])
     assert study_identity.sums_up("studies/mlp.log") and not study_identity.sums_up("grpc://10.0.0.9:13000")
     for index in (0, 1):
         monkeypatch.setattr(shared_study, "_current", [part(index, OmegaConf.create({}))])
