@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,6 +62,14 @@ def kill(command: subprocess.Popen[str]) -> None:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
     command.wait()
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Forget what a command in this process has left of its part: as a new process, the next test has none."""
+    yield
+    shared_study._current.clear()
+    shared_study._failures.clear()
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +233,6 @@ def test_a_trial_whose_study_is_away_at_its_end_has_not_failed(tmp_path: Path, m
 
 
 def test_who_sums_up_a_study_of_several_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    for parts in ("_current", "_failures"):  # which other commands in this process may have left
-        monkeypatch.setattr(shared_study, parts, [])
     assert study_identity.sums_up("studies/mlp.log") and not study_identity.sums_up("grpc://10.0.0.9:13000")
     for index in (0, 1):
         monkeypatch.setattr(shared_study, "_current", [part(index, OmegaConf.create({}))])
