@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -72,6 +72,18 @@ def alone() -> Iterator[None]:
     shared_study._failures.clear()
 
 
+@contextmanager
+def paused_workers(command: subprocess.Popen[str]) -> Iterator[None]:
+    """Have a command's worker processes stand still."""
+    workers = [one for one in psutil.Process(command.pid).children() if "train.py" in " ".join(one.cmdline())]
+    assert workers
+    for worker in workers:
+        worker.suspend()
+    yield
+    for worker in workers:
+        worker.resume()
+
+
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The roots of two instances that have completed a study, of which the second was killed and started again."""
@@ -83,7 +95,9 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     commands = [start(root) for root in roots]
     wait_until(lambda: any(roots[0].glob("output/logs/**/instance-2/*/result.json")), 100)
     kill(commands[1])
-    commands[1] = start(roots[1])
+    with paused_workers(commands[0]):  # which could complete the study alone before the other is back
+        commands[1] = start(roots[1])
+        wait_until(lambda: roots[1].with_suffix(".log").read_text().count("works on mlp_digits") == 2, 100)
     codes = [command.wait(timeout=200) for command in commands]
     assert codes == [0, 0], [root.with_suffix(".log").read_text()[-3000:] for root in roots]
     return roots
