@@ -16,7 +16,8 @@ from optuna_sweep.trial import current_trial
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> float | list[float] | None:
     trial = current_trial()
-    Path("seen").write_text(f"{config.x} {os.environ.get('FROM_HYDRA')}")
+    if Path.cwd().is_relative_to(os.environ.get("SWEEP_ROOT", "/nowhere")):  # else a checkout
+        Path("seen").write_text(f"{config.x} {os.environ.get('FROM_HYDRA')}")
     print(f"task of trial {trial.number} of {trial.study} x={config.x}", flush=True)
     for step in range(1, config.steps + 1):
         trial.report(config.x**2 + 1 / step, step)
