@@ -1,7 +1,6 @@
 """What several tests share: the real entry, run in this process, and where real MNIST lies."""
 
 import fcntl
-import gc
 import os
 import pickle
 import re
@@ -18,6 +17,7 @@ import pytest
 from support import outputs
 from support.entry import PROJECT, Result, Train, run_entry
 from support.stores import create_store
+from trialmaker.platform.garbage_collection import paused_garbage_collection
 from trialmaker.tracking.settings import RUN_VARIABLES
 
 PLACES = re.compile(r"--output|output=[^/]|,/|uri|dry_run|--cfg")  # of a command that has no store, or one elsewhere
@@ -40,13 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Have Python look for garbage neither while it imports what the tests need nor, later, among that."""
-    gc.disable()
-    try:
+    """Import what the tests need as a training does, without a search for garbage among it."""
+    with paused_garbage_collection("tensorflow"):
         return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

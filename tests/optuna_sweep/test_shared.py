@@ -71,7 +71,7 @@ def test_each_trial_is_run_whichever_machine_is_lost_and_comes_back(tmp_path: Pa
     kill(commands[1])
     wait_until(lambda: ended_count(chief) >= 12)
     kill(commands[0])
-    time.sleep(1.5)  # in which the third one's calls are not answered
+    wait_until(lambda: "does not answer" in (places[1] / "out").read_text())  # it sees that the first one is gone
     commands[:2] = [start(chief, *served), start(places[0], *shared)]
     assert [command.wait(timeout=60) for command in commands] == [0, 0, 0], [
         (place / "out").read_text() for place in (chief, *places)
@@ -265,7 +265,8 @@ def test_machines_of_their_own_share_a_study_while_one_is_cut_off_and_one_loses_
         hosts[1].cut()
         hosts[2].kill_all()
         commands[2].wait()
-        time.sleep(3)  # in which the first one works alone
+        ended = ended_count(places[0])
+        wait_until(lambda: ended_count(places[0]) >= ended + 8)  # the first one works alone
         hosts[1].restore()
         commands[2] = begin(2)
         assert [command.wait(timeout=120) for command in commands] == [0, 0, 0], [

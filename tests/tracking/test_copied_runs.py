@@ -12,7 +12,7 @@ from support.entry import Result
 from support.journals import dead_journal
 from support.outputs import empty_store
 from trialmaker.experiment.instances.handover import Receiver
-from trialmaker.platform.run_result import RunResult, run_results
+from trialmaker.platform.run_result import RunResult, half_copy, run_results
 from trialmaker.tracking import copied_runs, output_journals, recovery
 from trialmaker.tracking.delivery_lock import delivery_lock
 from trialmaker.tracking.delivery_state import DeliveryState
@@ -82,9 +82,11 @@ def test_half_a_copy_is_no_run(output: Path, tmp_path: Path) -> None:
     run = dead_journal(tmp_path / "second", "7", end="FINISHED", run_key="abc").parent
     RunResult("python train.py", status="finished").write(run)
     place = send(output, run)
-    shutil.copytree(place, place.with_name(".1234"))  # as a first instance leaves it that is killed meanwhile
-    assert output_journals.journals(output) == [place / "tracking.jsonl"]
-    assert [path for path, _ in run_results(output)] == [place]
+    shutil.copytree(place, half_copy(place))  # as a first instance leaves it that is killed meanwhile
+    hidden = output / "logs" / ".mine"  # a person's own choice, by hydra.run.dir
+    shutil.copytree(place, hidden)
+    assert output_journals.journals(output) == [hidden / "tracking.jsonl", place / "tracking.jsonl"]
+    assert [path for path, _ in run_results(output)] == [hidden, place]
 
 
 def test_the_delivery_by_another_process_is_waited_for(output: Path, tmp_path: Path) -> None:

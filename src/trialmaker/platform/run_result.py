@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # a file that gets the path of each resu
 UNPUBLISHED = "TRIALMAKER_UNPUBLISHED"  # why no model is published
 # reasons for the end of a run that can go on
 NO_SPACE, TIME_LIMIT, LOST_INSTANCE = "no_space", "max_seconds", "lost_instance"
+HALF_COPY = re.compile(r"\.[0-9a-f]{32}")  # the name of a run's directory that is being copied
 
 
 @dataclass
@@ -147,10 +150,15 @@ def _fits(value: Any, kind: Any) -> bool:
 def run_results(output: Path) -> Iterator[tuple[Path, RunResult]]:
     """Yield the directory and the result of each run in an output, trials included, in the order of their names."""
     for path in sorted((output / "logs").rglob(RESULT_FILE)):
-        if not is_hidden(path, output) and (result := read_result(path)):
+        if not is_half_copy(path, output) and (result := read_result(path)):
             yield path.parent, result
 
 
-def is_hidden(path: Path, output: Path) -> bool:
-    """Return whether a file of an output lies below a hidden folder, such as a copy that is not whole yet."""
-    return any(part.startswith(".") for part in path.relative_to(output).parts)
+def half_copy(target: Path) -> Path:
+    """Return a new hidden place beside a directory, for a copy of it that is not whole yet."""
+    return target.with_name(f".{uuid.uuid4().hex}")
+
+
+def is_half_copy(path: Path, output: Path) -> bool:
+    """Return whether a file of an output lies in a copy that is not whole, and may stay so after a kill."""
+    return any(map(HALF_COPY.fullmatch, path.relative_to(output).parts))

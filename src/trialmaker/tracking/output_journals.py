@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trialmaker.errors import printable
 from trialmaker.platform.paths import is_own_output
-from trialmaker.platform.run_result import is_hidden
+from trialmaker.platform.run_result import is_half_copy
 from trialmaker.tracking.journal import is_held, last_attempt
 from trialmaker.tracking.places import JOURNAL_FILE
 
@@ -22,14 +22,13 @@ RECENT_SECONDS = 120.0  # a journal of another machine that was written to since
 def journals(output: Path) -> list[Path]:
     """Return the journals of an output's runs, trials included, in the order of their directories' names.
 
-    Hidden folders, which hold half copies, are left out. So are links: what they lead to is no part of the output, and
-    to deliver a run writes beside its journal. Only the project's own output may have a link for the folder of its
-    runs' directories.
+    Half copies are left out. So are links: what they lead to is no part of the output, and to deliver a run writes
+    beside its journal. Only the project's own output may have a link for the folder of its runs' directories.
     """
     if linked_logs(output):
         return []
     entries = sorted((output / LOGS_FOLDER).rglob(JOURNAL_FILE))  # which follows no links to folders
-    return [path for path in entries if path.is_file() and not path.is_symlink() and not is_hidden(path, output)]
+    return [path for path in entries if path.is_file() and not path.is_symlink() and not is_half_copy(path, output)]
 
 
 def is_of_other_instance(directory: Path) -> bool:

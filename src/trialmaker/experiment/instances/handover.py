@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from trialmaker.model_store import catalog, publishing
 from trialmaker.platform.instances import Instances
 from trialmaker.platform.meeting import messages
 from trialmaker.platform.meeting.pushing import push_folder
-from trialmaker.platform.run_result import RESULT_FILE, read_result
+from trialmaker.platform.run_result import RESULT_FILE, half_copy, read_result
 from trialmaker.platform.system_errors import SPACE_TEXT, is_lack_of_space
 from trialmaker.tracking import copied_runs, output_journals
 from trialmaker.tracking.journal import head
@@ -175,7 +174,7 @@ def _take_run(folder: Path, target: Path) -> None:
     if not target.exists():
         _copy(folder, target)
     elif _has_ended(folder) or not _has_ended(target):  # else it was sent late
-        aside = target.parent / f".{uuid.uuid4().hex}"
+        aside = half_copy(target)
         target.rename(aside)
         try:
             _copy(folder, target)
@@ -198,7 +197,7 @@ def _has_ended(directory: Path) -> bool:
 
 def _copy(folder: Path, target: Path, *, is_merged: bool = False) -> None:
     """Give a copy of a folder its name, at once and whole; or add its files to a folder that may be there."""
-    hidden = target.parent / f".{uuid.uuid4().hex}"
+    hidden = half_copy(target)
     try:
         shutil.copytree(folder, hidden)
         if not is_merged:
