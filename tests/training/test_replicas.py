@@ -22,7 +22,7 @@ from support.servers import free_port
 from trialmaker.errors import UserError
 from trialmaker.training import augmentation
 from trialmaker.training.checkpoint_files import read_checkpoint
-from trialmaker.training.replicas import Replicas
+from trialmaker.training.replicas import LostReplica, Replicas, lost_replicas
 from trialmaker.training.replicated_step import replicated_step
 
 JOBS = {
@@ -102,6 +102,21 @@ def test_a_lost_replica_ends_the_others_and_the_training_goes_on_with_fewer(fold
         assert resumed["steps"] == STEPS * EPOCHS
         np.testing.assert_allclose(resumed["weights"], whole["weights"], rtol=1e-4, atol=5e-6)
         np.testing.assert_allclose(resumed["losses"], whole["losses"][snapshot.values["step"] :], rtol=1e-4, atol=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("Socket closed\nAdditional GRPC error information from remote target", "Socket closed"),
+        (r"Socket closed\nAdditional GRPC error : {\"grpc_message\":\"Socket closed\"}\nRestart", "Socket closed"),
+        (r"Collective ops is aborted by: connection\\nreset {{node while/body}}", "connection"),
+        ("{{node while/body}}\n\nunreachable [Op:run]", "unreachable [Op:run]"),
+        ("", "UnavailableError"),
+    ],
+)
+def test_of_a_lost_replica_the_first_line_is_told(message: str, cause: str) -> None:
+    with pytest.raises(LostReplica, match=f"^{re.escape(cause)}$"), lost_replicas():
+        raise tf.errors.UnavailableError(None, None, message)
 
 
 def test_a_collective_may_be_aborted_from_another_thread(folder: Path) -> None:
