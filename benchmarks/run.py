@@ -1,17 +1,24 @@
-"""All benchmarks of this folder, or those named, each in a process of its own.
+"""Benchmarks, each in a process of its own, and then the table of what they say.
 
-python benchmarks/run.py [--list] [name ...]
+python benchmarks/run.py [--all | --list | --table] [name ...]
 
-They run in alphabetical order, or in the order of the names, and stop at the first that fails.
+Without names: those of the table, which ask what a person would ask before choosing this project. A benchmark that
+fails does not end the others; the exit code is 1 then.
 """
 
 import argparse
 import ast
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from support import table
+from support.measure import mnist
+
 FOLDER = Path(__file__).resolve().parent
+QUESTIONS = ("epoch", "to_accuracy", "start", "sweep", "serving", "tracking_cost", "memory", "written")  # of the table
 
 
 def find_benchmarks() -> dict[str, Path]:
@@ -24,24 +31,41 @@ def summary(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
+def run(names: Sequence[str], benchmarks: dict[str, Path]) -> list[str]:
+    """Run the benchmarks in this order; return the names of those that failed."""
+    failures = []
+    for number, name in enumerate(names, start=1):
+        print(f"== {name} ({number} of {len(names)}): {summary(benchmarks[name])}", flush=True)
+        start = time.monotonic()
+        code = subprocess.run([sys.executable, benchmarks[name]], check=False).returncode
+        print(f"== {name}: {f'failed with exit code {code}' if code else 'done'}", end=" ")
+        print(f"after {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+        failures += [name] if code else []
+    return failures
+
+
 def main() -> None:
-    """Run or list the benchmarks; exit with 1 where one fails, with 2 for an unknown name."""
+    """Run or list the benchmarks; exit with 1 where one fails, with 2 for an unknown name or without MNIST."""
     benchmarks = find_benchmarks()
     parser = argparse.ArgumentParser(description=summary(Path(__file__)))
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(benchmarks)}; all by default")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(benchmarks)}")
+    parser.add_argument("--all", action="store_true", help="run those too that are not in the table")
     parser.add_argument("--list", action="store_true", help="print each name and what it measures")
+    parser.add_argument("--table", action="store_true", help="print the table of the last runs")
     args = parser.parse_args()
-    names = args.names or list(benchmarks)
+    names = args.names or [*QUESTIONS, *(name for name in benchmarks if args.all and name not in QUESTIONS)]
     if unknown := [name for name in names if name not in benchmarks]:
         parser.error(f"{unknown[0]}: must be one of {', '.join(benchmarks)}")
-    for name in names:
-        if args.list:
-            print(f"{name:<14} {summary(benchmarks[name])}")
-            continue
-        print(f"== {name}", flush=True)
-        code = subprocess.run([sys.executable, benchmarks[name]], check=False).returncode
-        if code:
-            sys.exit(f"{name} failed with exit code {code}")
+    if args.list:
+        for name in args.names or benchmarks:
+            print(f"{name:<18} {summary(benchmarks[name])}")
+        return
+    if not args.table and not any(mnist().glob("*")):
+        parser.error(f"{mnist()} holds no files: put MNIST's four files there, or say where: TRIALMAKER_MNIST=DIR")
+    failures = [] if args.table else run(names, benchmarks)
+    print(table.markdown(names), end="", flush=True)
+    if failures:
+        sys.exit(f"failed: {', '.join(failures)}")
 
 
 if __name__ == "__main__":
