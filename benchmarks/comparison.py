@@ -1,6 +1,6 @@
 """Seconds until ``trialmaker ui`` shows 50 outputs with 2,000 runs and a million points, the first time and again.
 
-python benchmarks/comparison.py [outputs] [runs of each] [points of each run]
+python benchmarks/comparison.py [--outputs 50] [--runs 40] [--points 500]   (runs of each, points of each run)
 
 The clock runs from the command's start until it prints its last line, when MLflow's server has answered. The baseline,
 in the same run, is the same command on one output with one small run: most of the second time is MLflow's start.
@@ -19,6 +19,7 @@ from contextlib import closing
 from pathlib import Path
 
 from support.measure import PROJECT
+from support.options import options
 from trialmaker.tracking import sqlite_store
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
@@ -92,5 +93,5 @@ def insert_run(connection: sqlite3.Connection, run: str, artifacts: Path, points
 
 
 if __name__ == "__main__":
-    numbers = [int(number) for number in sys.argv[1:]]
-    main(*(numbers + [50, 40, 500][len(numbers) :]))
+    args = options(__doc__, outputs=50, runs=40, points=500)
+    main(args.outputs, args.runs, args.points)

@@ -1,6 +1,6 @@
 """What outages of an MLflow server cost a training: the digits for 600 epochs, a proxy that fails, and what is kept.
 
-python benchmarks/outages.py [epochs] [outage ...]
+python benchmarks/outages.py [--epochs 600] [--outages NAME ...]
 
 Each training is the real command in a process of its own, recorded by a real MLflow server on this machine behind the
 proxy of tests/support. The first step is that after the model was built: it compiles the program. The gap is the
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.measure import PROJECT
+from support.options import options
 
 # isort: split
 sys.path.append(str(PROJECT / "tests"))
@@ -87,7 +88,7 @@ def main(epochs: int, names: list[str]) -> None:
     )
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as root, mlflow_server(Path(root, "server")) as address:
-        for name in names or SCENARIOS:
+        for name in names:
             with OutageProxy(int(address.rpartition(":")[2])) as proxy:
                 _report(name, Path(root, re.sub(r"\W+", "-", name)), epochs, proxy, address)
 
@@ -160,5 +161,5 @@ def _sync(root: Path, address: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    main(int(words.pop(0)) if words and words[0].isdigit() else 600, words)
+    args = options(__doc__, epochs=600, outages=list(SCENARIOS))
+    main(args.epochs, args.outages)

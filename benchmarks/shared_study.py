@@ -1,6 +1,6 @@
 """How the trials per minute of a study grow with the instances that share it, a worker on a core each.
 
-python benchmarks/shared_study.py [instances] [trials per instance] [rounds]
+python benchmarks/shared_study.py [--instances 2] [--trials 40] [--rounds 1]   (trials of each instance)
 
 Instances on this machine, each with a core of its own. In each round, in turn: one study on one core; as many studies
 on as many cores at once, which share nothing, for what the machine itself loses to shared memory and clocks; one study
@@ -26,6 +26,7 @@ from pathlib import Path
 import psutil
 
 from support.measure import PROJECT
+from support.options import options
 
 # isort: split
 from optuna import load_study
@@ -151,7 +152,8 @@ def _start(root: Path, index: int, count: int, trials: int, port: int | None) ->
 
 def main() -> None:
     """Print the rates and their ratio."""
-    count, trials, rounds = (int(word) for word in (*sys.argv[1:], *("2", "40", "1")[len(sys.argv) - 1 :]))
+    args = options(__doc__, instances=2, trials=40, rounds=1)
+    count, trials, rounds = args.instances, args.trials, args.rounds
     shares = []
     for turn in range(rounds):
         alone, apart = study_alone(1, trials), study_alone(count, trials)
