@@ -35,9 +35,8 @@ def overrides(study: str, output: Path, storage: str | None = None, number: int 
     Raises:
         UserError: there is no such study or trial, or no trial of it has completed; of several objectives none is best.
     """
-    logging.set_verbosity(logging.WARNING)  # not a line for each study that it opens
     with _readable(study):
-        loaded = _load(study, output, storage)
+        loaded = load(study, output, storage)
         trial = _best(study, loaded) if number is None else _trial(loaded, number)
         if OVERRIDES not in trial.user_attrs:
             raise UserError(f"{study}: its trial {trial.number} has no overrides: it is no study of TrialMaker")
@@ -82,7 +81,9 @@ def _readable(study: str) -> Iterator[None]:
         raise UserError(f"{study}: cannot be read as a study of Optuna's: {reason}") from error
 
 
-def _load(name: str, output: Path, storage: str | None) -> Study:
+def load(name: str, output: Path, storage: str | None = None) -> Study:
+    """Load a study; arguments and errors are those of ``overrides``."""
+    logging.set_verbosity(logging.WARNING)  # not a line for each study that it opens
     try:
         return _load_from_address(name, storage) if storage else _load_from_file(name, output)
     except HydraException as error:

@@ -27,7 +27,7 @@ BARE_NAMES = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPAT
 def bare_environment() -> dict[str, str]:
     """Return the environment of a process of ours that reads what strangers send: without keys and settings."""
     environment = {name: os.environ[name] for name in BARE_NAMES if name in os.environ}
-    path = os.pathsep.join(filter(None, [str(paths.PROJECT / "src"), environment.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(paths.SOURCE), environment.get("PYTHONPATH")]))
     return environment | {"PYTHONPATH": path}
 
 

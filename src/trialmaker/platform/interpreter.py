@@ -11,8 +11,8 @@ MIN_VERSION, MAX_VERSION = (3, 11), (3, 13)
 SERVING = ("numpy", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "python_multipart", "prometheus_client",
            "ai_edge_litert", "PIL")  # fmt: skip
 ALL = ("hydra", "tensorflow", "mlflow", "keras", "optuna", "tensorboard", "h5py", "omegaconf", "pydantic", "click",
-       "cmaes", "psycopg", "pymysql", "backports", "matplotlib", "plotly", "psutil", "rich", "sklearn", "scipy",
-       "jinja2", "tqdm", "grpc") + SERVING  # fmt: skip
+       "cmaes", "pandas", "psycopg", "pymysql", "backports", "matplotlib", "plotly", "psutil", "rich", "sklearn",
+       "scipy", "jinja2", "tqdm", "grpc") + SERVING  # fmt: skip
 MAX_SHOWN = 3
 PROJECT_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 

@@ -4,17 +4,24 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[3]
+PACKAGE = Path(__file__).resolve().parents[1]
+SOURCE = PACKAGE.parent  # what Python finds the package in: src/, or where it is installed
+IS_INSTALLED = not (SOURCE.parent / "train.py").is_file()
+# The checkout; of an installed package the folder to which its wheel copies what lies beside src/.
+PROJECT = PACKAGE / "project" if IS_INSTALLED else SOURCE.parent
 CONF = PROJECT / "conf"
 SWEEPS = PROJECT / "sweeps"
 PLATFORM = Path("/opt/ai")  # the platform's root
 
 
 def root() -> Path:
-    """Return the platform's root: ``AI_ROOT`` if it is set, else ``/opt/ai`` if it exists, else ``workspace/``."""
+    """Return the platform's root: ``AI_ROOT`` if it is set, else ``/opt/ai`` if it exists, else ``workspace/``.
+
+    That lies in the checkout, and for an installed package in the current directory.
+    """
     if os.environ.get("AI_ROOT"):
         return Path(os.environ["AI_ROOT"]).absolute()
-    return PLATFORM if PLATFORM.is_dir() else PROJECT / "workspace"
+    return PLATFORM if PLATFORM.is_dir() else (Path.cwd() if IS_INSTALLED else PROJECT) / "workspace"
 
 
 def is_own_output(folder: Path) -> bool:

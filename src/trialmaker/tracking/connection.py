@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from trialmaker.platform import paths
 from trialmaker.platform.child_environment import child_environment
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.places import LOG_FILE, RunPlace
@@ -18,7 +19,6 @@ from trialmaker.tracking.progress import Progress, RunProgress
 from trialmaker.tracking.settings import RUN_VARIABLES, STORE_FILE
 
 log = logging.getLogger(__name__)
-SOURCE_DIRECTORY = Path(__file__).resolve().parents[2]
 # -P: a module in the current directory would be taken for one of Python's own
 PROCESS = ("-P", "-m", "trialmaker.tracking.process")
 MAX_DEATHS = 5  # of tracking processes in a row, each within QUICK_DEATH_SECONDS of its start
@@ -199,7 +199,7 @@ def _cause(code: int) -> str:
 
 def _start_process(log_file: Path) -> "subprocess.Popen[bytes]":
     inherited = child_environment(without=RUN_VARIABLES)
-    path = os.pathsep.join(filter(None, [str(SOURCE_DIRECTORY), inherited.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(paths.SOURCE), inherited.get("PYTHONPATH")]))
     with log_file.open("ab") as errors:
         return subprocess.Popen(
             [sys.executable, *PROCESS],

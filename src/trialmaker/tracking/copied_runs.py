@@ -9,9 +9,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trialmaker.errors import UserError
-from trialmaker.platform import scratch
+from trialmaker.platform import paths, scratch
 from trialmaker.platform.child_environment import child_environment
-from trialmaker.tracking.connection import SOURCE_DIRECTORY
 from trialmaker.tracking.delivery_lock import WAIT_SECONDS
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.output_journals import RECENT_SECONDS
@@ -50,7 +49,7 @@ def deliver_in_process(output: Path, directories: Sequence[Path]) -> bool:
     request = {"output": str(output), "directories": [str(one) for one in directories]}
     command = [sys.executable, "-P", "-m", "trialmaker.tracking.copied_runs"]
     inherited = child_environment(without=RUN_VARIABLES)
-    path = os.pathsep.join(filter(None, [str(SOURCE_DIRECTORY), inherited.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(paths.SOURCE), inherited.get("PYTHONPATH")]))
     environment = inherited | {"PYTHONPATH": path}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=environment)
     try:
