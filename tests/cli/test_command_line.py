@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.entry import PROJECT
+from support.entry import PROJECT, Train
 
 HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib", "sklearn", "pandas", "optuna"}
 FORBIDDEN = f"import sys; late = {HEAVY} & set(sys.modules)"
@@ -52,8 +52,19 @@ def test_help_is_a_manual(tmp_path: Path) -> None:
         "    training.epochs                       passes over the training examples",
         "    model.hidden_units                    units of each hidden layer, input to output (mlp)",
         'eval "$(python train.py -sc install=bash)"',
+        "--help all lists all fields",
     ):
         assert part in text
+    assert len(text.splitlines()) < 65
+
+
+@pytest.mark.parametrize(("topic", "count"), [("all", 8), ("schedule", 1), ("run", 1), ("study", 1)])
+def test_the_help_of_a_topic_lists_its_fields_alone(topic: str, count: int, train: Train) -> None:
+    text = train("--help", topic).out
+    parts = ("schedule.warmup_epochs ", "training.epochs ", "optimizer.beta_2 ", "augment.scale ", "data.channels ")
+    parts = (*parts, "hydra.sweeper.n_trials ", "checkpoint.every_seconds ", "model.pooling ")
+    assert sum(f"    {part}" in text for part in parts) == count
+    assert train(f"-h={topic}").out == text
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ MODELS = ", ".join(GROUPS["model"])
 OPTIMIZERS = ", ".join(GROUPS["optimizer"])
 ACTIVATIONS = "relu, leaky_relu, elu, selu, gelu, silu, mish, tanh, sigmoid"
 NO_NAME = "there is no such field or group"
-MANUAL = "python train.py --help lists them"
+TOPICS = "all, data, model, optimizer, schedule, augment, training, run, study"
+MANUAL = "python train.py --help all lists them"
 STRAY = (
     "is neither a parameter nor the value of one; write --name value, --name=value or name=value;"
     " a list is one word, such as 128,64"
@@ -169,6 +170,8 @@ def mistakes(line: str, *conf: Path) -> list[str]:
         ("-i seed=1", ["-i", "all", "seed=1"]),
         ("-i defaults seed=1", ["-i", "defaults", "seed=1"]),
         ("--help", ["--help"]),
+        ("--help model", ["--help", "hydra.help.template=${manual:model}"]),
+        ("--help sweeps=mlp", ["--help", "sweeps=mlp"]),
         ("--hydra-help -r", ["--hydra-help", "-r"]),
         ("-sc query=bash", ["-sc", "query=bash"]),
         ("--experimental-rerun x.pickle", ["--experimental-rerun", "x.pickle"]),
@@ -211,6 +214,7 @@ def test_what_hydra_is_given(typed: str, given: list[str]) -> None:
         ("--config-dir --lr 1", ["--config-dir: needs a value: a name or a path"]),
         ("--multirun=yes", ["--multirun=yes: takes no value"]),
         ("-m --cfg job", ["-m and --cfg: only one of -r, -m, --cfg and -i can be asked for"]),
+        ("--help modle", [f"--help modle: must be one of {TOPICS}"]),
         ("--resolve", ["--resolve: goes with --cfg or --help"]),
         # values
         ("--lr", ["--lr: needs a value, which must be a number"]),

@@ -157,7 +157,7 @@ def test_all_mistakes_are_reported_together(overrides: list[str], mistakes: list
         (["modle=cnn"], ["modle: there is no such field or group; did you mean model?"]),
         (["model=cnnn"], [f"model=cnnn: must be one of {', '.join(GROUPS['model'])}; did you mean cnn?"]),
         (["lerning_rate=1"], ["lerning_rate: there is no such field or group; did you mean optimizer.learning_rate?"]),
-        (["zebra=1"], ["zebra: there is no such field or group; python train.py --help lists them"]),
+        (["zebra=1"], ["zebra: there is no such field or group; python train.py --help all lists them"]),
         (
             ["optimizer.momentum=0.9"],
             ["optimizer.momentum: the default optimizer has no momentum; sgd, rmsprop have it"],

@@ -11,6 +11,9 @@ from trialmaker.errors import shorten
 
 CFG_VALUES = ("job", "hydra", "all")
 INFO_VALUES = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+HELP_FLAGS = ("--help", "-h")
+# What may follow them: groups of fields; "run" are those outside of a group.
+HELP_TOPICS = ("all", "data", "model", "optimizer", "schedule", "augment", "training", "run", "study")
 SHELL_COMPLETION = {"-sc", "--shell-completion"}
 SWITCHES = {"-m", "--multirun", "-h", "--help", "--hydra-help", "--resolve", "-r"}
 # Flags with an argument, and its legal values: () for any. Hydra's long --run, --info, --version and --package, and its
@@ -108,6 +111,12 @@ def _token(word: str, words: deque[str], names: Names) -> Token:
 
 
 def _flag(name: str, equals: str, value: str, words: deque[str]) -> Token:
+    if name in HELP_FLAGS and (equals or (words and _is_bare(words[0]))):
+        topic = value if equals else words.popleft()
+        legal = ", ".join(HELP_TOPICS)
+        return (
+            Flag((name, topic)) if topic in HELP_TOPICS else Mistake(f"{name} {display(topic)}: must be one of {legal}")
+        )
     if name in SWITCHES:
         return Mistake(f"{name}={display(value)}: takes no value") if equals else Flag((name,))
     legal = FLAGS[name]
@@ -120,6 +129,11 @@ def _flag(name: str, equals: str, value: str, words: deque[str]) -> Token:
     if legal and value not in legal:
         return Mistake(f"{name}{equals or ' '}{display(value)}: must be {expected}")
     return Flag((f"{name}={value}",) if equals else (name, value))
+
+
+def _is_bare(word: str) -> bool:
+    """Return whether a word is neither a flag nor an override."""
+    return word[:1] not in ("", "-", "+", "~") and "=" not in word
 
 
 def _parameter(typed: str, equals: str, value: str, words: deque[str], names: Names) -> Parameter:

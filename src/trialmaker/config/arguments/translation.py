@@ -94,6 +94,9 @@ class _Translation:
 
     def _add(self, token: tokens.Token) -> None:
         match token:
+            case tokens.Flag((flag, topic)) if flag in tokens.HELP_FLAGS:
+                self.flags.append(flag)
+                self.overrides.append(f"hydra.help.template=${{manual:{topic}}}")
             case tokens.Flag():
                 self.flags += token.words
             case tokens.Override():
