@@ -1,6 +1,7 @@
 """Trainings and studies from Python: ``train.py`` in a process of its own, and what it leaves."""
 
 import sys
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -98,7 +99,9 @@ def study(name: str, *words: str, output: str | PathLike[str] | None = None, qui
     Raises:
         UserError, RuntimeError: as ``train``.
     """
-    from trialmaker.analysis import best_trial  # Optuna takes a while to import
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="tqdm")  # which asks for widgets where a notebook has none
+        from trialmaker.analysis import best_trial  # Optuna takes a while to import
 
     place = _output(output)
     results = _run([f"sweeps={name}", *words], output, quiet)
