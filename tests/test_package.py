@@ -39,7 +39,8 @@ def test_the_package_trains_compares_and_answers(environment: Path, tmp_path: Pa
         command = [str(environment / program), *words]
         return subprocess.check_output(command, cwd=tmp_path, env=variables, text=True, stderr=subprocess.STDOUT)
 
-    assert "best epoch=" in run("trialmaker-train", *SMALL, "training.epochs=1")
+    printed = run("trialmaker-train", *SMALL, "training.epochs=1")
+    assert "best epoch=" in printed and "; to compare runs: python -m trialmaker ui" in printed
     assert (tmp_path / "workspace" / "output" / "success").exists()
     assert "best of digits:" in run("trialmaker", "compare")
     assert "mlp_digits" in run("trialmaker-train", "sweeps=mlp", "data=digits", "hydra.sweeper.dry_run=true")

@@ -58,7 +58,7 @@ def comparison_advice(runs: str, uri: str | None, output: Path) -> str:
     if uri is None and paths.is_on_platform():
         return ""
     if uri is None:
-        is_own = output == paths.root() / "output"
+        is_own = output == paths.root() / "output" and not paths.IS_INSTALLED
         command = "make ui" if is_own else f"python -m trialmaker ui {shlex.quote(str(output))}"
     elif uri.startswith(("http://", "https://")):
         command = without_password(uri)

@@ -120,7 +120,8 @@ class Names:
 
 def _manual() -> str:
     """Return where all names are; a platform's form can pass no flag."""
-    return "conf/ has them all" if paths.is_on_platform() else "python train.py --help all lists them"
+    program = "trialmaker-train" if paths.IS_INSTALLED else "python train.py"
+    return "conf/ has them all" if paths.is_on_platform() else f"{program} --help all lists them"
 
 
 def _normalize(name: str) -> str:
