@@ -17,6 +17,7 @@ VALUES: dict[str, Any] = {
         "seconds": 0.5,
         "epoch_steps": 6,
         "is_early_validated": True,
+        "precision": "bfloat16",
         "best": {"epoch": 1, "metrics": METRICS},
     },
     "means": {"step": 12, "is_due": True},
@@ -47,9 +48,9 @@ def test_what_this_version_writes_is_taken(best: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "difference"),
     [
-        ("format", None, "its format is missing, not 1"),
-        ("format", 2, "its format is 2, not 1"),
-        ("format", True, "its format is True, not 1"),
+        ("format", None, "its format is missing, not 2"),
+        ("format", 1, "its format is 1, not 2"),
+        ("format", True, "its format is True, not 2"),
         ("loop", None, "it has no loop"),
         ("loop", [], "it has no loop"),
         ("loop.temperature", 1.0, "loop: other fields: temperature"),
@@ -63,6 +64,7 @@ def test_what_this_version_writes_is_taken(best: object) -> None:
         ("run.history", {}, "run.history is {}"),
         ("run.reports", [[1, "a"]], "run.reports is [[1, 'a']]"),
         ("loop.step", "12", "loop.step is 12"),
+        ("loop.precision", "float16", "loop.precision is float16"),
         ("loop.seconds", float("inf"), "loop.seconds is inf"),
         ("loop.best", {"epoch": 1}, "loop.best is {'epoch': 1}"),
         ("loop.best", {"epoch": 1, "metrics": {"a": None}}, "loop.best is {'epoch': 1, 'metrics': {'a': None}}"),

@@ -48,6 +48,7 @@ class Case:
     augment: str
     smoothing: float = 0.0
     jit_compile: bool = False
+    precision: str = "float32"
     batch_size: int = BATCH
     learning_rate: float = 0.01
     replicas: Replicas | None = field(default=None, compare=False)
@@ -62,6 +63,7 @@ class Case:
             augment=values("augment", self.augment),
             label_smoothing=self.smoothing,
             jit_compile=self.jit_compile,
+            precision=self.precision,
             replicas=self.replicas,
             **SHAPE,
         )
@@ -93,6 +95,7 @@ CASES = {
     "cnn": Case(
         CNN, values("optimizer", "adamw") | {"weight_decay": 0.1, "global_clipnorm": 0.5}, "affine", smoothing=0.1
     ),
+    "bfloat16": Case(CNN, values("optimizer", "adam"), "shift", precision="bfloat16"),
     "norm": Case(
         MLP | {"batch_norm": True}, values("optimizer", "momentum") | {"clipnorm": 0.1}, "none", 0.1, jit_compile=True
     ),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from support.choices import values
 from trialmaker.models import registry
 from trialmaker.training import augmentation, optimizers, program_cache
 from trialmaker.training.program import Program, data_order
@@ -207,3 +208,22 @@ def test_a_program_that_is_not_used_any_more_is_freed():
     before = graphs()
     over_data(program("adamw", dropout_rate=0.3, batch_norm=True))(order(), 0, 6, 0)
     assert graphs() <= before
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_what_trains_in_bfloat16_is_evaluated_in_float32(name: str) -> None:
+    networks = {
+        "mlp": MLP | {"hidden_units": (16,), "dropout_rate": 0.5, "batch_norm": True},
+        "cnn": values("model", "cnn") | {"filters": (4,), "dense_units": (8,), "dropout_rate": 0.5},
+    }
+    fields = {"model": networks[name] | {"name": name}, "input_shape": (8, 8, 1), "num_classes": 3}
+    exact = program_cache.initialized_model(**fields, seed=0)
+    fields |= {"optimizer": values("optimizer", "adam"), "augment": {"name": "none"}, "label_smoothing": 0}
+    weights = exact.get_weights()
+    built = program_cache.prepare_program(weights=weights, jit_compile=False, precision="bfloat16", **fields)
+    losses, _ = over_data(built)(order(), 0, 6, 0)
+    assert losses.dtype == np.float32 and {weight.dtype for weight in built.model.get_weights()} == {np.dtype("f4")}
+    assert built.model.layers[1].compute_dtype == "bfloat16"
+    exact.set_weights(built.model.get_weights())
+    expected = exact(IMAGES.astype(np.float32) / 255, training=False)
+    np.testing.assert_allclose(built.logits(IMAGES), expected, rtol=1e-5, atol=1e-5)

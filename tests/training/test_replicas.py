@@ -26,8 +26,8 @@ from trialmaker.training.replicas import LostReplica, Replicas, lost_replicas
 from trialmaker.training.replicated_step import replicated_step
 
 JOBS = {
-    1: ["mlp", "default"],  # on three devices
-    2: ["mlp", "cnn", "default", "resumed", "alone"],
+    1: ["mlp", "default", "bfloat16"],  # on three devices
+    2: ["mlp", "cnn", "default", "bfloat16", "resumed", "alone"],
     3: ["small", "mlp", "cnn", "default", "norm", "stop", "lost"],
 }
 SECONDS = 300  # on a machine that does other things too
@@ -74,6 +74,14 @@ def test_several_replicas_train_as_one_process_does(name: str, count: int, folde
     assert (together[0]["steps"], together[0]["reason"]) == (STEPS * EPOCHS, "epochs")
     for what in ("losses", "metrics", "weights"):
         np.testing.assert_allclose(together[0][what], alone[what], rtol=1e-5, atol=3e-6, err_msg=what)
+
+
+def test_they_do_so_in_bfloat16_to_its_rounding(folder: Path) -> None:
+    alone, (first, second) = train(CASES["bfloat16"]), results(folder, "bfloat16", 2)
+    devices = json.loads((folder / "bfloat16.devices.json").read_text())
+    assert first == second and set(devices["copies"]) == {1}
+    for together in (first, devices):
+        np.testing.assert_allclose(together["losses"], alone["losses"], rtol=0.05)
 
 
 @pytest.mark.parametrize("name", ["mlp", "default"])

@@ -47,6 +47,7 @@ class Case:
     smoothing: float = 0.0
     patience: int | None = None
     jit_compile: bool = False
+    precision: str = "float32"
 
     def program(self) -> Program:
         """Return its program, begun."""
@@ -59,6 +60,7 @@ class Case:
             augment=values("augment", self.augment),
             label_smoothing=self.smoothing,
             jit_compile=self.jit_compile,
+            precision=self.precision,
             **SHAPE,
         )
 
@@ -92,6 +94,8 @@ CASES = [
     Case("adadelta", schedule="one_cycle", model_fields=DROPOUT, smoothing=0.1, jit_compile=True),
     Case("ftrl", augment="affine", model_fields=NORM),
     Case("rmsprop", optimizer_fields={"centered": True, "momentum": 0.5}, model_fields=DROPOUT, patience=2),
+    Case("adam", "cnn", "one_cycle", "shift", BOTH, smoothing=0.1, precision="bfloat16"),
+    Case("momentum", model_fields=BOTH, jit_compile=True, precision="bfloat16"),
 ]
 
 
@@ -211,7 +215,7 @@ INSTANTS = {
 REBUILT = ("nesterov", "lamb")  # whose program is compiled anew before it goes on, as a new process does
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.optimizer)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.optimizer} {case.precision}")
 def test_a_resumed_training_equals_the_uninterrupted_one(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +364,7 @@ def test_a_snapshot_of_another_program_is_refused(whole: Recording) -> None:
     [
         ({"temperature": 1.0}, {}, "loop: other fields: temperature"),
         ({"seconds": None}, {}, "loop: other fields: seconds"),
+        ({"precision": "bfloat16"}, {}, "precision: bfloat16 there, float32 here"),
         ({}, {"weights/1": np.zeros(3, np.float32)}, r"weights/1: float32\[3\] there, float32\[8\] here"),
         ({}, {"optimizer/0": np.zeros((), np.float32)}, r"optimizer/0: float32\[\] there, int\d+\[\] here"),
         ({}, {"optimizer/3": None}, r"optimizer/3 is missing"),

@@ -1,12 +1,12 @@
 """The fields of a run as such, beside those of its data, model and optimizer."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
 from trialmaker.config.config_dataclass import Rate, Received, config_dataclass, field
 
-AUTO, NEVER = "auto", "never"  # of the field ``resume``
+AUTO, NEVER = "auto", "never"  # of the field ``resume``; the first of ``training.precision`` too
 IGNORE = "ignore"  # of the field ``instances``
 
 
@@ -46,6 +46,10 @@ class Training:
     )
     margin_seconds: float = field("end so many seconds before max_seconds, which may kill without a signal", ge=0)
     jit_compile: bool | None = field("compile with XLA; null for where it is known to be faster")
+    precision: Literal["float32", "bfloat16", "auto"] = field(
+        "what layers compute in while weights, statistics, loss, validation and the published model stay in float32;"
+        " auto: bfloat16 where the processor computes in it and the model gains"
+    )
     instance_index: int | None = field(
         "which of the job's instances this is, from 0, or null to tell it by config/resource.json and the machine",
         received=Received.NO_VALUE,

@@ -15,6 +15,7 @@ from trialmaker.platform.memory import reachable_memory
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.messages import Params
 from trialmaker.training.memory import activation_bytes, held_bytes, weight_bytes
+from trialmaker.training.precision import FLOAT32
 
 # A step's memory was measured, as the growth of a fresh process' peak, on CPUs: MLPs and CNNs with and without batch
 # norm, dropout and pooling, of 28 to 224 pixels. It was at most 2.3 times its layers' outputs, and at least 1.1 times
@@ -50,13 +51,17 @@ def clip_to_examples(config: Config, context: RunContext, examples: int, tracker
     return replace(config, training=replace(config.training, batch_size=examples))
 
 
-def check_memory(config: Config, model: keras.Model, dataset: Dataset, *, instances: int = 1) -> None:
+def check_memory(
+    config: Config, model: keras.Model, dataset: Dataset, *, precision: str = FLOAT32, instances: int = 1
+) -> None:
     """Check that the training may fit into the memory that this process can have.
 
     The estimate is less than it takes, so that nothing is refused that would fit. The batch size that is offered
     instead is by what a step takes at most, so that it does fit.
 
     Args:
+        model: in float32.
+        precision: that layers compute in.
         instances: that share out each batch.
 
     Raises:
@@ -67,7 +72,7 @@ def check_memory(config: Config, model: keras.Model, dataset: Dataset, *, instan
         split.images.nbytes for split in (dataset.train, dataset.validation, dataset.test)
     )  # those of training a second time, as TensorFlow holds them
     constant = RUNTIME_BYTES + images + WEIGHT_COPIES * weight_bytes(model)
-    needed = constant + math.ceil(batch_size / instances) * held_bytes(model)
+    needed = constant + math.ceil(batch_size / instances) * (held_bytes(model) // (1 if precision == FLOAT32 else 2))
     if needed <= reachable:
         return
     fitting = instances * int((reachable - RUNTIME_BYTES - constant) / (LARGEST_SHARE * activation_bytes(model)))

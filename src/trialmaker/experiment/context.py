@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:  # which imports NumPy
     from trialmaker.experiment.instances.team import Team
     from trialmaker.experiment.resume.resumption import Resumption
+    from trialmaker.training.snapshot import Snapshot
 
 
 def reason_to_withhold(debug: str | None) -> str:
@@ -84,6 +85,11 @@ class RunContext:
         if not self.has_trained:
             self.has_trained = True
             (self.directory / RESULT_FILE).unlink(missing_ok=True)
+
+    @property
+    def snapshot(self) -> "Snapshot | None":
+        """Return the checkpoint that the run goes on from; None where it begins."""
+        return self.resumption.snapshot if self.resumption else None
 
     @property
     def spent_seconds(self) -> float:

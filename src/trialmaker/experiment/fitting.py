@@ -71,8 +71,8 @@ class Fitting:
         results = ResultListener(context.result, context.directory, context.page.history)
         means = StepMeans(training.log_every_steps, [])
         state = RunState(self.program, means, results, self.reporter, self.board)
-        if context.resumption and (snapshot := context.resumption.snapshot):
-            state.restore(snapshot, context.resumption.run.checkpoints)
+        if context.resumption and context.snapshot:
+            state.restore(context.snapshot, context.resumption.run.checkpoints)
             if best := state.loop.best:
                 self.publisher(best)  # which it may not have come to
         stop = StopCondition(training, context.started, context.spent_seconds, context.signals, self.reporter)

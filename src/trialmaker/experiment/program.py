@@ -1,6 +1,7 @@
 """The model of a run, and the program that trains it."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import keras
 from optuna_sweep.trial import is_worker
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
-from trialmaker.experiment import batch_size, run_messages
+from trialmaker.experiment import batch_size, precision, run_messages
 from trialmaker.experiment.context import RunContext
 from trialmaker.model_store.initial_weights import load as load_weights
 from trialmaker.platform.console import FILE_LOGGER
@@ -18,14 +19,23 @@ from trialmaker.training import program_cache
 from trialmaker.training.device_replicas import gpu_replicas
 from trialmaker.training.program import Program
 from trialmaker.training.replicas import Replicas
+from trialmaker.training.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
 
 def build(
-    config: Config, context: RunContext, dataset: Dataset, initial_weights: Path | None
+    config: Config,
+    context: RunContext,
+    dataset: Dataset,
+    initial_weights: Path | None,
+    snapshot: Snapshot | None = None,
 ) -> tuple[keras.Model, Program]:
-    """Return the model to export from, and the program to train, which has a model of its own and the same weights."""
+    """Return the model to export from, and the program to train, which has a model of its own and the same weights.
+
+    Args:
+        snapshot: of the checkpoint that the training goes on from; None where it begins.
+    """
     context.page.dataset = dataset
     architecture: Any = {
         "model": asdict(config.model),
@@ -33,13 +43,12 @@ def build(
         "num_classes": dataset.num_classes,
     }
     model = program_cache.initialized_model(seed=config.seed, **architecture)
-    parameters = f"{config.model.name}: {model.count_params():,} parameters"
-    said = log if context.is_recorded else logging.getLogger(FILE_LOGGER)  # by one of several instances
-    said.log(
-        context.log_level, f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}"
-    )
     replicas = _replicas(context, config.training.batch_size)
-    batch_size.check_memory(config, model, dataset, instances=replicas.count if replicas else 1)
+    used = precision.of_run(config, snapshot, replicas)
+    said = log if context.is_recorded else logging.getLogger(FILE_LOGGER)  # by one of several instances
+    for line in _opening_lines(config, model, dataset, used):
+        said.log(context.log_level, line)
+    batch_size.check_memory(config, model, dataset, precision=used, instances=replicas.count if replicas else 1)
     if initial_weights:
         load_weights(model, initial_weights)
         log.info(f"starts from the weights of {initial_weights}")
@@ -49,10 +58,19 @@ def build(
         augment=asdict(config.augment),
         label_smoothing=config.training.label_smoothing,
         jit_compile=config.training.jit_compile,
+        precision=used,
         replicas=replicas,
         **architecture,
     )
     return model, program
+
+
+def _opening_lines(config: Config, model: keras.Model, dataset: Dataset, used: str) -> Iterator[str]:
+    parameters = f"{config.model.name}: {model.count_params():,} parameters, trained in {used}"
+    yield f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}"
+    if precision.is_slow(used):
+        law = "training.precision=bfloat16: this processor has no instructions for it that TensorFlow uses"
+        yield f"{law}: float32 is faster"
 
 
 def _replicas(context: RunContext, size: int) -> Replicas | None:

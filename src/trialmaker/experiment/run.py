@@ -26,7 +26,7 @@ from trialmaker.experiment.trial_listener import TrialReporter
 from trialmaker.model_store.litert import compile_for_litert
 from trialmaker.model_store.publisher import Publisher
 from trialmaker.tracking.client import Tracker
-from trialmaker.tracking.messages import Metrics, Predictions, surest_errors
+from trialmaker.tracking.messages import Metrics, Params, Predictions, surest_errors
 from trialmaker.training.loop import Outcome
 from trialmaker.training.program import Program
 from trialmaker.training.tensorboard_listener import TensorBoardListener
@@ -49,11 +49,11 @@ def run(
         Stopped: by a signal; what was best until then is published.
         UserError: the weights do not fit, nor a step into memory; a loss is not finite, or a store cannot be used.
     """
-    tracker.send(data_used(dataset))
-    whole = dataset
+    tracker.send(data_used(whole := dataset))
     dataset = replace(whole, train=subsample(whole.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
-    export_model, trained = program.build(config, context, dataset, initial_weights)
+    export_model, trained = program.build(config, context, dataset, initial_weights, context.snapshot)
+    tracker.send(Params({"effective_precision": trained.precision}))
     wait_for_store(config, context, tracker)
     if context.team:
         context.team.compare_data(whole.digest)

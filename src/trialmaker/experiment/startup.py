@@ -27,7 +27,7 @@ from trialmaker.experiment.stop_conditions import time_limit
 from trialmaker.experiment.store_check import seconds_left
 from trialmaker.experiment.tensorflow_import import importing_tensorflow
 from trialmaker.model_store.weights_source import find_weights
-from trialmaker.platform import paths
+from trialmaker.platform import paths, processor
 from trialmaker.platform.progress_bar import status
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.client import Tracker
@@ -119,7 +119,9 @@ def _train(
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()
-    log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, devices: {', '.join(devices)}")
+    onednn = f"oneDNN {'on' if processor.uses_onednn() else 'off'}"
+    machine = f"devices: {', '.join(devices)}; processor: {processor.instructions()}, {onednn}"
+    log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, {machine}")
     loaded = wait_for_data(config, dataset, context)
     return run.run(config, context, dataset=loaded, initial_weights=weights, tracker=tracker)
 

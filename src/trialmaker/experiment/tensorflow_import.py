@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trialmaker.platform import processor
 from trialmaker.platform.garbage_collection import paused_garbage_collection
 from trialmaker.platform.progress_bar import status
 
@@ -26,6 +27,7 @@ def importing_tensorflow(directory: Path, *, is_shown: bool = True) -> Iterator[
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters reaches Python as an exception
+    os.environ |= processor.onednn_setting() | os.environ
     with (
         status("loading TensorFlow", is_shown=is_shown),
         _standard_error_to(directory / "tensorflow.log"),

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trialmaker.models.normalization_gradients import gradients_here
+from trialmaker.models.normalization_gradients import fused_gradients, gradients_here
 from trialmaker.models.tensorflow_internals import Gradient, with_gradient
 
 Total = Callable[[tf.Tensor], tf.Tensor]
@@ -22,7 +22,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     The step and its gradient (Ioffe and Szegedy 2015, arXiv:1502.03167) are made of TensorFlow's fused kernels, which
     pass over memory half as often as what Keras composes them of. A float32 sum of many values loses digits: so each
     column of a picture has its own, and these are summed in float64, over columns and processes alike. Then it makes
-    no difference but for rounding how many processes share out a batch. Outside training all is as in Keras, and so is
+    no difference but for rounding how many processes share out a batch. With a mixed policy, inputs and outputs are
+    bfloat16; moments, scale, offset and their gradients stay float32. Outside training all is as in Keras, and so is
     the name, by which ``.keras`` and ``.h5`` files know the layer.
 
     A ``tf.GradientTape`` must be in the ``tf.function`` that calls the layer in training, if there is one: through a
@@ -44,6 +45,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         is_last = self.axis in (-1, len(input_shape) - 1)
         if not (is_last and self.scale and self.center) or self.renorm:
             raise ValueError(f"{self.name}: {LAW}: {self.get_config()}")
+        self.autocast = False  # else Keras rounds scale and offset as it does the inputs
         super().build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -58,16 +60,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=False, mask=mask)
         columns = inputs.shape[-2] if len(inputs.shape) > 2 else 1
         norm = _Norm(columns, inputs.shape[-1], self.epsilon, self.total)
-        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-        outputs, *moments = norm.normalize(tf.cast(inputs, tf.float32), gamma, beta)
+        parts = tf.cast(inputs, self.compute_dtype), tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        is_coarse = self.compute_dtype != "float32" and columns > 1  # and a sum's last digits are not there to be lost
+        is_alone = self.total is BatchNormalization.total and gradients_here() is fused_gradients
+        outputs, *moments = norm.normalize_fused(*parts) if is_coarse and is_alone else norm.normalize(*parts)
         for average, moment in zip((self.moving_mean, self.moving_variance), moments, strict=True):
             average.assign(average * self.momentum + moment * (1.0 - self.momentum))
-        return tf.cast(outputs, self.compute_dtype)
+        return outputs
 
 
 @dataclass(frozen=True)
 class _Norm:
-    """The normalization of values, float32 [..., columns, channels], by the moments of the whole batch."""
+    """The normalization of values, float32 or bfloat16 [..., columns, channels], by the whole batch's moments."""
 
     columns: int
     channels: int
@@ -97,6 +101,13 @@ class _Norm:
 
         return with_gradient(normalize, inputs, gamma, beta)
 
+    def normalize_fused(self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Return the same to the digits of bfloat16, by one kernel each way, for a batch that is not shared out."""
+        values = tf.reshape(inputs, [-1, 1, self.columns, self.channels])
+        outputs, mean, unbiased = tf.compat.v1.nn.fused_batch_norm(values, gamma, beta, epsilon=self.epsilon)
+        size = tf.cast(tf.size(values) // self.channels, tf.float32)
+        return tf.reshape(outputs, tf.shape(inputs)), mean, unbiased * (size - 1) / size
+
     def _moments(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return the whole batch's values of a channel, float64 [1], their mean and their variance, float32."""
         size = tf.cast(tf.size(values) // (self.columns * self.channels), tf.float64)  # of a column
@@ -110,7 +121,7 @@ class _Norm:
     def _column_moments(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return mean and variance of each column's channels in this process, float32 [columns * channels]."""
         if self.columns == 1:  # few values, and where XLA compiles: it makes the kernel a difference of two sums
-            return tuple(tf.nn.moments(values, axes=[0, 1, 2]))
+            return tuple(tf.nn.moments(tf.cast(values, tf.float32), axes=[0, 1, 2]))
         ones, nothing = self._each(tf.ones([self.channels])), tf.zeros([0])
         _, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
             x=values, scale=ones, offset=ones, mean=nothing, variance=nothing, is_training=True
@@ -131,7 +142,7 @@ class _Norm:
             outputs: the gradient of the outputs; parts: scale, mean and variance.
 
         Returns:
-            float32 as the values, and float64 [channels], twice.
+            of the values' type and shape, and float64 [channels], twice.
         """
         direct, *sums = gradients_here()(outputs, values, *map(self._each, parts), self.epsilon)
         return direct, *(self._sums(tf.cast(one, tf.float64)) for one in sums)

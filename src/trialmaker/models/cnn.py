@@ -13,6 +13,7 @@ from trialmaker.models.dropout import Dropout
 from trialmaker.models.per_layer import kernel_initializer, one_for_each
 
 XLA_IS_FASTER_ON_CPU = False  # measured: its CPU convolutions are several times slower than oneDNN's
+GAINS_FROM_BFLOAT16 = True  # measured: an epoch in two thirds of the time, where the processor computes in it
 
 POOLINGS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
 # They never fall, so that max pooling commutes with them.

@@ -41,4 +41,5 @@ class Dropout(keras.layers.Dropout):
         threshold = tf.cast(self.rate * RATE_LEVELS, tf.int32)
         halves = halves[first : first + tf.size(inputs)]
         mask = tf.reshape(tf.cast(halves, tf.int32) >= threshold, tf.shape(inputs))
-        return tf.where(mask, inputs / (1.0 - self.rate), 0.0)
+        kept = inputs / tf.cast(1.0 - self.rate, inputs.dtype)
+        return tf.where(mask, kept, tf.zeros([], inputs.dtype))

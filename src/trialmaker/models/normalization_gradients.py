@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-# of the outputs' gradient, values, scale, mean, variance and epsilon; the first two are float32 [N, H, W, channels],
-# the next three float32 [channels]
+# of the outputs' gradient, values, scale, mean, variance and epsilon; the first two are float32 or bfloat16
+# [N, H, W, channels], the next three float32 [channels]
 Gradients = Callable[..., list[tf.Tensor]]
 
 
@@ -32,6 +32,7 @@ def plain_gradients(
 ) -> list[tf.Tensor]:
     """Return the same, by operations that are the same bits each time on a GPU too."""
     factor = tf.math.rsqrt(variance + epsilon)
-    products = outputs * ((values - mean) * factor)
-    sums = (tf.reduce_sum(one, axis=[0, 1, 2]) for one in (products, outputs))
-    return [outputs * (scale * factor), *sums]
+    exact = tf.cast(outputs, tf.float32)
+    products = exact * ((tf.cast(values, tf.float32) - mean) * factor)
+    sums = (tf.reduce_sum(one, axis=[0, 1, 2]) for one in (products, exact))
+    return [tf.cast(exact * (scale * factor), outputs.dtype), *sums]

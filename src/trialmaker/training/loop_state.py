@@ -72,7 +72,7 @@ class LoopState:
             best=(self.best and self.best.best_weights) or [],  # which nobody changes
         )
         lists = {name: np.array(getattr(self, name), np.float64) for name in STEP_LISTS}
-        return Snapshot({**values, "best": best}, {**lists, **arrays})
+        return Snapshot({**values, "precision": program.precision, "best": best}, {**lists, **arrays})
 
     @classmethod
     def restore(cls, snapshot: Snapshot, program: Program) -> "LoopState":
@@ -101,8 +101,10 @@ class LoopState:
         Raises:
             Misfit: it is not.
         """
-        if others := sorted({*STATE_NUMBERS, "best"} ^ set(snapshot.values)):
+        if others := sorted({*STATE_NUMBERS, "precision", "best"} ^ set(snapshot.values)):
             raise Misfit(f"loop: other fields: {', '.join(others)}")
+        if (there := snapshot.values["precision"]) != program.precision:
+            raise Misfit(f"precision: {there} there, {program.precision} here")
         for name, variables in _variables(program).items():
             check_arrays(name, snapshot.numbered(name), variables)
         check_arrays("best", snapshot.numbered("best"), program.model.weights if snapshot.values["best"] else [])

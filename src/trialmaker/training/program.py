@@ -11,6 +11,7 @@ from trialmaker.training.augmentation import Augment
 from trialmaker.training.local_step import local_step
 from trialmaker.training.memory import evaluation_batch
 from trialmaker.training.metrics import loss_and_accuracy, loss_and_right_sums
+from trialmaker.training.precision import BFLOAT16, FLOAT32, borrowed_inference, inference
 from trialmaker.training.replicas import Replicas, lost_replicas
 from trialmaker.training.replicated_step import replicated_step
 from trialmaker.training.step_loop import scaled, step_loop
@@ -38,6 +39,7 @@ class Program:
 
     Args:
         model, optimizer: their dropout and weight decay are on or off for good; ``begin`` sets how much.
+        exact_model: the same in float32, where the model computes in less: it lends its layers to what is evaluated.
         smooths_labels: whether there is label smoothing.
         replicas: the processes that train this program together, each with a part of each batch; None for this alone.
     """
@@ -50,10 +52,12 @@ class Program:
         augment: Augment,
         smooths_labels: bool,
         jit_compile: bool,
+        exact_model: keras.Model | None = None,
         replicas: Replicas | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
         self.replicas = replicas
+        self.precision = BFLOAT16 if exact_model else FLOAT32
         self.label_smoothing, self.weight_decay = tf.Variable(0.0), tf.Variable(0.0)
         self.dropout_rates = []
         for layer in model.layers:
@@ -71,7 +75,8 @@ class Program:
             self._run = tf.function(step_loop(model, optimizer, step))
         else:
             self._run = tf.function(step_loop(model, optimizer, local_step(*parts)), jit_compile=jit_compile)
-        self._logits = tf.function(lambda images: model(scaled(images), training=False), jit_compile=jit_compile)
+        logits = inference(model) if exact_model is None else borrowed_inference(exact_model, model)
+        self._logits = tf.function(lambda images: logits(scaled(images)), jit_compile=jit_compile)
 
     def begin(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from trialmaker.models import registry
 from trialmaker.training import augmentation, optimizers
+from trialmaker.training.precision import BFLOAT16, FLOAT32, in_bfloat16
 from trialmaker.training.program import Program
 from trialmaker.training.replicas import Replicas
 
@@ -42,13 +43,14 @@ def prepare_program(
     jit_compile: bool | None,
     input_shape: tuple[int, ...],
     num_classes: int,
+    precision: str = FLOAT32,
     replicas: Replicas | None = None,
 ) -> Program:
-    """Return the compiled program that trains such a model, begun with these weights (in the model's order).
+    """Return the compiled program that trains a model in a precision, begun with these weights (in the model's order).
 
     It is that of an earlier run of this process, where both are compiled to the same: where they differ in nothing but
     seeds, learning rate, dropout rate, weight decay, label smoothing, epochs or data, as a study's trials often do.
-    Momentum is compiled in: Keras asks it, as a number, whether it is 0.
+    Momentum is compiled in: Keras asks whether it is 0.
 
     Args:
         model, optimizer, augment: fields of ``conf/<group>/<name>.yaml``.
@@ -61,6 +63,7 @@ def prepare_program(
         tuple(augment.items()),
         label_smoothing > 0,
         registry.compiles_faster(model["name"]) if jit_compile is None else jit_compile,
+        precision,
         input_shape,
         num_classes,
         replicas if replicas and replicas.count > 1 else None,  # one has nobody to sum with
@@ -81,6 +84,7 @@ def _program(
     augment: Key,
     smooths_labels: bool,
     jit_compile: bool,
+    precision: str,
     input_shape: tuple[int, ...],
     num_classes: int,
     replicas: Replicas | None,
@@ -89,9 +93,11 @@ def _program(
     del fields["learning_rate"]
     with replicas.scope() if replicas else nullcontext():
         built = _build(model, input_shape, num_classes)
+        trained = in_bfloat16(built) if precision == BFLOAT16 else built
         return Program(
-            model=built,
-            optimizer=optimizers.build(**fields, variables=built.trainable_variables),
+            model=trained,
+            exact_model=built if trained is not built else None,
+            optimizer=optimizers.build(**fields, variables=trained.trainable_variables),
             augment=augmentation.build(**dict(augment)),
             smooths_labels=smooths_labels,
             jit_compile=jit_compile,

@@ -85,7 +85,7 @@ SYNONYMS = {
 _DEVICE = "TensorFlow takes a GPU where there is one; CUDA_VISIBLE_DEVICES='' keeps to the CPU"
 _INSTANCES = "config/resource.json names the job's instances, and a run trains on all; instances=ignore on the first"
 _DATA_IN_MEMORY = "all data lies in memory, and no process loads it"
-_PRECISION = "computation is in float32; jit_compile chooses XLA"
+_PRECISION = "precision=bfloat16 computes in it, with weights in float32; jit_compile chooses XLA"
 _LOSS = "the loss is cross-entropy; label_smoothing changes it"
 _KEPT = "the best epoch's model is kept in any case; objective says by which metric"
 _START = "init_model=PATH starts from the weights of a model"
@@ -99,7 +99,7 @@ HINTS = {
     ),
     **dict.fromkeys(("num_workers", "workers", "dataloader_num_workers", "pin_memory", "prefetch"), _DATA_IN_MEMORY),
     **dict.fromkeys(("num_nodes", "nnodes", "strategy", "ddp", "world_size"), _INSTANCES),
-    **dict.fromkeys(("fp16", "bf16", "amp", "precision", "mixed_precision"), _PRECISION),
+    **dict.fromkeys(("fp16", "bf16", "amp", "mixed_precision"), _PRECISION),
     **dict.fromkeys(("loss", "criterion", "loss_fn", "class_weight"), _LOSS),
     **dict.fromkeys(("metrics", "monitor", "scoring"), "loss and accuracy are measured; objective says what is best"),
     **dict.fromkeys(("save_model", "save_steps", "save_best_only", "save_strategy", "checkpoint_dir"), _KEPT),

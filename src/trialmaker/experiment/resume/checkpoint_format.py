@@ -7,7 +7,7 @@ from typing import Any
 
 from trialmaker.errors import UserError, printable
 
-FORMAT = 1  # raised by whoever changes what a checkpoint holds
+FORMAT = 2  # raised by whoever changes what a checkpoint holds
 LARGEST = 2**63
 MAX_VALUE_CHARACTERS = 60  # characters of a value
 
@@ -110,6 +110,7 @@ LAWS: Mapping[str, Laws] = {  # by part and field
         "seconds": _is_duration,
         "epoch_steps": _is_count,
         "is_early_validated": _is_truth,
+        "precision": ("float32", "bfloat16").__contains__,
         "best": _is_best,
     },
     "means": {"step": _is_count, "is_due": _is_truth},

@@ -1,0 +1,41 @@
+"""Which precision a run computes in."""
+
+import tensorflow as tf
+
+from trialmaker.config.run_schema import AUTO
+from trialmaker.config.schema import Config
+from trialmaker.platform import processor
+from trialmaker.training.precision import BFLOAT16, FLOAT32, gains_from_bfloat16
+from trialmaker.training.replicas import Replicas
+from trialmaker.training.snapshot import Snapshot
+
+
+def of_run(config: Config, snapshot: Snapshot | None, replicas: Replicas | None) -> str:
+    """Return ``float32`` or ``bfloat16``: what the config asks for, what its ``auto`` comes to, or the checkpoint's.
+
+    ``auto`` is bfloat16 for a model that gains from it, outside XLA, where the processors of all instances compute in
+    it. On a GPU it is float32, since nothing was measured there.
+
+    Args:
+        snapshot: that the training goes on from, in the precision in which it was begun; None where it begins.
+        replicas: the instances or GPUs that train it together; they ask each other.
+    """
+    if snapshot:
+        return str(snapshot.part("loop").values["precision"])
+    training = config.training
+    if training.precision != AUTO:
+        return training.precision
+    gains = gains_from_bfloat16(config.model.name, training.jit_compile)
+    is_fast = gains and not _has_gpu() and processor.computes_in_bfloat16()
+    if replicas:
+        is_fast = bool(replicas.gather([float(is_fast)]).min())
+    return BFLOAT16 if is_fast else FLOAT32
+
+
+def is_slow(used: str) -> bool:
+    """Return whether float32 would be faster than this precision."""
+    return used == BFLOAT16 and not (_has_gpu() or processor.computes_in_bfloat16())
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))

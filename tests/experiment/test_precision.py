@@ -1,0 +1,65 @@
+"""The precision of a run: what it is asked for, what ``auto`` comes to, and what the run says of it."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from support.entry import Train
+from trialmaker.config import resolvers, validation
+from trialmaker.experiment import precision
+from trialmaker.platform import paths, processor
+from trialmaker.training.snapshot import Snapshot
+
+SLOW = "training.precision=bfloat16: this processor has no instructions for it that TensorFlow uses: float32 is faster"
+
+
+@pytest.fixture
+def cpu_info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file that says what the processor has."""
+    monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    return tmp_path / "cpuinfo"
+
+
+@pytest.mark.parametrize(
+    ("words", "flags", "begun_in", "used"),
+    [
+        (["model=cnn"], "avx512_bf16", None, "bfloat16"),
+        (["model=cnn"], "avx2", None, "float32"),
+        (["model=cnn", "training.jit_compile=true"], "avx512_bf16", None, "float32"),
+        (["model=mlp"], "avx512_bf16", None, "float32"),
+        (["model=mlp", "training.precision=bfloat16"], "avx2", None, "bfloat16"),
+        (["model=cnn", "training.precision=float32"], "avx512_bf16", None, "float32"),
+        (["model=cnn"], "avx2", "bfloat16", "bfloat16"),
+        (["model=cnn"], "avx512_bf16", "float32", "float32"),
+    ],
+)
+def test_auto_takes_what_is_faster_and_a_checkpoint_keeps_its_own(
+    words: list[str], flags: str, begun_in: str | None, used: str, cpu_info: Path
+) -> None:
+    cpu_info.write_text(f"flags : {flags}\n")
+    resolvers.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        config = validation.load(compose("config", words))
+    snapshot = Snapshot({"loop": {"precision": begun_in}}, {}) if begun_in else None
+    assert precision.of_run(config, snapshot, None) == used
+
+
+def test_a_run_says_what_it_computes_in_and_publishes_float32(train: Train, cpu_info: Path) -> None:
+    cpu_info.write_text("flags : avx2\n")
+    words = ("model.filters=[4]", "model.dense_units=[8]", "training.epochs=1", "training.precision=bfloat16")
+    result = train("data=digits", "model=cnn", *words)
+    assert result.code == 0, result.err
+    assert "parameters, trained in bfloat16; digits" in result.out and SLOW in result.out
+    assert "processor: AVX2, oneDNN on" in result.out
+    (run,) = result.runs()
+    params = run.data.params
+    assert (params["training.precision"], params["effective_precision"]) == ("bfloat16", "bfloat16")
+    (version,) = [path for path in (result.output / "model").iterdir() if path.name.isdecimal()]
+    graph = tf.saved_model.load(str(version)).signatures["serving_default"].graph
+    assert tf.bfloat16 not in {value.dtype for operation in graph.get_operations() for value in operation.outputs}
