@@ -17,6 +17,7 @@ import pytest
 from support import outputs
 from support.entry import PROJECT, Result, Train, run_entry
 from support.stores import create_store
+from trialmaker.platform import processor
 from trialmaker.platform.garbage_collection import paused_garbage_collection
 from trialmaker.tracking.settings import RUN_VARIABLES
 
@@ -28,8 +29,11 @@ MEMORY_BYTES = 4 << 30  # what the tests need there, and more
 def pytest_configure(config: pytest.Config) -> None:
     """Give temporary directories a place in memory, where there is enough of it; and XLA one for what it compiles.
 
+    TensorFlow computes as in the processes that the tests start: with oneDNN where those use it.
+
     A program takes XLA a second or two, and is then the same in all processes that run tests or are started by them.
     """
+    os.environ |= processor.onednn_setting() | os.environ
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if "PYTEST_XDIST_WORKER" not in os.environ and "TF_XLA_FLAGS" not in os.environ:

@@ -20,11 +20,14 @@ def mnist() -> Path:
     return Path(os.environ.get("TRIALMAKER_MNIST") or PROJECT / "workspace" / "input" / "data").resolve()
 
 
-def alternate(tasks: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
-    """Run each task once a round; return the seconds of each task, round by round."""
+def alternate(
+    tasks: Mapping[str, Callable[[], object]], *, rounds: int, pause_seconds: float = 0.0
+) -> dict[str, list[float]]:
+    """Run each task once a round, each after a pause; return the seconds of each task, round by round."""
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
+            time.sleep(pause_seconds)
             start = time.perf_counter()
             task()
             seconds[name].append(time.perf_counter() - start)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,33 @@ def environment(name: str, *packages: str) -> Path:
         )
         Path(paths["purelib"], "zz_tensorflow.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return python
+
+
+class PeerProcess:
+    """A process that does a piece of work for each line that it is sent, and answers each with a line.
+
+    Args:
+        command: its words.
+        variables: of its environment, beside this process's.
+    """
+
+    def __init__(self, *command: str | Path, variables: Mapping[str, str] | None = None) -> None:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(command, env=os.environ | (variables or {}), text=True, bufsize=1, **pipes)
+
+    def ask(self, line: str) -> str:
+        """Send a line; return the answer. Exit if there is none."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{line}\n")
+        return self.process.stdout.readline().strip() or sys.exit(f"{self.process.args}: ended")
+
+    def __enter__(self) -> "PeerProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def write_arrays(folder: Path) -> Path:

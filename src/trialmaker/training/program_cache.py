@@ -48,21 +48,19 @@ def prepare_program(
 ) -> Program:
     """Return the compiled program that trains a model in a precision, begun with these weights (in the model's order).
 
-    It is that of an earlier run of this process, where both are compiled to the same: where they differ in nothing but
-    seeds, learning rate, dropout rate, weight decay, label smoothing, epochs or data, as a study's trials often do.
-    Momentum is compiled in: Keras asks whether it is 0.
+    It is that of an earlier run of this process, where they differ, as trials often do, in nothing but seeds, epochs,
+    data, learning rate, dropout rate, weight decay and label smoothing, not in momentum.
 
     Args:
         model, optimizer, augment: fields of ``conf/<group>/<name>.yaml``.
         jit_compile: whether to compile with XLA; None for where it is known to be faster.
         replicas: the processes that train it together; None for this one alone.
     """
+    compiles = registry.compiles_faster(model["name"]) if jit_compile is None else jit_compile
     program = _program(
-        _graph_key(model),
-        _update_key(optimizer),
-        tuple(augment.items()),
+        *(_graph_key(model), _update_key(optimizer), tuple(augment.items())),
         label_smoothing > 0,
-        registry.compiles_faster(model["name"]) if jit_compile is None else jit_compile,
+        compiles,
         precision,
         input_shape,
         num_classes,
