@@ -8,6 +8,11 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from optuna_sweep.optuna_internals import hidden_scikit_learn
+
+with hidden_scikit_learn():
+    import optuna.importance
+
 MIN_TRIALS = 10  # that count; fewer show chance
 PRUNED_MARK = "pruned"  # a constraint, which pruned trials break: Optuna's plots draw such trials apart
 

@@ -1,5 +1,8 @@
 """Private parts of Optuna that the sweeper cannot do without, each seen to be needed with optuna 5.0."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -45,3 +48,20 @@ def is_stop_request(error: RuntimeError) -> bool:
     class of its own. The trial has been told by then.
     """
     return "Study.stop" in str(error)
+
+
+@contextmanager
+def hidden_scikit_learn() -> Iterator[None]:
+    """Have ``optuna.importance``, imported inside, believe that scikit-learn is not installed.
+
+    Its default evaluator, PED-ANOVA, does without; for the others it would import scikit-learn, SciPy and pandas, which
+    takes a second. Those others cannot be used in this process then.
+    """
+    is_hidden = "sklearn" not in sys.modules
+    if is_hidden:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if is_hidden:
+            del sys.modules["sklearn"]

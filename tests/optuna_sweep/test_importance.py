@@ -1,6 +1,8 @@
 """The trials on which importances and plots rest: completed ones, and pruned ones by their last report."""
 
 import math
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -44,6 +46,11 @@ def test_pruned_trials_count_by_their_last_value(trials: list[FrozenTrial]) -> N
     expected = optuna.importance.get_param_importances(complete)
     assert importances(study) == pytest.approx(expected) and expected["rate"] > 0.9
     assert list(importances(study)) == ["rate", "noise"]
+
+
+def test_importances_do_without_scikit_learn_whose_import_takes_a_second() -> None:
+    code = "import optuna_sweep.importance, sys; print({'sklearn', 'scipy', 'pandas'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 
 def test_trials_without_a_value_keep_their_numbers_alone() -> None:
