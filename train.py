@@ -14,9 +14,10 @@ if __name__ == "__main__":
 
     started = time.monotonic()  # before the other imports, since the platform's limit counts from here
 
-    from trialmaker.platform import scratch, standard_streams
+    from trialmaker.platform import process_end, scratch, standard_streams
     from trialmaker.platform.signals import Signals
 
+    process_end.begin()
     standard_streams.guard()
     scratch.begin()
     with Signals() as signals:
@@ -25,4 +26,4 @@ if __name__ == "__main__":
         from trialmaker.cli.train import train
 
         code = train(started, signals)
-    sys.exit(code)
+    process_end.exit_with(code)
