@@ -58,7 +58,7 @@ def run(
     if context.team:
         context.team.compare_data(whole.digest)
     publisher = _publisher(config, context, export_model, whole, tracker)
-    reporter = TrialReporter(context.trial, config.objective)
+    reporter = TrialReporter(context.trial, config.objective, config.training.epochs)
     with tensorboard_listener(config, context) as board:
         fitting = Fitting(config, context, trained, dataset, tracker, publisher, reporter, board)
         outcome = fitting.train()

@@ -34,7 +34,7 @@ def train(
     config = batch_size.clip_to_examples(config, context, len(dataset.train), None)
     _, trained = program.build(config, context, dataset, initial_weights, snapshot)
     state = LoopState.restore(snapshot.part("loop"), trained) if snapshot else LoopState()
-    reporter = TrialReporter(context.trial, config.objective)
+    reporter = TrialReporter(context.trial, config.objective, config.training.epochs)
     stop = StopCondition(config.training, context.started, 0.0, context.signals, reporter)
     if context.team:
         context.team.compare_data(whole.digest)
