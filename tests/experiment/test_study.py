@@ -159,7 +159,7 @@ def test_a_trial_that_diverges_is_marked_as_failed_everywhere(train: Train) -> N
 def test_a_study_does_not_adorn_itself_with_another_runs_model(train: Train) -> None:
     """Not even with one that is its trial's equal, to the last bit."""
     words = (*QUICK[:3], "training.epochs=1")
-    first_point = ("optimizer.learning_rate=0.001", "model.hidden_units=[128,128]", "model.dropout_rate=0.1")
+    first_point = ("optimizer.learning_rate=0.003", "model.hidden_units=[256,256]", "model.dropout_rate=0.1")
     best = (train(*words, *first_point, "hydra.mode=RUN").output / "model" / "best.json").read_text()
     result = train(*words, "hydra.sweeper.n_trials=1")
     assert result.code == 0, result.err
