@@ -1,10 +1,14 @@
 """The search of ``sweeps=mlp`` as people write it today: hydra-optuna-sweeper 1.3, Keras ``fit`` in the task.
 
-It runs in an environment of its own, which ``benchmarks/sweep.py`` makes.
+It runs in an environment of its own, which ``benchmarks/sweep.py`` makes, and appends a JSON line for each trial to the
+file PEER_TRIALS: its value, and when it ended.
 """
 
+import json
 import os
 import sys
+import time
+from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -29,7 +33,10 @@ def main(config: DictConfig) -> float:
         DATA["images"], DATA["labels"], batch_size=128, epochs=5, verbose=0,
         validation_data=(DATA["validation_images"], DATA["validation_labels"]),
     )  # fmt: skip
-    return float(max(history.history["val_accuracy"]))
+    value = float(max(history.history["val_accuracy"]))
+    with Path(os.environ["PEER_TRIALS"]).open("a") as file:
+        file.write(json.dumps({"value": value, "ended": time.time()}) + "\n")
+    return value
 
 
 if __name__ == "__main__":
@@ -37,7 +44,7 @@ if __name__ == "__main__":
 
     defaults = [{"override hydra/sweeper": "optuna"}, {"override hydra/sweeper/sampler": "tpe"}, "_self_"]
     params = {
-        "learning_rate": "tag(log, interval(1e-4, 1e-1))",
+        "learning_rate": "tag(log, interval(1e-4, 3e-2))",
         "width": "choice(64, 128, 256, 512)",
         "dropout_rate": "interval(0.0, 0.5)",
     }
