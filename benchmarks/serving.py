@@ -1,11 +1,15 @@
-"""The inference service beside the platform's own example design, and ``mlflow models serve``: the same model, in turn.
+"""The inference service beside a bare route, the platform's own example design and ``mlflow models serve``, in turn.
 
-python benchmarks/serving.py [rounds] [seconds]
+python benchmarks/serving.py [--rounds N] [--seconds S] [--peers NAME ...]
 
 Requests are single images as JSON over loopback, from a process of their own: an asyncio client that writes a prepared
-request on each of its connections and waits for the answer. It shares the machine's cores with the server.
+request on each of its connections and waits for the answer. It shares the machine's cores with the server. The bare
+route parses the same body and answers a fixed one: what is possible with this server and parser. Pictures are PNG files
+of 28x28 in a form; what the processes that decode them take of all processor time is their share.
 """
 
+import argparse
+import io
 import json
 import os
 import shutil
@@ -21,10 +25,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from PIL import Image
 
 from support.measure import PROJECT
 
 PORT = 10077
+OURS, BARE = "ours", "bare"
+SERVERS = (OURS, BARE, "ours-tensorflow", "flask", "mlflow")
+BOUNDARY = "----benchmark"
+FORM_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 CLIENT = PROJECT / "benchmarks" / "peers" / "load.py"
 IMAGE = [round((x * 37 % 256) / 255, 8) if x % 5 == 0 else 0.0 for x in range(784)]
 
@@ -40,25 +49,55 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
     rates: dict[int, list[float]] = field(default_factory=lambda: {1: [], 32: []})
     medians: dict[int, list[float]] = field(default_factory=lambda: {1: [], 32: []})
+    half_load: list[dict[str, float]] = field(default_factory=list)
+    pictures: list[tuple[float, float]] = field(default_factory=list)  # a second, and the decoders' share
     ready: list[float] = field(default_factory=list)
     mebibytes: list[float] = field(default_factory=list)
 
 
-def main(rounds: int, seconds: float) -> None:
+def main(rounds: int, seconds: float, names: list[str]) -> None:
     """Alternate, one round at a time."""
     with tempfile.TemporaryDirectory() as root:
-        servers = peers(Path(root))
+        servers = [server for server in peers(Path(root)) if server.name in names]
         for _ in range(rounds):
             for server in servers:
-                with running(server):
-                    for connections in (1, 32):
-                        figures = load(server, connections, seconds)
-                        server.rates[connections].append(figures["rate"])
-                        server.medians[connections].append(figures["p50"])
+                with running(server) as process:
+                    measure(server, process, seconds)
         for server in servers:
             report(server, servers[0])
-        report_half_load(servers[0], seconds)
+        report_half_load(servers[0])
+        report_pictures(servers[0])
         report_tensorflow_import()
+
+
+def measure(server: Server, process: psutil.Process, seconds: float) -> None:
+    """Measure a server that runs: with one connection and many, and ours with half the load and with pictures."""
+    for connections in (1, 32):
+        figures = load(server, connections, seconds)
+        server.rates[connections].append(figures["rate"])
+        server.medians[connections].append(figures["p50"])
+    if server.name == OURS:
+        server.half_load.append(load(server, 32, seconds, rate=server.rates[32][-1] / 2))
+        before = processor_seconds(process)
+        rate = load(server, 32, seconds, body=picture_form(), content_type=FORM_TYPE)["rate"]
+        service, decoders = (after - start for after, start in zip(processor_seconds(process), before, strict=True))
+        server.pictures.append((rate, decoders / (service + decoders)))
+
+
+def processor_seconds(process: psutil.Process) -> tuple[float, float]:
+    """Return the processor seconds of a service, and those of the processes that decode for it."""
+    decoders = process.children(recursive=True)
+    times = [sum(one.cpu_times()[:2]) for one in (process, *decoders)]
+    return times[0], sum(times[1:])
+
+
+def picture_form() -> str:
+    """Return a form with a PNG file, its bytes as latin-1."""
+    file = io.BytesIO()
+    pixels = bytes(round(255 * value) for value in IMAGE)
+    Image.frombytes("L", (28, 28), pixels).save(file, "PNG")
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="digit.png"\r\n'
+    return f"{head}Content-Type: image/png\r\n\r\n{file.getvalue().decode('latin-1')}\r\n--{BOUNDARY}--\r\n"
 
 
 def report(server: Server, ours: Server) -> None:
@@ -75,13 +114,19 @@ def report(server: Server, ours: Server) -> None:
     )
 
 
-def report_half_load(ours: Server, seconds: float) -> None:
-    """Print the percentiles of the latency at half of the highest throughput."""
-    rate = statistics.median(ours.rates[32]) / 2
-    with running(ours):
-        figures = load(ours, 32, seconds, rate)
-    p50, p99 = figures["p50"] * 1000, figures["p99"] * 1000
-    print(f"ours at {figures['rate']:.0f} requests/s on 32 connections: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+def report_half_load(ours: Server) -> None:
+    """Print the percentiles of the latency at half of the highest throughput of the same round."""
+    rate = statistics.median(one["rate"] for one in ours.half_load)
+    p50, p99 = ([1000 * one[key] for one in ours.half_load] for key in ("p50", "p99"))
+    print(f"ours at half load, {rate:.0f} requests/s on 32 connections: p50 {statistics.median(p50):.1f} ms,", end=" ")
+    print(f"p99 {statistics.median(p99):.1f} ms ({min(p99):.1f} to {max(p99):.1f})")
+
+
+def report_pictures(ours: Server) -> None:
+    """Print the pictures a second, and the share of the processes that decode."""
+    rates, shares = zip(*ours.pictures, strict=True)
+    print(f"ours: {statistics.median(rates):.0f} pictures/s ({min(rates):.0f} to {max(rates):.0f}),", end=" ")
+    print(f"of whose processor time the decoders take {statistics.median(shares):.0%}")
 
 
 def report_tensorflow_import() -> None:
@@ -100,6 +145,7 @@ def peers(root: Path) -> list[Server]:
     port = ["--port", str(PORT), "--host", "127.0.0.1"]
     logged = next((root / "output" / "mlartifacts").rglob("MLmodel")).parent
     mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(logged), "--env-manager", "local", *port]
+    bare = [sys.executable, str(PROJECT / "benchmarks" / "peers" / "bare_route.py"), str(PORT)]
     flask = [sys.executable, str(PROJECT / "benchmarks" / "peers" / "flask_service.py"), str(version), str(PORT)]
     image = json.dumps({"image": IMAGE})
     rows = json.dumps({"inputs": [[[[value] for value in IMAGE[start : start + 28]] for start in range(0, 784, 28)]]})
@@ -108,16 +154,17 @@ def peers(root: Path) -> list[Server]:
     by_tensorflow = shutil.copytree(version, root / "1", ignore=shutil.ignore_patterns("model.tflite"))
     ours = [sys.executable, "predict.py", *port, "--model-dir"]
     return [
-        Server("ours", [*ours, str(version)], "/ModelMaker/predict", image),
-        Server("ours, by TensorFlow", [*ours, str(by_tensorflow)], "/ModelMaker/predict", image),
-        Server("Flask, a call a request", flask, "/ModelMaker/predict", image, variables),
-        Server("mlflow models serve", mlflow, "/invocations", rows, variables),
+        Server(OURS, [*ours, str(version)], "/ModelMaker/predict", image),
+        Server(BARE, bare, "/ModelMaker/predict", image),
+        Server("ours-tensorflow", [*ours, str(by_tensorflow)], "/ModelMaker/predict", image),
+        Server("flask", flask, "/ModelMaker/predict", image, variables),
+        Server("mlflow", mlflow, "/invocations", rows, variables),
     ]
 
 
 @contextmanager
-def running(server: Server) -> Iterator[None]:
-    """Start a server, wait for its first answer, record seconds and memory; kill it at the end."""
+def running(server: Server) -> Iterator[psutil.Process]:
+    """Start a server, wait for its first answer, record seconds and memory, yield it; kill it at the end."""
     start = time.perf_counter()
     process = subprocess.Popen(
         server.command, cwd=PROJECT, env=os.environ | server.environment,
@@ -131,7 +178,7 @@ def running(server: Server) -> Iterator[None]:
         server.ready.append(time.perf_counter() - start)
         family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
         server.mebibytes.append(sum(psutil.Process(pid).memory_info().rss for pid in family) / 2**20)
-        yield
+        yield psutil.Process(process.pid)
     finally:
         if process.poll() is None:
             for child in [*psutil.Process(process.pid).children(recursive=True), process]:
@@ -152,15 +199,23 @@ def answers(server: Server) -> bool:
         return False
 
 
-def load(server: Server, connections: int, seconds: float, rate: float = 0) -> dict[str, float]:
+def load(
+    server: Server, connections: int, seconds: float, rate: float = 0, body: str = "",
+    content_type: str = "application/json",
+) -> dict[str, float]:  # fmt: skip
     """Return the requests a second, and percentiles of their seconds; ``rate`` limits the requests a second."""
-    arguments = [str(PORT), server.path, str(connections), str(seconds), str(rate)]
+    arguments = [str(PORT), server.path, str(connections), str(seconds), str(rate), content_type]
     command = [sys.executable, str(CLIENT), *arguments]
-    process = subprocess.run(command, input=server.body, text=True, stdout=subprocess.PIPE, check=True)
+    content = (body or server.body).encode("latin-1")
+    process = subprocess.run(command, input=content, stdout=subprocess.PIPE, check=True)
     figures: dict[str, float] = json.loads(process.stdout)
     return figures
 
 
 if __name__ == "__main__":
-    rounds, seconds = [*sys.argv[1:], *("3", "5")[len(sys.argv) - 1 :]]
-    main(int(rounds), float(seconds))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement; default: 2")
+    parser.add_argument("--peers", nargs="+", choices=SERVERS, default=SERVERS, help="what is measured; ours always is")
+    args = parser.parse_args()
+    main(args.rounds, args.seconds, [OURS, *args.peers])

@@ -1,6 +1,6 @@
 """A lightweight HTTP load generator: the same request on each connection, again as soon as it is answered.
 
-python load.py PORT PATH CONNECTIONS SECONDS RATE < BODY
+python load.py PORT PATH CONNECTIONS SECONDS RATE [CONTENT_TYPE] < BODY
 
 RATE limits the requests a second over all connections (0: no limit); latency then counts from the moment at which the
 request was due, so that a server which falls behind cannot hide it (no "coordinated omission").
@@ -59,9 +59,11 @@ class Connection(asyncio.Protocol):
         self.schedule()
 
 
-async def main(port: int, path: str, connections: int, duration: float, rate: float, body: bytes) -> None:
+async def main(
+    port: int, path: str, connections: int, duration: float, rate: float, content_type: str, body: bytes
+) -> None:
     request = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     seconds: list[float] = []
@@ -81,5 +83,7 @@ async def main(port: int, path: str, connections: int, duration: float, rate: fl
 
 
 if __name__ == "__main__":
-    port, path, connections, duration, rate = sys.argv[1:]
-    uvloop.run(main(int(port), path, int(connections), float(duration), float(rate), sys.stdin.read().encode()))
+    port, path, connections, duration, rate = sys.argv[1:6]
+    content_type = sys.argv[6] if len(sys.argv) > 6 else "application/json"
+    body = sys.stdin.buffer.read()
+    uvloop.run(main(int(port), path, int(connections), float(duration), float(rate), content_type, body))

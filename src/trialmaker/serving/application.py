@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import orjson
@@ -14,6 +13,7 @@ from starlette.routing import Route
 
 from trialmaker.model_store.versions import Version
 from trialmaker.serving import openapi, pages, tensorflow_serving
+from trialmaker.serving.answers import encode, json_answer, labelled, platform_answer
 from trialmaker.serving.decode_task import Decoded
 from trialmaker.serving.decoder_pool import DecoderPool
 from trialmaker.serving.errors import HTTPError
@@ -24,7 +24,6 @@ from trialmaker.serving.request_decoding import ReadRequest
 from trialmaker.serving.served_model import ServedModel, served
 from trialmaker.serving.settings import Settings
 
-QUICK_ROWS = 32  # of an answer that is encoded on the event loop
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -91,15 +90,15 @@ class Application:
         """Answer a request of the platform's: JSON, or a picture's file as ``multipart/form-data``."""
         model = self._loaded_model()
         decoded, probabilities = await self._predict(model, request, await model.decoder.read_platform(request))
-        return await _encode(lambda: _platform_answer(model, probabilities, decoded.form), len(probabilities))
+        return await encode(lambda: platform_answer(model, probabilities, decoded.form), len(probabilities))
 
     async def preview(self, request: Request) -> Response:
         """Answer a request of the platform's for one image; add the image as the model received it."""
         model = self._loaded_model()
         read = await model.decoder.read_platform(request, with_preview=True)
         decoded, probabilities = await self._predict(model, request, read)
-        predictions = _labelled(model, probabilities[0].tolist())
-        answer = _json({"success": True, "predictions": predictions, "image": decoded.preview})
+        predictions = labelled(model, probabilities[0].tolist())
+        answer = json_answer({"success": True, "predictions": predictions, "image": decoded.preview})
         answer.headers["model-version"] = str(model.version.number)
         return answer
 
@@ -108,14 +107,14 @@ class Application:
         model = self._loaded_model()
         self._check_version(request, model)
         decoded, probabilities = await self._predict(model, request, await model.decoder.read_rows(request))
-        return await _encode(lambda: tensorflow_serving.encode_answer(probabilities, decoded.form), len(probabilities))
+        return await encode(lambda: tensorflow_serving.encode_answer(probabilities, decoded.form), len(probabilities))
 
     async def predict_as_mlflow(self, request: Request) -> Response:
         """Answer as ``mlflow models serve`` does, whose two forms for arrays are TensorFlow Serving's."""
         model = self._loaded_model()
         _, probabilities = await self._predict(model, request, await model.decoder.read_rows(request))
         option = orjson.OPT_SERIALIZE_NUMPY
-        return await _encode(lambda: orjson.dumps({"predictions": probabilities}, option=option), len(probabilities))
+        return await encode(lambda: orjson.dumps({"predictions": probabilities}, option=option), len(probabilities))
 
     async def _predict(self, model: ServedModel, request: Request, read: ReadRequest) -> tuple[Decoded, np.ndarray]:
         """Decode a request and predict its images, within the time that a request has.
@@ -131,12 +130,17 @@ class Application:
         Raises:
             HTTPError: what decoding says; 503, too much at once; 504, the time is over; 400, no finite answer.
         """
+        seconds = self.settings.seconds
         try:
-            async with asyncio.timeout(self.settings.seconds):
-                decoded = await model.decoder.decode(request, read)
-                probabilities = await model.batcher(decoded.images)
+            if read.is_quick:  # its only wait is for the model, which the batcher limits at a lower cost
+                decoded = model.decoder.decode_now(read)
+                probabilities = await model.batcher(decoded.images, seconds)
+            else:
+                async with asyncio.timeout(seconds):
+                    decoded = await model.decoder.decode(request, read)
+                    probabilities = await model.batcher(decoded.images)
         except TimeoutError:
-            raise HTTPError(504, f"no answer within {self.settings.seconds:g} seconds; ask for fewer images") from None
+            raise HTTPError(504, f"no answer within {seconds:g} seconds; ask for fewer images") from None
         if not np.isfinite(probabilities).all():
             raise HTTPError(400, "the numbers are so large that the model's answer is none; they should lie in 0 to 1")
         return decoded, probabilities
@@ -161,13 +165,13 @@ class Application:
         """Answer with the version's state, as TensorFlow Serving does."""
         model = self._loaded_model()
         self._check_version(request, model)
-        return _json(tensorflow_serving.model_status(model))
+        return json_answer(tensorflow_serving.model_status(model))
 
     async def metadata(self, request: Request) -> Response:
         """Answer with the model's signature, as TensorFlow Serving does."""
         model = self._loaded_model()
         self._check_version(request, model)
-        return _json(tensorflow_serving.model_metadata(model, self.settings.name))
+        return json_answer(tensorflow_serving.model_metadata(model, self.settings.name))
 
     def _check_version(self, request: Request, model: Model) -> None:
         version = request.path_params.get("version", str(model.version.number))
@@ -176,18 +180,18 @@ class Application:
 
     async def describe_model(self, _: Request) -> Response:
         """Answer with what the page shows of the model."""
-        return _json(self._loaded_model().description(self.settings.name, inverts=self.settings.invert))
+        return json_answer(self._loaded_model().description(self.settings.name, inverts=self.settings.invert))
 
     # ---- about the service
 
     async def liveness(self, _: Request) -> Response:
         """Answer that the process runs."""
-        return _json({"status": "live"})
+        return json_answer({"status": "live"})
 
     async def readiness(self, _: Request) -> Response:
         """Answer that there is a model, or with 503."""
         self._loaded_model()
-        return _json({"status": "ready"})
+        return json_answer({"status": "ready"})
 
     async def prometheus_metrics(self, _: Request) -> Response:
         """Answer with the metrics in Prometheus' text format."""
@@ -196,24 +200,4 @@ class Application:
     async def openapi(self, _: Request) -> Response:
         """Answer with the OpenAPI document."""
         shape = self.model.input_shape if self.model else (28, 28, 1)
-        return _json(openapi.document(self.settings.name, self.settings.keys, shape))
-
-
-async def _encode(encode: Callable[[], bytes], rows: int) -> Response:
-    """Return the answer that ``encode`` returns; on a thread where it has many rows."""
-    return Response(encode() if rows <= QUICK_ROWS else await asyncio.to_thread(encode), media_type="application/json")
-
-
-def _platform_answer(model: Model, probabilities: np.ndarray, is_batch: bool) -> bytes:
-    rows = [_labelled(model, row) for row in probabilities.tolist()]
-    return orjson.dumps({"success": True, "predictions": rows if is_batch else rows[0]})
-
-
-def _labelled(model: Model, probabilities: list[float]) -> list[dict[str, Any]]:
-    return [
-        {"label": label, "probability": value} for label, value in zip(model.class_names, probabilities, strict=True)
-    ]
-
-
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
+        return json_answer(openapi.document(self.settings.name, self.settings.keys, shape))

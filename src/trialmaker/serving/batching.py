@@ -2,6 +2,7 @@
 
 import asyncio
 import bisect
+import operator
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,25 +17,24 @@ SLICE_SECONDS = 0.05  # of a call for one large request, which goes on in anothe
 LARGER_TIMES = 10  # the time that a call takes, for which smaller ones may go before it
 
 
-@dataclass(order=True)
+@dataclass(eq=False, slots=True)
 class PendingRequest:
     """A request that waits. One goes before those that came a little earlier and are much larger.
 
     Args:
         turn: when it came, in seconds, and the later the longer its next call takes.
-        number: in the order of coming.
         images: float32 [N, H, W, C], those that are not predicted yet.
         future: of its probabilities.
         answers: probabilities of the images before.
     """
 
     turn: float
-    number: int
-    images: np.ndarray = field(compare=False)
-    future: "asyncio.Future[np.ndarray]" = field(compare=False)
-    answers: list[np.ndarray] = field(compare=False, default_factory=list)
+    images: np.ndarray
+    future: "asyncio.Future[np.ndarray]"
+    answers: list[np.ndarray] = field(default_factory=list)
 
 
+TURN = operator.attrgetter("turn")
 Part = tuple[PendingRequest, np.ndarray]  # some of a request's images
 
 
@@ -62,26 +62,36 @@ class Batcher:
         self.predict, self.max_images, self.max_queued, self.observe = predict, max_images, max_queued, observe
         self.queue: list[PendingRequest] = []  # in the order of their turns
         self.queued_images = 0
-        self.count = 0
         self.is_busy = False
         self.seconds_per_image = INLINE_SECONDS
         self.thread = ThreadPoolExecutor(1)
+        self.loop: asyncio.AbstractEventLoop | None = None
 
-    async def __call__(self, images: np.ndarray) -> np.ndarray:
+    async def __call__(self, images: np.ndarray, seconds: float | None = None) -> np.ndarray:
         """Return the probabilities of some images.
+
+        Args:
+            images: float32 [N, H, W, C].
+            seconds: the longest time until then; None for no limit.
 
         Raises:
             HTTPError: 503, too many wait already.
+            TimeoutError: the time is over.
         """
-        loop = asyncio.get_running_loop()
+        loop = self.loop = self.loop or asyncio.get_running_loop()  # which costs a system call in Python 3.11
         self._make_room(len(images))
-        self.count += 1
         future: asyncio.Future[np.ndarray] = loop.create_future()
-        self._enqueue(PendingRequest(0, self.count, images, future))
+        self._enqueue(PendingRequest(0, images, future))
         if not self.is_busy:
             self.is_busy = True
             loop.call_soon(self._run_next_batch)
-        return await future
+        if seconds is None:
+            return await future
+        timer = loop.call_later(seconds, _expire, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
 
     def _make_room(self, size: int) -> None:
         """Refuse this request, or waiting ones that are more than twice as large, until all may wait."""
@@ -98,8 +108,9 @@ class Batcher:
     def _enqueue(self, request: PendingRequest) -> None:
         """Have a request wait for its next call."""
         images = min(len(request.images), self._most_images())
-        request.turn = asyncio.get_running_loop().time() + LARGER_TIMES * self.seconds_per_image * images
-        bisect.insort(self.queue, request)
+        assert self.loop
+        request.turn = self.loop.time() + LARGER_TIMES * self.seconds_per_image * images
+        bisect.insort(self.queue, request, key=TURN)
         self.queued_images += len(request.images)
 
     def _most_images(self) -> int:
@@ -116,14 +127,14 @@ class Batcher:
         if not batch:
             self.is_busy = False
             return
-        loop = asyncio.get_running_loop()
+        assert self.loop
         try:
             images = batch[0][1] if len(batch) == 1 else np.concatenate([part for _, part in batch])
             self.observe(len(images))
             if len(images) * self.seconds_per_image < INLINE_SECONDS:
                 self._deliver(batch, self._timed_predict(images))
                 return
-            call = loop.run_in_executor(self.thread, self._timed_predict, images)
+            call = self.loop.run_in_executor(self.thread, self._timed_predict, images)
         except Exception as error:
             self._deliver(batch, error)
             return
@@ -162,7 +173,8 @@ class Batcher:
                 else:
                     self._add_answer(request, outcome[row : row + len(part)])
             row += len(part)
-        asyncio.get_running_loop().call_soon(self._run_next_batch)
+        assert self.loop
+        self.loop.call_soon(self._run_next_batch)
 
     def _add_answer(self, request: PendingRequest, probabilities: np.ndarray) -> None:
         """Give a request its probabilities, or have its other images wait again."""
@@ -172,3 +184,9 @@ class Batcher:
         else:
             whole = request.answers[0] if len(request.answers) == 1 else np.concatenate(request.answers)
             request.future.set_result(whole)
+
+
+def _expire(future: "asyncio.Future[np.ndarray]") -> None:
+    """End the wait of a request whose time is over."""
+    if not future.done():
+        future.set_exception(TimeoutError())

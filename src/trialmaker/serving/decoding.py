@@ -12,11 +12,11 @@ from trialmaker.data import image_decoding
 from trialmaker.errors import UserError
 from trialmaker.serving import picture_header, picture_stripping
 from trialmaker.serving.errors import HTTPError
+from trialmaker.serving.flat_numbers import RANGE_TOLERANCE
 from trialmaker.serving.picture_header import PictureHeader
 
 Shape = tuple[int, int, int]
 MAX_DIMENSIONS = 4  # of a batch
-RANGE_TOLERANCE = 1e-3  # by which interpolation may leave [0, 1]
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

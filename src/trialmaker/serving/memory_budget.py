@@ -1,8 +1,6 @@
 """The memory that all requests may hold together, each until it is answered."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +15,7 @@ SCOPE_KEY = "trialmaker.memory"
 
 @dataclass(eq=False)
 class Holding:
-    """The memory of one request.
+    """The memory of one request, counted within its context.
 
     Args:
         budget: what it is part of.
@@ -28,6 +26,22 @@ class Holding:
     task: "asyncio.Task[Any] | None"
     size: int = 0
     is_evicted: bool = False
+
+    def __enter__(self) -> None:
+        self.budget.holdings.add(self)
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Hold nothing any more.
+
+        Raises:
+            HTTPError: 503, this request held most when there was no room for another.
+        """
+        self.budget.holdings.discard(self)
+        self.release()
+        if self.is_evicted and self.task:
+            self.task.uncancel()
+            if isinstance(error, asyncio.CancelledError):
+                raise _refusal() from None
 
     def add(self, size: int) -> None:
         """Hold more bytes, or fewer where ``size`` is negative.
@@ -59,27 +73,17 @@ class MemoryBudget:
         self.max_bytes = max(IN_FLIGHT_BYTES, BODIES * max_body)
         self.size = 0
         self.holdings: set[Holding] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
 
-    @contextmanager
-    def account(self, request: Request) -> Iterator[None]:
-        """Within the context, ``holding`` returns what this request holds.
+    def account(self, request: Request) -> Holding:
+        """Return a context within which ``holding`` returns what this request holds."""
+        holding = request.scope[SCOPE_KEY] = Holding(self, asyncio.current_task(self._running_loop()))
+        return holding
 
-        Raises:
-            HTTPError: 503, this request held most when there was no room for another.
-        """
-        holding = request.scope[SCOPE_KEY] = Holding(self, asyncio.current_task())
-        self.holdings.add(holding)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not holding.is_evicted:
-                raise
-            raise _refusal() from None
-        finally:
-            self.holdings.discard(holding)
-            holding.release()
-            if holding.is_evicted and holding.task:
-                holding.task.uncancel()
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop, of which there is one; asking costs a system call in Python 3.11."""
+        self.loop = self.loop or asyncio.get_running_loop()
+        return self.loop
 
     def make_room(self, newcomer: Holding) -> None:
         """Refuse this request, or those that hold more than twice as much, until all fit."""

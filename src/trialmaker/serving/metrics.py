@@ -19,6 +19,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         registry = None if self.is_shared else self.registry
         self.requests = Counter(
@@ -37,6 +38,21 @@ class Metrics:
         self.version = Gauge(
             "trialmaker_model_version", "The served model's version", multiprocess_mode="mostrecent", registry=registry
         )
+
+    def record(self, path: str, status: int, seconds: float) -> None:
+        """Count a request.
+
+        Args:
+            path: the route's, or ``other``.
+            status: its answer's.
+            seconds: it took.
+        """
+        children = self.children.get((path, status))
+        if not children:  # looking them up by their labels takes as long as counting
+            children = self.requests.labels(path, status), self.seconds.labels(path)
+            self.children[path, status] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

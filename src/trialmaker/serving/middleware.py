@@ -3,12 +3,13 @@
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from trialmaker.serving import request_head
@@ -33,6 +34,7 @@ class Middleware:
         self.application = application
         self.routes = application.routes()
         self.router = Router(self.routes)
+        self.plain_routes = _plain_routes(self.routes)
         self.is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +44,7 @@ class Middleware:
         start = time.perf_counter()
         status = 500
         has_begun = False
-        is_unread = any(name in BODY_HEADERS and value != b"0" for name, value in scope["headers"])
+        is_unread: bool | None = None  # until something is read
 
         async def receive_part() -> Message:
             nonlocal is_unread
@@ -51,10 +53,12 @@ class Middleware:
             return message
 
         async def send_part(message: Message) -> None:
-            nonlocal status, has_begun
+            nonlocal status, has_begun, is_unread
             if message["type"] == "http.response.start":
                 status, has_begun = message["status"], True
                 message["headers"] = [*message["headers"], *SAFETY_HEADERS]
+                if is_unread is None:
+                    is_unread = any(name in BODY_HEADERS and value != b"0" for name, value in scope["headers"])
                 if self.is_draining or is_unread:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
@@ -69,8 +73,7 @@ class Middleware:
         finally:
             route = scope.get("route")
             path = route.path if route else "other"
-            self.application.metrics.requests.labels(path, status).inc()
-            self.application.metrics.seconds.labels(path).observe(time.perf_counter() - start)
+            self.application.metrics.record(path, status, time.perf_counter() - start)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the head and the key, and run the route; answer with an error of the path's form where either fails."""
@@ -79,6 +82,11 @@ class Middleware:
             request_head.check(scope, local_only=settings.local_only)
             if settings.keys.access and scope["path"] not in KEYLESS_PATHS:
                 settings.keys.check(request_head.combined(scope["headers"]))
+            if route := self.plain_routes.get((scope["method"], scope["path"])):
+                scope["route"] = route
+                response = await route.endpoint(Request(scope, receive, send))
+                await response(scope, receive, send)
+                return
             scope["app"] = self  # else the router would answer unknown addresses itself, in a form of its own
             await self.router(scope, receive, send)
         except HTTPError as error:
@@ -97,6 +105,11 @@ class Middleware:
             return 404, f"Servable not found for request: {servable}"
         addresses = ", ".join(f"{_method(route.methods)} {route.path}" for route in self.routes)
         return status, f"there is no {address}; there are: {addresses}"
+
+
+def _plain_routes(routes: Sequence[Route]) -> dict[tuple[str, str], Route]:
+    """Return the routes whose addresses have no variable part, by method and path: the router would try each."""
+    return {(_method(route.methods), route.path): route for route in routes if not route.param_convertors}
 
 
 def _method(methods: set[str] | None) -> str:

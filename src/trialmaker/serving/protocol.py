@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from trialmaker.serving.answer_writing import WholeAnswerCycle
+from trialmaker.serving.request_body import WHOLE_BODY
 from trialmaker.serving.request_head import AUTHORITY
 
 IDLE_SECONDS = 20.0  # for a connection to bring the head of a request, or to take an answer
@@ -136,6 +138,7 @@ class Protocol(HttpToolsProtocol):
         """Note the end of a request."""
         self.is_in_body = False
         self.has_request_ended = True
+        self.scope["state"][WHOLE_BODY] = self.body_bytes  # which a request that began in an earlier turn overlooks
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -150,6 +153,7 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.answered = cycle
+        cycle.__class__ = WholeAnswerCycle
         super()._start_asgi_task(cycle, app)
 
     def _is_answering(self) -> bool:

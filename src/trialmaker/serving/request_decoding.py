@@ -3,9 +3,18 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from starlette.requests import Request
 
-from trialmaker.serving import decode_task, decoding, json_size, memory_budget, picture_header, request_body
+from trialmaker.serving import (
+    decode_task,
+    decoding,
+    flat_numbers,
+    json_size,
+    memory_budget,
+    picture_header,
+    request_body,
+)
 from trialmaker.serving.decode_task import Decoded, DecodeTask
 from trialmaker.serving.decoder_pool import DecoderPool
 from trialmaker.serving.predictor import Model
@@ -23,11 +32,13 @@ class ReadRequest:
         task: how.
         body: the JSON, or the picture's file.
         milliseconds: how long decoding takes, about.
+        image: float32 [1, H, W, C], where reading has decoded it already.
     """
 
     task: DecodeTask
     body: bytes
     milliseconds: float
+    image: np.ndarray | None = None
 
     @property
     def is_quick(self) -> bool:
@@ -50,6 +61,7 @@ class RequestDecoder:
         shape = model.input_shape
         self.max_pixels = settings.max_pixels or picture_header.default_max_pixels(shape)
         self.max_plain_pixels = settings.max_pixels or picture_header.default_max_plain_pixels(shape)
+        self.numbers_task = self._task("numbers")
         self.pool = pool
         pool.allow(self.max_pixels, math.prod(shape))
         self.read_body = request_body.BodyReader(max_bytes=settings.max_body, seconds=settings.seconds)
@@ -62,6 +74,10 @@ class RequestDecoder:
         """
         is_json = request_body.body_format(request) == "json"
         body = await self.read_body(request)
+        if is_json and not with_preview:
+            if (image := flat_numbers.decode(body, self.model.input_shape)) is not None:
+                return ReadRequest(self.numbers_task, body, 0, image)
+            return self._read_json(body, self.numbers_task)
         if is_json:
             return self._read_json(body, self._task("numbers", with_preview))
         picture = request_body.multipart_file(request.headers["content-type"], body, "image")
@@ -71,14 +87,18 @@ class RequestDecoder:
         """Read a request of TensorFlow Serving's, or of MLflow's; raise as ``read_platform``."""
         return self._read_json(await self.read_body(request), self._task("rows"))
 
+    def decode_now(self, read: ReadRequest) -> Decoded:
+        """Decode a request that is quick, on the event loop; raise HTTPError as ``decode`` does."""
+        if read.image is not None:
+            return Decoded(read.image, False)
+        return decode_task.run(read.task, read.body)
+
     async def decode(self, request: Request, read: ReadRequest) -> Decoded:
-        """Decode a request that was read.
+        """Decode a request that was read, in a process that can be ended.
 
         Raises:
             HTTPError: 400, it holds no images; 413, 503, 504, it takes too much.
         """
-        if read.is_quick:
-            return decode_task.run(read.task, read.body)
         seconds = self.settings.seconds
         decoded = await self.pool.decode(read.task, read.body, milliseconds=read.milliseconds, seconds=seconds)
         memory_budget.holding(request).add(decoded.images.nbytes)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -14,6 +15,7 @@ ADDRESS_NUMBER = r"(?:0x[0-9a-f]*|[0-9]+)"
 LOCAL_NAME = re.compile(
     rf"(?:(?:.+\.)?localhost|{ADDRESS_NUMBER}(?:\.{ADDRESS_NUMBER})*|\[[0-9a-f:.]+\])\.?", re.IGNORECASE
 )
+MEMORABLE_HOSTS = 64  # whose check is done once
 AUTHORITY = "authority"  # in the scope's state: the host of a request target such as http://host/path
 
 
@@ -32,14 +34,35 @@ def check(scope: Scope, *, local_only: bool = False) -> None:
     if scope.get("http_version") == "1.1" and not hosts:
         raise HTTPError(400, "Host: is missing; HTTP/1.1 needs it")
     for host in hosts:
-        if not (match := HOST_PATTERN.fullmatch(host)):
+        name = _host_name(host)
+        if name is None:
             raise HTTPError(400, f"Host: must be a name or an address, and a port; got {host.decode('latin-1')}")
         if scope.get("state", {}).get(AUTHORITY, host).lower() != host.lower():
             raise HTTPError(400, "Host: must be the host that the request's target names")
-        if local_only and not LOCAL_NAME.fullmatch(name := match[1].decode()):
+        if local_only and not _is_local(name):
             law = "this service answers this machine alone, under its own names such as localhost"
             got = f"got {name}" if name else "but it is empty"
             raise HTTPError(421, f"Host: {law}; {got}; predict.py --host 127.0.0.1 answers under every name")
+
+
+@lru_cache(MEMORABLE_HOSTS)
+def _host_name(host: bytes) -> str | None:
+    """Return the name or address in a host header; None where it is not valid."""
+    match = HOST_PATTERN.fullmatch(host)
+    return match[1].decode() if match else None
+
+
+@lru_cache(MEMORABLE_HOSTS)
+def _is_local(name: str) -> bool:
+    return LOCAL_NAME.fullmatch(name) is not None
+
+
+def value(scope: Scope, name: bytes) -> bytes | None:
+    """Return the value of a header, by its lower-case name: the first, where there are several."""
+    for key, text in scope["headers"]:
+        if key == name:
+            return bytes(text)
+    return None
 
 
 def combined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import socket
@@ -58,6 +59,7 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
             watcher = watching.Watcher(application, settings.model_dir, stamp, load_again, report)
             server.watch_task = asyncio.ensure_future(watcher.run())
         await application.start_decoder()
+        gc.freeze()  # what is here stays, and need not be searched for garbage while callers wait
 
     server = _Server(Middleware(application), load)
     with limited_log.limited(_warn):
@@ -119,6 +121,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # which nothing here reads
                 timeout_graceful_shutdown=FINISH_SECONDS,
                 backlog=middleware.application.settings.max_waiting,
             )
