@@ -1,11 +1,12 @@
 """What a study costs beside training, trial by trial: Hydra, Optuna's sampler and storage, MLflow, files.
 
-python benchmarks/bookkeeping.py [trials]
+python benchmarks/bookkeeping.py [--trials N]
 
 First a study of very small models, whose training time is subtracted from the time between the starts of two trials.
 Then a task that does nothing, in two processes: no trial may be lost or fail for a lock.
 """
 
+import argparse
 import itertools
 import os
 import re
@@ -84,7 +85,9 @@ def study_empty_task(root: Path, trials: int) -> None:
 
 
 if __name__ == "__main__":
-    trials = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=200, help="of each study; default: 200, in two minutes")
+    trials = parser.parse_args().trials
     with tempfile.TemporaryDirectory() as directory:
         study_small_models(Path(directory) / "small", trials)
         study_empty_task(Path(directory), trials)

@@ -1,8 +1,9 @@
 """Seconds from the command to the first training step, tracking included, beside ``import tensorflow`` alone, in turn.
 
-python benchmarks/start.py [rounds]
+python benchmarks/start.py [--rounds N]
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -50,4 +51,6 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="default: 7")
+    main(parser.parse_args().rounds)

@@ -1,11 +1,11 @@
 """What tracking costs the loop: the same epochs with and without an MLflow run that records them, in turn.
 
-python benchmarks/tracking_cost.py [rounds]
+python benchmarks/tracking_cost.py [--rounds N]
 """
 
+import argparse
 import logging
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -108,4 +108,6 @@ def main(rounds: int) -> None:
 
 if __name__ == "__main__":
     logging.disable()
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9, help="default: 9")
+    main(parser.parse_args().rounds)
