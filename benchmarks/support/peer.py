@@ -23,13 +23,16 @@ def environment(name: str, *packages: str) -> Path:
     This environment's packages, TensorFlow among them, are importable there, after the peer's own.
     """
     python = PEERS / name / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", PEERS / name], check=True)
+    complete = PEERS / name / "complete"  # written last: an installation that broke off is begun again
+    if not complete.exists():
+        print(f"{name}: its environment is made in {PEERS / name}, once", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", PEERS / name], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
         paths = json.loads(
             subprocess.check_output([python, "-c", "import json, sysconfig; print(json.dumps(sysconfig.get_paths()))"])
         )
         Path(paths["purelib"], "zz_tensorflow.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+        complete.touch()
     return python
 
 
