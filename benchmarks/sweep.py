@@ -110,7 +110,11 @@ def read_study(output: Path, start: float, seconds: float) -> Search:
     storage = JournalStorage(JournalFileBackend(str(output / "studies" / "mlp.log")))
     study = load_study(study_name=get_all_study_names(storage)[0], storage=storage)
     ended = study.get_trials(states=(TrialState.COMPLETE,))
-    trials = [(one.datetime_complete.timestamp() - start, one.value) for one in ended if one.datetime_complete]
+    trials = [
+        (trial.datetime_complete.timestamp() - start, trial.value)
+        for trial in ended
+        if trial.datetime_complete and trial.value is not None
+    ]
     best = json.loads((output / "model" / "best.json").read_text())
     return Search(seconds, trials, best["metrics"].get("test_accuracy"))
 
