@@ -37,6 +37,23 @@ def test_a_model_has_the_parameters_of_its_architecture(name, changes, parameter
 
 
 @pytest.mark.parametrize(
+    ("recipe", "shape", "parameters"),
+    [
+        ("digits_mlp", (8, 8, 1), 85_002),
+        ("mnist_98_fast", (28, 28, 1), 119_050),
+        ("mnist_99_fast", (28, 28, 1), 55_834),
+        ("mnist_best", (28, 28, 1), 619_178),
+        ("mnist_cnn", (28, 28, 1), 104_874),
+        ("mnist_mlp", (28, 28, 1), 669_706),
+    ],
+)
+def test_a_recipe_has_a_network_for_its_pictures(recipe, shape, parameters):
+    fields = values("experiment", recipe)
+    (name,) = (choice["override /model"] for choice in fields["defaults"] if "override /model" in choice)
+    assert build_model(name, shape, **fields["model"]).count_params() == parameters
+
+
+@pytest.mark.parametrize(
     ("name", "changes", "rates"),
     [
         ("mlp", {"dropout_rate": 0.2}, {"hidden_1": 0.2, "hidden_2": 0.2}),
