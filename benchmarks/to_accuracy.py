@@ -44,7 +44,8 @@ def main() -> None:
 
 def compare(percent: str, rounds: int, overrides: Sequence[str], python: Path, arrays: Path) -> None:
     """Train ours and the peer's in turn; print what each took and reached."""
-    ours, peers = [], []
+    ours: list[Training] = []
+    peers: list[Training] = []
     for seed in range(rounds):
         ours.append(train(f"mnist_{percent}_fast", seed, overrides))
         peers.append(train_peer(python, PEER_MODELS[percent], arrays, seed))
