@@ -70,13 +70,15 @@ class Program:
         self._initial_state = [variable.numpy() for variable in optimizer.variables]
         smoothing = self.label_smoothing if smooths_labels else None
         parts = model, optimizer, augment, smoothing
+        # without autograph, which takes a quarter of a second to find that it has nothing to do
         if self.replicas:
             step = replicated_step(*parts, replicas=self.replicas, jit_compile=jit_compile)
-            self._run = tf.function(step_loop(model, optimizer, step))
+            self._run = tf.function(step_loop(model, optimizer, step), autograph=False)
         else:
-            self._run = tf.function(step_loop(model, optimizer, local_step(*parts)), jit_compile=jit_compile)
+            run = step_loop(model, optimizer, local_step(*parts))
+            self._run = tf.function(run, jit_compile=jit_compile, autograph=False)
         logits = inference(model) if exact_model is None else borrowed_inference(exact_model, model)
-        self._logits = tf.function(lambda images: logits(scaled(images)), jit_compile=jit_compile)
+        self._logits = tf.function(lambda images: logits(scaled(images)), jit_compile=jit_compile, autograph=False)
 
     def begin(
         self,
