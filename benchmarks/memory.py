@@ -1,11 +1,15 @@
-"""Memory of runs on MNIST: the peak of one process over 20 runs, and its growth from run to run.
+"""Memory of runs on MNIST: the peak of a run's processes together, and the growth of one process from run to run.
 
-python benchmarks/memory.py [runs]
+python benchmarks/memory.py [--models NAME ...] [--runs N]
+
+A page that several processes share counts once (PSS of Linux): the sum is what the machine must have for the run.
 """
 
+import argparse
 import logging
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,8 +27,44 @@ from trialmaker.experiment.context import RunContext
 from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals
 
+SAMPLE_SECONDS = 0.1
 
-def main(runs: int) -> None:
+
+def watch_run(model: str) -> None:
+    """Print the peak of what the processes of a run hold together, and of each at that time."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
+        command = [sys.executable, "train.py", f"data.directory={mnist()}", f"model={model}", "training.epochs=2"]
+        process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"AI_ROOT": root}, stdout=subprocess.DEVNULL)
+        peak: dict[str, float] = {}
+        while process.poll() is None:
+            sizes = {name: size for one in family(process.pid) for name, size in held(one).items()}
+            peak = max(peak, sizes, key=lambda each: sum(each.values()))
+            time.sleep(SAMPLE_SECONDS)
+    parts = ", ".join(f"{name} {size:.0f}" for name, size in peak.items())
+    print(f"run of model={model}: {sum(peak.values()):.0f} MiB at its peak ({parts})", flush=True)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and those that it has started."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def held(process: psutil.Process) -> dict[str, float]:
+    """Return the MiB that a process holds, by what it runs and its id; nothing where it has ended."""
+    try:
+        name = next((word for word in process.cmdline()[1:] if not word.startswith("-")), "")
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+        size = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    except (psutil.Error, OSError, StopIteration):
+        return {}
+    return {f"{name} {process.pid}": size / 1024}
+
+
+def watch_growth(runs: int) -> None:
     """Train two epochs ``runs`` times in this process; print its resident memory and its peak after each."""
     with tempfile.TemporaryDirectory() as root:
         os.environ["AI_ROOT"] = root
@@ -50,5 +90,12 @@ def peak_mebibytes() -> float:
 
 
 if __name__ == "__main__":
-    logging.disable()
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", default=["mlp", "cnn"], help="each in a run of its own; default: both")
+    parser.add_argument("--runs", type=int, default=10, help="of one process, for its growth; default: 10; 0: none")
+    args = parser.parse_args()
+    for model in args.models:
+        watch_run(model)
+    if args.runs:
+        logging.disable()
+        watch_growth(args.runs)

@@ -106,8 +106,8 @@ def report(server: Server, ours: Server) -> None:
     single, parallel = (statistics.median(server.medians[count]) * 1000 for count in (1, 32))
     rate, ready = statistics.median(server.rates[32]), statistics.median(server.ready)
     print(f"{server.name}: 1 connection: median {single:.2f} ms; 32: {rate:.0f} requests/s,")
-    print(f"    median {parallel:.1f} ms; ours has {statistics.median(ratios):.1f} times the throughput", end=" ")
-    print(f"({min(ratios):.1f} to {max(ratios):.1f}); ready in {ready:.1f} s", end=" ")
+    print(f"    median {parallel:.1f} ms; ours has {statistics.median(ratios):.2f} times the throughput", end=" ")
+    print(f"({min(ratios):.2f} to {max(ratios):.2f}); ready in {ready:.1f} s", end=" ")
     print(
         f"({min(server.ready):.1f} to {max(server.ready):.1f}); {statistics.median(server.mebibytes):.0f} MiB",
         flush=True,
