@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from support.measure import alternate, mnist, report
 from support.peer import PeerProcess, environment
@@ -32,9 +33,15 @@ from trialmaker.training.metrics import loss_and_accuracy
 from trialmaker.training.program import Program, data_order
 
 Task = Callable[[], object]
-SAME = {"activation": "relu", "dropout_rate": 0.0, "batch_norm": False, "initializer": "glorot_uniform"}
-CONVOLUTIONS = {"convolutions": 1, "kernel_size": 3, "padding": "valid", "pooling": "max", "pool_size": 2}
-MODELS = {
+SAME: dict[str, Any] = {"activation": "relu", "dropout_rate": 0.0, "batch_norm": False, "initializer": "glorot_uniform"}
+CONVOLUTIONS: dict[str, Any] = {
+    "convolutions": 1,
+    "kernel_size": 3,
+    "padding": "valid",
+    "pooling": "max",
+    "pool_size": 2,
+}
+MODELS: dict[str, dict[str, Any]] = {
     "mlp": {"name": "mlp", "hidden_units": (128, 128), **SAME},
     "cnn": {
         "name": "cnn",
@@ -46,7 +53,7 @@ MODELS = {
     },
 }
 PRECISIONS = {"mlp": ("float32",), "cnn": ("float32", "bfloat16")}
-FIT_SETTINGS = {
+FIT_SETTINGS: dict[str, dict[str, Any]] = {
     "fit": {},
     "fit, jit_compile, steps_per_execution=100": {"jit_compile": True, "steps_per_execution": 100},
 }
@@ -62,7 +69,7 @@ FOLDER = Path(__file__).resolve().parent
 
 def our_program(name: str, precision: str, *, seed: int = 0) -> Program:
     """Return this project's program for the network, as a run with the default optimizer has it."""
-    shape = {"input_shape": (28, 28, 1), "num_classes": 10}
+    shape: dict[str, Any] = {"input_shape": (28, 28, 1), "num_classes": 10}
     weights = program_cache.initialized_model(model=MODELS[name], seed=seed, **shape).get_weights()
     return program_cache.prepare_program(
         weights=weights,
@@ -100,10 +107,10 @@ def products(dtype: str) -> Task:
     """Return a function that multiplies large matrices."""
     matrix = tf.random.stateless_normal([SIDE, SIDE], [0, 0], dtype=dtype)
 
+    @tf.function
     def product() -> tf.Tensor:  # each of another matrix, and none left out
         return tf.add_n([tf.matmul(matrix, matrix + index)[0, 0] for index in range(PRODUCTS)])
 
-    product = tf.function(product)
     return lambda: product().numpy()
 
 
@@ -180,7 +187,7 @@ def compare(name: str, dataset: Dataset, rounds: int, without: list[str]) -> Non
     programs = {precision: our_program(name, precision) for precision in PRECISIONS[name]}
     tasks = {f"ours, {precision}": our_epoch(program, dataset) for precision, program in programs.items()}
     fitted = {}
-    for label, settings in FIT_SETTINGS.items() if name == "mlp" else [("fit", {})]:
+    for label, settings in FIT_SETTINGS.items() if name == "mlp" else list(FIT_SETTINGS.items())[:1]:
         fitted[label] = keras.models.clone_model(programs["float32"].model)
         tasks[label] = fit_epoch(fitted[label], settings, dataset)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:

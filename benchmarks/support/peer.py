@@ -45,8 +45,8 @@ class PeerProcess:
     """
 
     def __init__(self, *command: str | Path, variables: Mapping[str, str] | None = None) -> None:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen(command, env=os.environ | (variables or {}), text=True, bufsize=1, **pipes)
+        pipe, environment = subprocess.PIPE, {**os.environ, **(variables or {})}
+        self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True, bufsize=1)
 
     def ask(self, line: str) -> str:
         """Send a line; return the answer. Exit if there is none."""
