@@ -152,9 +152,15 @@ def peers(name: str, without: list[str], path: Path, stack: ExitStack) -> dict[s
 
 def write_data(dataset: Dataset, folder: Path) -> Path:
     """Write the training and test examples for the peers; return the file."""
-    arrays = {"pixels": dataset.train.images, "images": dataset.train.images.astype(np.float32) / 255}
-    arrays |= {"labels": dataset.train.labels, "test_labels": dataset.test.labels}
-    np.savez(folder / "mnist.npz", **arrays, test_images=dataset.test.images.astype(np.float32) / 255)
+    train, test = dataset.train, dataset.test
+    np.savez(
+        folder / "mnist.npz",
+        pixels=train.images,
+        images=train.images.astype(np.float32) / 255,
+        labels=train.labels,
+        test_images=test.images.astype(np.float32) / 255,
+        test_labels=test.labels,
+    )
     return folder / "mnist.npz"
 
 

@@ -60,7 +60,13 @@ def main() -> None:
         serve(args.examples, args.serve)
         return
     with ExitStack() as stack:
-        command = [sys.executable, Path(__file__).resolve(), "--examples", str(args.examples), "--serve"]
+        command: list[str | Path] = [
+            sys.executable,
+            Path(__file__).resolve(),
+            "--examples",
+            str(args.examples),
+            "--serve",
+        ]
         processes = {
             (way, seed, repetition): stack.enter_context(
                 PeerProcess(*command, str(seed), variables={**LIMIT, "TF_ENABLE_ONEDNN_OPTS": value})

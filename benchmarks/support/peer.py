@@ -52,7 +52,7 @@ class PeerProcess:
         """Send a line; return the answer. Exit if there is none."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(f"{line}\n")
-        return self.process.stdout.readline().strip() or sys.exit(f"{self.process.args}: ended")
+        return self.process.stdout.readline().strip() or sys.exit(f"{self.process.args!r}: ended")
 
     def __enter__(self) -> "PeerProcess":
         return self

@@ -30,6 +30,7 @@ def cpu_info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (["model=cnn"], "avx512_bf16", None, "bfloat16"),
         (["model=cnn"], "avx2", None, "float32"),
+        (["model=cnn", "model.filters=[24,32]"], "avx512_bf16", None, "float32"),
         (["model=cnn", "training.jit_compile=true"], "avx512_bf16", None, "float32"),
         (["model=mlp"], "avx512_bf16", None, "float32"),
         (["model=mlp", "training.precision=bfloat16"], "avx2", None, "bfloat16"),

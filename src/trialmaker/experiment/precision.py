@@ -1,5 +1,7 @@
 """Which precision a run computes in."""
 
+from dataclasses import asdict
+
 import tensorflow as tf
 
 from trialmaker.config.run_schema import AUTO
@@ -25,7 +27,7 @@ def of_run(config: Config, snapshot: Snapshot | None, replicas: Replicas | None)
     training = config.training
     if training.precision != AUTO:
         return training.precision
-    gains = gains_from_bfloat16(config.model.name, training.jit_compile)
+    gains = gains_from_bfloat16(asdict(config.model), training.jit_compile)
     is_fast = gains and not _has_gpu() and processor.computes_in_bfloat16()
     if replicas:
         is_fast = bool(replicas.gather([float(is_fast)]).min())

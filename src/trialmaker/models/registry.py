@@ -3,7 +3,7 @@
 To add a model, touch three places:
 
 1. ``models/<name>.py``: a function ``build(*, input_shape, num_classes, **fields) -> keras.Model``, from ``images`` in
-   [0, 1] to ``logits``, a functional model, and the constants ``XLA_IS_FASTER_ON_CPU`` and ``GAINS_FROM_BFLOAT16``. A
+   [0, 1] to ``logits``, a functional model; ``gains_from_bfloat16(**fields)``; ``XLA_IS_FASTER_ON_CPU``. A
    ``dropout_rate`` must be among the fields: one for all dropout layers, or a list of those from input to output, 0 for
    no layer (the compiled program changes the others between runs); for dropout layers use
    `trialmaker.models.dropout.Dropout`. For batch normalization use
@@ -35,6 +35,6 @@ def compiles_faster(name: str) -> bool:
     return bool(MODULES[name].XLA_IS_FASTER_ON_CPU)
 
 
-def gains_from_bfloat16(name: str) -> bool:
-    """Return whether bfloat16 makes the training step faster on a CPU that computes in it, by measurement."""
-    return bool(MODULES[name].GAINS_FROM_BFLOAT16)
+def gains_from_bfloat16(*, name: str, **fields: Any) -> bool:
+    """Return whether bfloat16 makes a model's training step faster on a CPU that computes in it, by measurement."""
+    return bool(MODULES[name].gains_from_bfloat16(**fields))

@@ -1,6 +1,7 @@
 """The precision that training computes in: float32, or bfloat16 with weights, statistics and loss in float32."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,14 +11,14 @@ from trialmaker.models import registry
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
 
-def gains_from_bfloat16(name: str, jit_compile: bool | None) -> bool:
+def gains_from_bfloat16(model: Mapping[str, Any], jit_compile: bool | None) -> bool:
     """Return whether bfloat16 makes a model's step faster on a CPU that computes in it: with XLA it makes none.
 
     Args:
-        name: of the model, in ``conf/model``.
+        model: fields of ``conf/model/<name>.yaml``.
         jit_compile: as for a program.
     """
-    return registry.gains_from_bfloat16(name) and not jit_compile
+    return registry.gains_from_bfloat16(**model) and not jit_compile
 
 
 def in_bfloat16(model: keras.Model) -> keras.Model:
