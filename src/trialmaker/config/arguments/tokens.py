@@ -113,10 +113,8 @@ def _token(word: str, words: deque[str], names: Names) -> Token:
 def _flag(name: str, equals: str, value: str, words: deque[str]) -> Token:
     if name in HELP_FLAGS and (equals or (words and _is_bare(words[0]))):
         topic = value if equals else words.popleft()
-        legal = ", ".join(HELP_TOPICS)
-        return (
-            Flag((name, topic)) if topic in HELP_TOPICS else Mistake(f"{name} {display(topic)}: must be one of {legal}")
-        )
+        law = f"must be one of {', '.join(HELP_TOPICS)}"
+        return Flag((name, topic)) if topic in HELP_TOPICS else Mistake(f"{name} {display(topic)}: {law}")
     if name in SWITCHES:
         return Mistake(f"{name}={display(value)}: takes no value") if equals else Flag((name,))
     legal = FLAGS[name]
