@@ -10,6 +10,7 @@ take minutes an epoch on CPUs.
 
 import argparse
 import os
+import statistics
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from typing import Any
 
 from support.measure import alternate, mnist, report
 from support.peer import PeerProcess, environment
+from support.table import Row, record
 
 # isort: split
 import keras
@@ -63,6 +65,7 @@ OPERATIONS = {
     "mlp": [2 * 784 * 128, 2 * 128 * 128, 2 * 128 * 10],
     "cnn": [2 * 26 * 26 * 9 * 32, 2 * 11 * 11 * 9 * 32 * 64, 2 * 1600 * 128, 2 * 128 * 10],
 }
+OWN_PRODUCTS = "its products of matrices alone, by XLA"
 SIDE, PRODUCTS = 2048, 4  # of the matrices whose product is the limit, and how many of them
 FOLDER = Path(__file__).resolve().parent
 
@@ -164,12 +167,16 @@ def write_data(dataset: Dataset, folder: Path) -> Path:
     return folder / "mnist.npz"
 
 
+def operations(name: str, images: int) -> int:
+    """Return the operations of an epoch, forward and backward."""
+    first, *others = OPERATIONS[name]
+    return (2 * first + 3 * sum(others)) * (images // BATCH * BATCH)
+
+
 def report_limit(name: str, seconds: Mapping[str, list[float]], images: int) -> None:
     """Print the rate of ours and of the limit, and their ratio, each at its best."""
-    first, *others = OPERATIONS[name]
-    operations = (2 * first + 3 * sum(others)) * (images // BATCH * BATCH)
     for precision in PRECISIONS[name]:
-        ours = operations / min(seconds[f"ours, {precision}"]) / 1e9
+        ours = operations(name, images) / min(seconds[f"ours, {precision}"]) / 1e9
         limit = PRODUCTS * 2 * SIDE**3 / min(seconds[f"products of matrices, {precision}"]) / 1e9
         print(f"ours, {precision}: {ours:.0f} GFLOP/s, {ours / limit:.0%} of the {limit:.0f} of large products")
 
@@ -184,12 +191,13 @@ def main() -> None:
     dataset = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
     onednn = "on" if processor.uses_onednn() else "off"
     print(f"{processor.instructions()}, {len(os.sched_getaffinity(0))} cores, oneDNN {onednn}")
-    for name in args.models:
-        compare(name, dataset, args.rounds, args.without)
+    rows = [row for name in args.models for row in compare(name, dataset, args.rounds, args.without)]
+    if not args.without and len(args.models) == len(MODELS):
+        record("epoch", rows)
 
 
-def compare(name: str, dataset: Dataset, rounds: int, without: list[str]) -> None:
-    """Compare epochs of a network."""
+def compare(name: str, dataset: Dataset, rounds: int, without: list[str]) -> list[Row]:
+    """Compare epochs of a network; return a row for each precision."""
     programs = {precision: our_program(name, precision) for precision in PRECISIONS[name]}
     tasks = {f"ours, {precision}": our_epoch(program, dataset) for precision, program in programs.items()}
     fitted = {}
@@ -201,7 +209,7 @@ def compare(name: str, dataset: Dataset, rounds: int, without: list[str]) -> Non
         tasks |= {label: partial(peer.ask, "epoch") for label, peer in others.items()}
         tasks |= {f"products of matrices, {precision}": products(precision) for precision in PRECISIONS[name]}
         if name == "mlp":
-            tasks["its products of matrices alone, by XLA"] = mlp_products(len(dataset.train) // BATCH)
+            tasks[OWN_PRODUCTS] = mlp_products(len(dataset.train) // BATCH)
         alternate(tasks, rounds=1)
         seconds = alternate(tasks, rounds=rounds, pause_seconds=0.3)  # until other processes' threads wait no more
         print(f"{name}: seconds an epoch of {len(dataset.train):,} images, batch {BATCH}, Adam")
@@ -215,6 +223,16 @@ def compare(name: str, dataset: Dataset, rounds: int, without: list[str]) -> Non
         accuracies[label] = loss_and_accuracy(logits, test.labels)[1]
     ended = ", ".join(f"{label} {accuracy:.4f}" for label, accuracy in accuracies.items())
     print(f"test accuracy after {rounds + 1} epochs: {ended}")
+    return [_row(name, precision, seconds, [*fitted, *others], len(dataset.train)) for precision in PRECISIONS[name]]
+
+
+def _row(name: str, precision: str, seconds: Mapping[str, list[float]], others: list[str], images: int) -> Row:
+    """Return a row, whose limit is that of products of the MLP's shapes, of the CNN the rate of large products."""
+    large = statistics.median(seconds[f"products of matrices, {precision}"]) / (PRODUCTS * 2 * SIDE**3)
+    limit = statistics.median(seconds[OWN_PRODUCTS]) if name == "mlp" else large * operations(name, images)
+    limit_name = "the products of its matrices alone" if name == "mlp" else "the rate of large products"
+    work = f"an epoch of the {name.upper()}, {precision}"
+    return Row(work, "s", seconds[f"ours, {precision}"], {one: seconds[one] for one in others}, limit, limit_name)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 
 from optuna_sweep.trial import current_trial
 from support.measure import PROJECT, mnist
+from support.table import Row, record
 from trialmaker.config import resolvers, validation
 from trialmaker.experiment import startup
 from trialmaker.experiment.context import RunContext
@@ -30,8 +31,8 @@ from trialmaker.platform.signals import Signals
 SAMPLE_SECONDS = 0.1
 
 
-def watch_run(model: str) -> None:
-    """Print the peak of what the processes of a run hold together, and of each at that time."""
+def watch_run(model: str) -> float:
+    """Print the peak of what the processes of a run hold together, and of each at that time; return it, MiB."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         command = [sys.executable, "train.py", f"data.directory={mnist()}", f"model={model}", "training.epochs=2"]
         process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"AI_ROOT": root}, stdout=subprocess.DEVNULL)
@@ -42,6 +43,7 @@ def watch_run(model: str) -> None:
             time.sleep(SAMPLE_SECONDS)
     parts = ", ".join(f"{name} {size:.0f}" for name, size in peak.items())
     print(f"run of model={model}: {sum(peak.values()):.0f} MiB at its peak ({parts})", flush=True)
+    return sum(peak.values())
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -94,8 +96,7 @@ if __name__ == "__main__":
     parser.add_argument("--models", nargs="*", default=["mlp", "cnn"], help="each in a run of its own; default: both")
     parser.add_argument("--runs", type=int, default=10, help="of one process, for its growth; default: 10; 0: none")
     args = parser.parse_args()
-    for model in args.models:
-        watch_run(model)
+    record("memory", [Row(f"memory of a run, model={model}", "MiB", [watch_run(model)]) for model in args.models])
     if args.runs:
         logging.disable()
         watch_growth(args.runs)

@@ -28,6 +28,7 @@ import psutil
 from PIL import Image
 
 from support.measure import PROJECT
+from support.table import Row, record
 
 PORT = 10077
 OURS, BARE = "ours", "bare"
@@ -68,6 +69,21 @@ def main(rounds: int, seconds: float, names: list[str]) -> None:
         report_half_load(servers[0])
         report_pictures(servers[0])
         report_tensorflow_import()
+        if len(servers) == len(SERVERS):
+            record("serving", rows(*servers))
+
+
+def rows(ours: Server, bare: Server, *others: Server) -> list[Row]:
+    """Return rows for the table; the bare route is the limit."""
+    limit = statistics.median(bare.rates[32])
+    rates = {server.name: server.rates[32] for server in (bare, *others)}
+    pictures, _ = zip(*ours.pictures, strict=True)
+    return [
+        Row("JSON requests, 32 connections", "a second", ours.rates[32], rates, limit, "the bare route", True),
+        Row("pictures, 32 connections", "a second", pictures, more_is_better=True),
+        Row("p99 at half of that load", "ms", [1000 * one["p99"] for one in ours.half_load]),
+        Row("the service is ready", "s", ours.ready, {server.name: server.ready for server in (bare, *others)}),
+    ]
 
 
 def measure(server: Server, process: psutil.Process, seconds: float) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from support.measure import PROJECT, mnist
 from support.peer import environment, write_arrays
+from support.table import Row, record
 
 PEERS = PROJECT / "benchmarks" / "peers"
 SWEEPER, TUNER, OURS = "hydra-optuna-sweeper", "keras-tuner Hyperband", "ours"
@@ -75,6 +76,21 @@ def main() -> None:
                 found.append(search)
                 print(f"seed {seed}: {name}: {_line(search, target)}", flush=True)
     _report(searches)
+    if TUNER in searches and OURS in searches:
+        record("sweep", _rows(searches))
+
+
+def _rows(searches: dict[str, list[Search]]) -> list[Row]:
+    """Return rows for the table: of seeds where ours reached the target, its seconds; and the best values."""
+    targets = [search.best() for search in searches[SWEEPER]]
+    reached = [search.seconds_to(target) for search, target in zip(searches[OURS], targets, strict=True)]
+    own = [seconds for seconds in reached if seconds is not None]
+    peers = {SWEEPER: [one.seconds for one in searches[SWEEPER]], TUNER: _to(searches[TUNER], targets)}
+    others = {name: [one for one, ours in zip(some, reached, strict=True) if ours] for name, some in peers.items()}
+    best = {name: [search.best() for search in some] for name, some in searches.items()}
+    bests = ", ".join(f"{name} {statistics.median(values):.4f}" for name, values in best.items())
+    work = f"a study, to the best value of {SWEEPER}, in {len(own)} of {len(targets)} seeds (best in the end: {bests})"
+    return [Row(work, "s", own, others)] if own else []
 
 
 def _search(name: str, seed: int, target: float, args: argparse.Namespace, root: Path, results: Path) -> Search:

@@ -21,6 +21,7 @@ import numpy as np
 from support.measure import PROJECT, mnist, report
 from support.peer import environment, run_timed
 from support.recipes import Training, threads, train
+from support.table import Row, record
 from trialmaker.data import mnist as data
 
 PEER_MODELS = {"99": "cnn", "98": "mlp"}
@@ -38,12 +39,14 @@ def main() -> None:
     python = environment("torch", "torch", "numpy")
     with tempfile.TemporaryDirectory() as root:
         arrays = write_arrays(Path(root, "mnist.npz"))
-        for percent in args.percent or PEER_MODELS:
-            compare(percent, args.rounds, args.override, python, arrays)
+        named = args.percent or list(PEER_MODELS)
+        rows = [row for one in named for row in compare(one, args.rounds, args.override, python, arrays)]
+    if len(named) == len(PEER_MODELS) and not args.override:
+        record("to_accuracy", rows)
 
 
-def compare(percent: str, rounds: int, overrides: Sequence[str], python: Path, arrays: Path) -> None:
-    """Train ours and the peer's in turn; print what each took and reached."""
+def compare(percent: str, rounds: int, overrides: Sequence[str], python: Path, arrays: Path) -> list[Row]:
+    """Train ours and the peer's in turn; print what each took and reached, and return its rows."""
     ours: list[Training] = []
     peers: list[Training] = []
     for seed in range(rounds):
@@ -56,6 +59,10 @@ def compare(percent: str, rounds: int, overrides: Sequence[str], python: Path, a
     for what, field in (("training", "seconds"), ("whole command", "command_seconds")):
         print(f"{what}, {threads()} threads:")
         report({name: [getattr(one, field) for one in some] for name, some in trainings.items()}, "ours")
+    reached = {name: [100 * one.accuracy for one in some] for name, some in trainings.items()}
+    means = ", ".join(f"{name} {statistics.mean(values):.2f} %" for name, values in reached.items())
+    work = f"training to {percent} %: mnist_{percent}_fast ({means})"
+    return [Row(work, "s", [one.seconds for one in ours], {"PyTorch": [one.seconds for one in peers]})]
 
 
 def train_peer(python: Path, model: str, arrays: Path, seed: int) -> Training:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from support.measure import PROJECT, mnist
+from support.table import Row, record
 
 # isort: split
 import keras
@@ -103,6 +104,7 @@ def main(rounds: int) -> None:
                 tracked = train_seconds(program, weights, dataset, [tracker])
             ratios.append(tracked / untracked)
             print(f"without {untracked:.3f} s, tracked {tracked:.3f} s, ratio {ratios[-1]:.3f}", flush=True)
+    record("tracking_cost", [Row("an MLP's epochs with tracking, of those without", "times", ratios)])
     print(f"tracking: median ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
 
 

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from support.measure import PROJECT, mnist
+from support.table import Row, record
 
 MEGABYTE = 1e6
 PLOTTED = 15  # trials of a study that has its page of plots, which holds plotly: 4.9 MB once
@@ -63,23 +64,26 @@ def run(overrides: list[str]) -> tuple[Counter[str], int]:
         return sizes(Path(root, "output")), int(process.stdout.split()[-1])
 
 
-def report(title: str, bytes_of: Counter[str], written: int, count: int) -> None:
-    """Print the megabytes by kind, divided by the number of runs."""
-    total = sum(bytes_of.values())
-    print(f"{title}: {total / count / MEGABYTE:.2f} MB left, {written / count / MEGABYTE:.2f} MB written")
+def report(title: str, bytes_of: Counter[str], written: int, count: int) -> list[Row]:
+    """Print the megabytes by kind, divided by the number of runs; return rows of their sum and of what was written."""
+    sums = {"left in the output": sum(bytes_of.values()) / count / MEGABYTE, "written": written / count / MEGABYTE}
+    print(f"{title}: {', '.join(f'{size:.2f} MB {what}' for what, size in sums.items())}")
     for name, size in bytes_of.most_common():
         print(f"    {name:<36} {size / count / MEGABYTE:7.3f} MB", flush=True)
+    return [Row(f"{title}: {what}", "MB", [size]) for what, size in sums.items()]
 
 
 def main(trials: int) -> None:
     """Measure a run of each model, and a study less what its first trial and its end leave."""
+    rows = []
     for model in ("mlp", "cnn"):
-        report(f"run of model={model}, 2 epochs", *run([f"model={model}", "training.epochs=2"]), 1)
+        rows += report(f"run of model={model}, 2 epochs", *run([f"model={model}", "training.epochs=2"]), 1)
     study = ["sweeps=mlp", "training.max_examples=2000", "training.epochs=2"]
     few, many = (run([*study, f"hydra.sweeper.n_trials={count}"]) for count in (PLOTTED, PLOTTED + trials))
     growth = many[0].copy()
     growth.subtract(few[0])
-    report(f"study, each of {trials} more trials than {PLOTTED}", growth, many[1] - few[1], trials)
+    title = f"study, each of {trials} more trials than {PLOTTED}"
+    record("written", [*rows, *report(title, growth, many[1] - few[1], trials)])
 
 
 if __name__ == "__main__":
