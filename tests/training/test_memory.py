@@ -105,9 +105,11 @@ def at_most(more_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
-def test_a_training_that_can_not_fit_is_refused_with_what_would(train: Train) -> None:
-    words = ["data=digits", "model=cnn", "model.filters=[2048]", "model.kernel_size=1", "model.pool_size=1"]
+@pytest.mark.parametrize(("precision", "filters"), [("float32", 2048), ("bfloat16", 4096)])
+def test_a_training_that_can_not_fit_is_refused_with_what_would(precision: str, filters: int, train: Train) -> None:
+    words = ["data=digits", "model=cnn", f"model.filters=[{filters}]", "model.kernel_size=1", "model.pool_size=1"]
     words += ["model.dense_units=[]", "training.batch_size=1024", "training.epochs=1", "optimizer=sgd"]
+    words.append(f"training.precision={precision}")
     with at_most(8 * 10**9):
         result = train(*words)
     assert result.code == 2
@@ -116,7 +118,7 @@ def test_a_training_that_can_not_fit_is_refused_with_what_would(train: Train) ->
     assert line.startswith(start)
     needed, _, rest = line.removeprefix(start).partition(" GB of memory, and ")
     reachable, _, rest = rest.partition(" GB can be had; training.batch_size=")
-    assert 13 < float(needed) < 15 and 5 < float(reachable) < 12 and 40 < int(rest.removesuffix(" fits")) < 220
+    assert 13 < float(needed) < 15 and 5 < float(reachable) < 12 and 20 < int(rest.removesuffix(" fits")) < 220
 
 
 def test_what_counts_is_an_instances_share_of_the_batch() -> None:
