@@ -4,15 +4,12 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import uvicorn
-import uvloop
-from uvicorn.server import ServerState
 
+from support.asgi_server import listening, run_as_the_service
 from support.service import IMAGE, PREDICT, Service
 from trialmaker.serving import protocol
 from trialmaker.serving.protocol import Protocol
@@ -32,27 +29,6 @@ def answer_to(service: Service, raw: bytes) -> bytes:
         except (ConnectionResetError, BrokenPipeError):
             pass
         return answer
-
-
-@asynccontextmanager
-async def listening(application: Any, **settings: Any) -> AsyncIterator[tuple[int, set[Protocol]]]:
-    """Serve an ASGI application on a free port; yield the port and the open connections."""
-    config = uvicorn.Config(application, lifespan="off", ws="none", log_config=None, access_log=False, **settings)
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Protocol(config, state, {}), "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], state.connections  # type: ignore[misc]
-    finally:
-        server.close()
-        for connection in [*state.connections]:
-            connection.transport.abort()  # type: ignore[union-attr]
-        await asyncio.sleep(0.05)
-
-
-def run_as_the_service(main: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
 
 
 async def settle(condition: Callable[[], bool]) -> None:

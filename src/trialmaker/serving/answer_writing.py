@@ -25,7 +25,7 @@ class WholeAnswerCycle(RequestResponseCycle):
             return
         start, self.start = self.start, None
         if start and self._is_whole(start, message):
-            self._write(start, message["body"])
+            self._write(start, message.get("body", b""))
             return
         if start:
             await super().send(start)
@@ -37,7 +37,7 @@ class WholeAnswerCycle(RequestResponseCycle):
         if not is_open or message.get("more_body") or self.scope["method"] == "HEAD":
             return False
         headers = dict(start["headers"])
-        return b"connection" not in headers and headers.get(b"content-length") == b"%d" % len(message["body"])
+        return b"connection" not in headers and headers.get(b"content-length") == b"%d" % len(message.get("body", b""))
 
     def _write(self, start: Any, body: bytes) -> None:
         self.response_started = self.response_complete = True
