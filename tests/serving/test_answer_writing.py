@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -89,3 +90,25 @@ def test_an_error_after_a_head_that_is_not_yet_written_is_answered(caplog: pytes
     with caplog.at_level(logging.ERROR):
         run_as_the_service(run())
     assert len(caplog.messages) == 2
+
+
+def test_long_headers_of_answers_are_not_kept() -> None:
+    """They may hold what a caller sent."""
+    numbers = iter(range(1000))
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        text = b"%d" % next(numbers) + b"y" * 30_000
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0"), (b"x", text)]})
+        await send({"type": "http.response.body"})
+
+    async def run() -> None:
+        await answers_to(app, LAST)
+        tracemalloc.start()
+        for _ in range(5):
+            [answers] = await answers_to(app, GET * 20 + LAST)
+            assert answers.count(b"yy\r\n") == 21
+        del answers
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+        tracemalloc.stop()
+
+    run_as_the_service(run())

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -145,6 +146,14 @@ def test_a_service_for_this_machine_is_reached_under_its_own_names(host: str, is
     with pytest.raises(HTTPError, match=r"^Host: this service answers this machine alone") as caught:
         request_head.check(scope, local_only=True)
     assert caught.value.status == 421 and ("; but it is empty; " in caught.value.message) == (host == "")
+
+
+def test_long_hosts_are_not_kept() -> None:
+    tracemalloc.start()
+    for number in range(100):
+        request_head.check({"headers": [(b"host", b"%d." % number + b"y" * 30_000)]})
+    assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_it_says_where_it_listens_and_what_that_means(published: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 MEMORABLE_LINES = 512  # of heads, most of which are those of the answers before
+MEMORABLE_LINE_BYTES = 256  # of each, so that callers whose texts come back in a head fill no memory
 
 
 class WholeAnswerCycle(RequestResponseCycle):
@@ -48,8 +49,14 @@ class WholeAnswerCycle(RequestResponseCycle):
         self.on_response()
 
 
-@lru_cache(MEMORABLE_LINES)
 def _line(name: bytes, value: bytes) -> bytes:
+    """Return the line of a header, a short one from memory; raise as ``_checked_line``."""
+    if len(name) + len(value) > MEMORABLE_LINE_BYTES:
+        return _checked_line(name, value)
+    return _memorable_line(name, value)
+
+
+def _checked_line(name: bytes, value: bytes) -> bytes:
     """Return the line of a header.
 
     Raises:
@@ -58,3 +65,6 @@ def _line(name: bytes, value: bytes) -> bytes:
     if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
         raise RuntimeError(f"the answer's header {name!r}: {value!r} is not valid")
     return name.lower() + b": " + value + b"\r\n"
+
+
+_memorable_line = lru_cache(MEMORABLE_LINES)(_checked_line)

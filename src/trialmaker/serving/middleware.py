@@ -33,7 +33,8 @@ class Middleware:
     def __init__(self, application: Application) -> None:
         self.application = application
         self.routes = application.routes()
-        self.router = Router(self.routes)
+        # A redirect would repeat what the caller sent, and name the host and scheme by what a proxy may have changed.
+        self.router = Router(self.routes, redirect_slashes=False)
         self.plain_routes = _plain_routes(self.routes)
         self.is_draining = False
 

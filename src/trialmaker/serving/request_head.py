@@ -16,6 +16,7 @@ LOCAL_NAME = re.compile(
     rf"(?:(?:.+\.)?localhost|{ADDRESS_NUMBER}(?:\.{ADDRESS_NUMBER})*|\[[0-9a-f:.]+\])\.?", re.IGNORECASE
 )
 MEMORABLE_HOSTS = 64  # whose check is done once
+MEMORABLE_HOST_BYTES = 256  # of each: a name of the DNS has at most 253
 AUTHORITY = "authority"  # in the scope's state: the host of a request target such as http://host/path
 
 
@@ -34,27 +35,25 @@ def check(scope: Scope, *, local_only: bool = False) -> None:
     if scope.get("http_version") == "1.1" and not hosts:
         raise HTTPError(400, "Host: is missing; HTTP/1.1 needs it")
     for host in hosts:
-        name = _host_name(host)
+        name, is_local = (_memorable_host if len(host) <= MEMORABLE_HOST_BYTES else _parsed_host)(host)
         if name is None:
             raise HTTPError(400, f"Host: must be a name or an address, and a port; got {host.decode('latin-1')}")
         if scope.get("state", {}).get(AUTHORITY, host).lower() != host.lower():
             raise HTTPError(400, "Host: must be the host that the request's target names")
-        if local_only and not _is_local(name):
+        if local_only and not is_local:
             law = "this service answers this machine alone, under its own names such as localhost"
             got = f"got {name}" if name else "but it is empty"
             raise HTTPError(421, f"Host: {law}; {got}; predict.py --host 127.0.0.1 answers under every name")
 
 
-@lru_cache(MEMORABLE_HOSTS)
-def _host_name(host: bytes) -> str | None:
-    """Return the name or address in a host header; None where it is not valid."""
+def _parsed_host(host: bytes) -> tuple[str | None, bool]:
+    """Return the name or address in a host header, None where it is not valid; and whether it is this machine's own."""
     match = HOST_PATTERN.fullmatch(host)
-    return match[1].decode() if match else None
+    name = match[1].decode() if match else None
+    return name, name is not None and LOCAL_NAME.fullmatch(name) is not None
 
 
-@lru_cache(MEMORABLE_HOSTS)
-def _is_local(name: str) -> bool:
-    return LOCAL_NAME.fullmatch(name) is not None
+_memorable_host = lru_cache(MEMORABLE_HOSTS)(_parsed_host)
 
 
 def value(scope: Scope, name: bytes) -> bytes | None:

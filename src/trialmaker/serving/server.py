@@ -121,7 +121,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # which nothing here reads
+                proxy_headers=False,  # no answer depends on the caller's address or scheme
                 timeout_graceful_shutdown=FINISH_SECONDS,
                 backlog=middleware.application.settings.max_waiting,
             )
