@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trialmaker.serving import decoding, flat_numbers
@@ -15,12 +15,14 @@ SHAPE = (2, 2, 1)
 VALUES = st.one_of(
     st.floats(-0.01, 1.01),
     st.integers(-2, 2),
-    st.sampled_from([1e39, -0.0, 1e-46, 2**63, True, None, "1", [], "image"]),
+    st.sampled_from([-0.001, 1.001, 1e39, -0.0, 1e-46, 2**63, True, None, "1", [], "image"]),
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(VALUES, min_size=3, max_size=5), st.sampled_from(["image", "imag", "images"]))
+@example([0, -0.001, 0, 1], "image")
+@example([0, 1.001, 0, 1], "image")
 def test_it_is_the_image_of_the_thorough_way(values: list[Any], name: str) -> None:
     body = orjson.dumps({name: values})
     image = flat_numbers.decode(body, SHAPE)

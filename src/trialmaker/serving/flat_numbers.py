@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import orjson
 
-FLAT_BODY_BYTES = 32_000  # of a body, so that it can hold no more values than json_size allows
+FLAT_BODY_BYTES = 32_000  # of a body: at most 16,000 numbers, few enough to parse before json_size counts them
 RANGE_TOLERANCE = 1e-3  # by which interpolation may leave [0, 1]
 NUMBER_BYTES = b"0123456789+-.eE, \t\r\n"
 SKELETON = b'{"image":[]}'.translate(None, NUMBER_BYTES)  # what is left of a body that has nothing but numbers
@@ -32,5 +32,5 @@ def decode(body: bytes, shape: Shape) -> np.ndarray | None:
 
 def is_in_range(values: np.ndarray) -> bool:
     """Return whether every value lies in [0, 1], within ``RANGE_TOLERANCE``; NaN does not."""
-    low, high = np.minimum.reduce(values), np.maximum.reduce(values)
-    return bool(low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE)
+    low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))  # else the bounds become float32
+    return low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE
