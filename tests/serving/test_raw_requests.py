@@ -82,6 +82,14 @@ def test_a_body_in_chunks_is_read(service: Service) -> None:
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize("trailer", [b"Host: y", b"Content-Type: text/html", b"Content-Encoding: gzip"])
+def test_a_header_after_the_body_is_none(service: Service, trailer: bytes) -> None:
+    body = json.dumps(IMAGE).encode()
+    raw = CHUNKED + b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(body), body, trailer)
+    answer = exchange(service.port, raw + b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert re.findall(rb"HTTP/1\.1 (\d{3}) ", answer) == [b"200", b"200"], answer
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_no_address_leads_to_a_file(service: Service, path: str) -> None:
     answer = exchange(service.port, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -101,6 +109,9 @@ def test_every_address_but_health_and_the_pages_needs_the_key(published: Path) -
                 if answer.status != 401:
                     open_paths.add(path)
         assert open_paths <= {"/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/ping"}
+        assert exchange(service.port, CHUNKED + b"2\r\n{}\r\n0\r\nAuthorization: me\r\n\r\n").startswith(
+            b"HTTP/1.1 401 "
+        )
 
 
 def test_many_requests_leave_no_memory_taken(service: Service) -> None:

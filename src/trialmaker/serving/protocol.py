@@ -61,7 +61,7 @@ class Protocol(HttpToolsProtocol):
     head_bytes = 0  # of a head that has not ended
     is_in_body = False
     has_request_ended = False  # within what was just received
-    chunks = body_bytes = wire_bytes = 0  # of a body
+    chunks = body_bytes = wire_bytes = trailers = 0  # of a body
     refusal: _Refusal | None = None
     answered: RequestResponseCycle | None = None  # the request whose turn it is
 
@@ -101,9 +101,12 @@ class Protocol(HttpToolsProtocol):
             self._start_idle_timer()  # uvicorn takes any byte for the next request
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header."""
-        super().on_header(name, value)
-        if len(self.headers) > MAX_HEADERS:
+        """Count a header; drop a trailer, which comes after the body, when the head has been checked."""
+        if self.is_in_body:
+            self.trailers += 1
+        else:
+            super().on_header(name, value)
+        if len(self.headers) + self.trailers > MAX_HEADERS:
             law = f"a request must have at most {MAX_HEADERS} headers"
             self._stop_parsing(_Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, law))
 
@@ -117,7 +120,7 @@ class Protocol(HttpToolsProtocol):
             self.url = rest if rest.startswith(b"/") else b"/" + rest
         super().on_headers_complete()
         self.is_in_body = True
-        self.chunks = self.body_bytes = self.wire_bytes = 0
+        self.chunks = self.body_bytes = self.wire_bytes = self.trailers = 0
         if len(self.pipeline) > MAX_PIPELINED:
             law = f"at most {MAX_PIPELINED} requests may wait on a connection"
             self._stop_parsing(_Refusal(HTTPStatus.TOO_MANY_REQUESTS, law))
