@@ -4,8 +4,8 @@ python benchmarks/serving.py [--rounds N] [--seconds S] [--peers NAME ...]
 
 Requests are single images as JSON over loopback, from a process of their own: an asyncio client that writes a prepared
 request on each of its connections and waits for the answer. It shares the machine's cores with the server. The bare
-route parses the same body and answers a fixed one: what is possible with this server and parser. Pictures are PNG files
-of 28x28 in a form; what the processes that decode them take of all processor time is their share.
+route is a plain Starlette route, which parses the same body and answers a fixed one. Pictures are PNG files of 28x28 in
+a form; what the processes that decode them take of all processor time is their share.
 """
 
 import argparse
