@@ -20,7 +20,7 @@ from support.service import IMAGE, JSON, PREDICT, Service, best_version, serving
 from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import BEST_FILE, CLASS_NAMES_FILE, LITERT_FILE, REQUIRED_FILES, Version
-from trialmaker.serving import predictor, settings
+from trialmaker.serving import garbage, predictor, settings, watching
 from trialmaker.serving.application import Application
 from trialmaker.serving.middleware import Middleware
 from trialmaker.serving.predictor import Model
@@ -163,6 +163,30 @@ def test_a_request_ends_with_the_model_that_it_began_with(folder: Path) -> None:
     old = asyncio.run(run())
     gc.collect()
     assert old() is None
+
+
+def test_a_model_that_holds_itself_is_collected_when_another_is_taken_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it was exempt from collections, as all is that a service has loaded."""
+    monkeypatch.setattr(watching, "WATCH_SECONDS", 0.01)
+
+    async def run() -> None:
+        watched = Watched(folder)
+        batcher = watched.application.model.batcher  # type: ignore[union-attr]
+        batcher.itself = batcher  # type: ignore[attr-defined]
+        old = weakref.ref(batcher)
+        del batcher
+        garbage.collect_and_freeze()
+        make_version(folder, 2)
+        watch = asyncio.create_task(watched.watcher.run())
+        async with asyncio.timeout(20):
+            while old():
+                await asyncio.sleep(0.01)
+        watch.cancel()
+        assert len(watched.lines) == 1 and gc.get_freeze_count() > 0
+
+    asyncio.run(run())
 
 
 def test_a_broken_or_unfinished_version_leaves_the_old_one(folder: Path) -> None:

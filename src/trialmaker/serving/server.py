@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import gc
 import logging
 import os
 import socket
@@ -14,7 +13,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 
 from trialmaker.errors import UserError, printable
-from trialmaker.serving import limited_log, listening, predictor, stop_signals, watching
+from trialmaker.serving import garbage, limited_log, listening, predictor, stop_signals, watching
 from trialmaker.serving.application import Application
 from trialmaker.serving.middleware import Middleware
 from trialmaker.serving.predictor import Model
@@ -59,7 +58,7 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
             watcher = watching.Watcher(application, settings.model_dir, stamp, load_again, report)
             server.watch_task = asyncio.ensure_future(watcher.run())
         await application.start_decoder()
-        gc.freeze()  # what is here stays, and need not be searched for garbage while callers wait
+        garbage.collect_and_freeze()
 
     server = _Server(Middleware(application), load)
     with limited_log.limited(_warn):
