@@ -1,5 +1,6 @@
 """The precision of a run: what it is asked for, what ``auto`` comes to, and what the run says of it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from support.entry import Train
+from support.instances import loopback_instances
 from trialmaker.config import resolvers, validation
+from trialmaker.config.schema import Config
 from trialmaker.experiment import precision
+from trialmaker.experiment.instances.team import Team
+from trialmaker.experiment.tensorflow_import import is_fast_in_bfloat16
 from trialmaker.platform import paths, processor
 from trialmaker.training.snapshot import Snapshot
 
@@ -23,6 +28,13 @@ def cpu_info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     return tmp_path / "cpuinfo"
+
+
+def config_of(*words: str) -> Config:
+    resolvers.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        return validation.load(compose("config", list(words)))
 
 
 @pytest.mark.parametrize(
@@ -43,12 +55,27 @@ def test_auto_takes_what_is_faster_and_a_checkpoint_keeps_its_own(
     words: list[str], flags: str, begun_in: str | None, used: str, cpu_info: Path
 ) -> None:
     cpu_info.write_text(f"flags : {flags}\n")
-    resolvers.register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
-        config = validation.load(compose("config", words))
+    config = config_of(*words)
     snapshot = Snapshot({"loop": {"precision": begun_in}}, {}) if begun_in else None
     assert precision.of_run(config, snapshot, None) == used
+
+
+@pytest.mark.parametrize(("flags", "used"), [(("avx512_bf16", "avx2"), "float32"), (("avx512_bf16",) * 2, "bfloat16")])
+def test_instances_take_what_is_fast_at_all(
+    flags: tuple[str, str], used: str, cpu_info: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, teams, are_fast = config_of("model=cnn"), [Team(one, seconds=10) for one in loopback_instances(2)], []
+    for number, flag in enumerate(flags):
+        monkeypatch.setattr(processor, "CPU_INFO", cpu_info.with_name(f"cpuinfo-{number}"))
+        processor.CPU_INFO.write_text(f"flags : {flag}\n")
+        are_fast.append(is_fast_in_bfloat16())
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Team.join, teams))
+        answers = list(pool.map(lambda team, own: team.all_say("TensorFlow is loaded", own), teams, are_fast))
+    for team, answer in zip(teams, answers, strict=True):
+        team.computes_in_bfloat16 = answer
+        assert precision.of_run(config, None, team) == used
+        team.meeting.leave()
 
 
 def test_a_run_says_what_it_computes_in_and_publishes_float32(train: Train, cpu_info: Path) -> None:

@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from trialmaker.config.run_schema import AUTO
 from trialmaker.config.schema import Config
+from trialmaker.experiment.instances.team import Team
+from trialmaker.experiment.tensorflow_import import is_fast_in_bfloat16
 from trialmaker.platform import processor
 from trialmaker.training.precision import BFLOAT16, FLOAT32, gains_from_bfloat16
-from trialmaker.training.replicas import Replicas
 from trialmaker.training.snapshot import Snapshot
 
 
-def of_run(config: Config, snapshot: Snapshot | None, replicas: Replicas | None) -> str:
+def of_run(config: Config, snapshot: Snapshot | None, team: Team | None) -> str:
     """Return ``float32`` or ``bfloat16``: what the config asks for, what its ``auto`` comes to, or the checkpoint's.
 
     ``auto`` is bfloat16 for a model that gains from it, outside XLA, where the processors of all instances compute in
@@ -20,7 +21,7 @@ def of_run(config: Config, snapshot: Snapshot | None, replicas: Replicas | None)
 
     Args:
         snapshot: that the training goes on from, in the precision in which it was begun; None where it begins.
-        replicas: the instances or GPUs that train it together; they ask each other.
+        team: the instances that train it together, which have told each other; None for this one alone.
     """
     if snapshot:
         return str(snapshot.part("loop").values["precision"])
@@ -28,10 +29,8 @@ def of_run(config: Config, snapshot: Snapshot | None, replicas: Replicas | None)
     if training.precision != AUTO:
         return training.precision
     gains = gains_from_bfloat16(asdict(config.model), training.jit_compile)
-    is_fast = gains and not _has_gpu() and processor.computes_in_bfloat16()
-    if replicas:
-        is_fast = bool(replicas.gather([float(is_fast)]).min())
-    return BFLOAT16 if is_fast else FLOAT32
+    is_fast = team.computes_in_bfloat16 if team else is_fast_in_bfloat16()
+    return BFLOAT16 if gains and is_fast else FLOAT32
 
 
 def is_slow(used: str) -> bool:

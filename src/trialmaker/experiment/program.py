@@ -44,7 +44,7 @@ def build(
     }
     model = program_cache.initialized_model(seed=config.seed, **architecture)
     replicas = _replicas(context, config.training.batch_size)
-    used = precision.of_run(config, snapshot, replicas)
+    used = precision.of_run(config, snapshot, context.team)
     said = log if context.is_recorded else logging.getLogger(FILE_LOGGER)  # by one of several instances
     for line in _opening_lines(config, model, dataset, used):
         said.log(context.log_level, line)

@@ -74,6 +74,16 @@ def _hidden_packages(*packages: str) -> Iterator[None]:
             del sys.modules[package]
 
 
+def is_fast_in_bfloat16() -> bool:
+    """Return whether bfloat16 pays here: on a processor that computes in it, without a GPU, where nothing was measured.
+
+    TensorFlow computes nothing for that.
+    """
+    import tensorflow as tf
+
+    return processor.computes_in_bfloat16() and not tf.config.list_physical_devices("GPU")
+
+
 def find_devices() -> list[str]:
     """Have TensorFlow look for its devices now, else its first operation does; return the names of this machine's."""
     import tensorflow as tf

@@ -1,10 +1,8 @@
 """The instances of a job that train together: what they compare, what the first one decides, and who is gone."""
 
 import logging
-import os
 import re
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -13,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialmaker.errors import StudyError, UserError, one_line
-from trialmaker.experiment.tensorflow_import import own_standard_error
+from trialmaker.experiment.instances.own_port import check_free
+from trialmaker.experiment.tensorflow_import import is_fast_in_bfloat16, own_standard_error
 from trialmaker.platform import paths
-from trialmaker.platform.instances import Instance, Instances
+from trialmaker.platform.instances import Instances
 from trialmaker.platform.log_file import log_file
 from trialmaker.platform.meeting.connection_guard import answers, limited_connection
 from trialmaker.platform.meeting.ends import START_AGAIN, MeetingOver
@@ -43,6 +42,7 @@ class Team:
     Attributes:
         directories: of the runs until now, which get the others' logs.
         replicas: their processes, once TensorFlow is loaded.
+        computes_in_bfloat16: whether the processors of all are fast in it, once TensorFlow is loaded.
         is_training: whether this process may be waiting for the others in a collective.
     """
 
@@ -52,6 +52,7 @@ class Team:
         self.meeting = Meeting(instances, purpose=purpose, seconds=seconds)
         self.replicas: Replicas | None = None
         self.directories: list[Path] = []
+        self.computes_in_bfloat16 = False
         self.is_training = False
         self.logs: set[str] = set()
 
@@ -93,6 +94,16 @@ class Team:
         with _ending_all():
             self.meeting.agree(f"the first step of {self._run}", {"the digest of the data": digest})
 
+    def all_say(self, step: str, own: bool) -> bool:
+        """Return whether all instances say yes at a step, the same at each.
+
+        Raises:
+            MeetingOver: an instance is gone.
+        """
+        self.meeting.agree(step, {}, note=str(own))
+        is_so = set(self.meeting.notes(step)) == {str(True)}
+        return bool(self.meeting.agree(f"{step} at all instances", {}, b"yes" if is_so else b""))
+
     def connect(self, signals: Signals, records: Mapping[Path, str]) -> None:
         """Connect TensorFlow with that of the other instances; before it computes anything, once in a process.
 
@@ -108,9 +119,9 @@ class Team:
             return
         from trialmaker.training import preemption_notice
 
-        _check_free(self.instances.own)
+        check_free(self.instances.own)
         with _ending_all():
-            self.meeting.agree("TensorFlow is loaded", {})
+            self.computes_in_bfloat16 = self.all_say("TensorFlow is loaded", is_fast_in_bfloat16())
             with signals.deferred():  # who comes to this step connects: the others could not be told in time
                 self.meeting.agree("TensorFlow connects", {})
                 self._wait_for_first()
@@ -212,20 +223,6 @@ class Team:
 
     def _missing_logs(self) -> int:
         return self.meeting.present_others - sum(name.endswith(f" of {self._run}") for name in self.logs)
-
-
-def _check_free(own: Instance) -> None:
-    """Check that TensorFlow can have this instance's port: it would find out when the others wait for it in C code.
-
-    Raises:
-        StudyError: it cannot.
-    """
-    try:
-        socket.create_server(("", own.port)).close()
-    except OSError as error:
-        why = f"cannot be opened ({os.strerror(error.errno or 0)})"
-        law = "another process has it, or another job: end that, or give the instances other ports"
-        raise StudyError(UserError(f"{own}: the instances' port {why}: {law}")) from error
 
 
 @contextmanager

@@ -79,27 +79,32 @@ class Meeting:
         end = self.room or self.attendance
         return end.over if end else None
 
-    def agree(self, step: str, own: Mapping[str, str], decision: bytes = b"") -> bytes:
+    def agree(self, step: str, own: Mapping[str, str], decision: bytes = b"", note: str = "") -> bytes:
         """Wait for all instances to come to a step, and return the first one's decision.
 
         Args:
             step: a name that no other step has.
             own: what must be the same at all instances, as texts by name.
             decision: what the first instance gives to all; others give nothing.
+            note: what this one says to the first, which need not be the same.
 
         Raises:
             MeetingOver: something differs, or an instance is gone or has ended; at all instances.
         """
         if self.room:
             self.room.decide(step, decision)
-            agreed = self.room.agree(step, CHIEF, own, is_there=lambda: True)
+            agreed = self.room.agree(step, CHIEF, own, is_there=lambda: True, note=note)
             self.room.wait_until_fetched(step)
             return agreed
-        pieces = self._call_agree(encode(index=self.instances.index, step=step, own=dict(own)))
+        pieces = self._call_agree(encode(index=self.instances.index, step=step, own=dict(own), note=note))
         head = decode(next(pieces))
         if text := messages.text(head, "over"):
             raise MeetingOver(text, messages.number(head, "code", 2))
         return b"".join(pieces)
+
+    def notes(self, step: str) -> list[str]:
+        """Return what the instances have said at a step that all have come to, at the first one; [] elsewhere."""
+        return list(self.room.agreements[step].notes.values()) if self.room else []
 
     def push(self, folder: Path, name: str, *, seconds: float | None = None) -> None:
         """Send a folder's regular files to the first instance, which gets them in a scratch folder by ``on_push``.

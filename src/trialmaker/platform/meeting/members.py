@@ -34,10 +34,12 @@ class Agreement:
 
     Attributes:
         own: what each instance has brought, by its index.
+        notes: what each has said beside that, which nobody compares, by its index.
         decision: the first instance's.
         fetched: the indices of the others that have got it.
     """
 
     own: dict[int, Mapping[str, str]] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
     decision: bytes = b""
     fetched: set[int] = field(default_factory=set)

@@ -141,18 +141,21 @@ class Room:
     def _missing(self) -> list[int]:
         return [index for index, one in enumerate(self.members) if not one.is_present]
 
-    def agree(self, step: str, index: int, own: Mapping[str, str], *, is_there: Callable[[], bool]) -> bytes:
+    def agree(
+        self, step: str, index: int, own: Mapping[str, str], *, is_there: Callable[[], bool], note: str = ""
+    ) -> bytes:
         """Bring what an instance has to a step, wait for the others, and return the first one's decision.
 
         Args:
             is_there: asked while it waits, whether its process is still there.
+            note: what it says beside that, for the first instance.
 
         Raises:
             MeetingOver: what it has differs from the first one's, or somebody is gone.
         """
         with self.condition:
             agreement = self.agreements.setdefault(step, Agreement())
-            agreement.own[index] = own
+            agreement.notes[index], agreement.own[index] = note, own
             self.condition.notify_all()
             while len(agreement.own) < len(self.members):
                 self._raise_if_over(agreement)

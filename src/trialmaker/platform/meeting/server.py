@@ -103,8 +103,8 @@ class MeetingServer:
             if not 0 < index < len(self.room.members):
                 raise MeetingOver(f"there is no instance {index + 1}")
             own = messages.texts(fields, "own")
-            step = messages.text(fields, "step")
-            decision = self.room.agree(step, index, own, is_there=context.is_active)
+            step, note = messages.text(fields, "step"), messages.text(fields, "note")
+            decision = self.room.agree(step, index, own, is_there=context.is_active, note=note)
             context.add_callback(lambda: self.room.note_fetched(step, index))
         except (MeetingOver, ValueError) as error:
             yield encode(over=one_line(error), code=getattr(error, "exit_code", UserError.exit_code))
