@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trialmaker.experiment.resume.checkpoint_format import FORMAT, CheckpointMisfit, check_values
+from trialmaker.experiment.resume.checkpoint_format import FORMAT, CheckpointMisfit, check_values, in_this_format
 
 METRICS = {"val_loss": 0.5, "epoch_count": 3}
 VALUES: dict[str, Any] = {
@@ -49,7 +49,7 @@ def test_what_this_version_writes_is_taken(best: object) -> None:
     ("path", "value", "difference"),
     [
         ("format", None, "its format is missing, not 2"),
-        ("format", 1, "its format is 1, not 2"),
+        ("format", 0, "its format is 0, not 2"),
         ("format", True, "its format is True, not 2"),
         ("loop", None, "it has no loop"),
         ("loop", [], "it has no loop"),
@@ -78,3 +78,11 @@ def test_what_differs_is_named(path: str, value: object, difference: str, tmp_pa
         f"{tmp_path}: its checkpoint was written by another version of TrialMaker ({difference});"
         " resume=never starts anew"
     )
+
+
+def test_one_of_the_format_before_is_of_float32_and_what_is_none_stays_as_it_is() -> None:
+    before = changed("format", 1)
+    del before["loop"]["precision"]
+    assert in_this_format(before) == changed("loop.precision", "float32")
+    for values in (VALUES, changed("format", 1), changed("format", True), {"format": 1, "loop": []}, {"format": 3}):
+        assert in_this_format(values) == values

@@ -16,6 +16,7 @@ from optuna_sweep.storage import open_storage
 from support.entry import SMALL, Result, Train
 from support.stopping import stopped_at, stopped_in
 from trialmaker.experiment import startup
+from trialmaker.experiment.resume.checkpoint_format import FORMAT
 from trialmaker.platform import processor
 from trialmaker.training.checkpoint_files import read_checkpoint, write_checkpoint
 
@@ -139,19 +140,38 @@ def test_a_run_can_start_anew(train: Train, tmp_path: Path, word: str) -> None:
 def test_a_checkpoint_of_another_version_is_named_before_anything_is_touched(interrupted: Result, train: Train) -> None:
     (run,), (folder,) = runs(interrupted.output), interrupted.output.glob("checkpoints/*")
     snapshot = read_checkpoint(folder)
-    assert snapshot and snapshot.values.pop("format") == 1
+    assert snapshot and snapshot.values.pop("format") == FORMAT
     write_checkpoint(folder, snapshot)
     before = {name: (run / name).read_bytes() for name in ("train.log", "result.json", "tracking.jsonl")}
     refused = train(*RUN)
     assert (refused.code, refused.err) == (
         2,
         f"train.py: error: {folder}: its checkpoint was written by another version of TrialMaker"
-        " (its format is missing, not 1); resume=never starts anew\n",
+        f" (its format is missing, not {FORMAT}); resume=never starts anew\n",
     )
     assert before == {name: (run / name).read_bytes() for name in before}
 
 
 @pytest.mark.usefixtures("interrupted")
+def test_a_run_of_the_version_before_which_had_no_precision_goes_on(
+    interrupted: Result, whole: Result, train: Train
+) -> None:
+    (run,), (folder,) = runs(interrupted.output), interrupted.output.glob("checkpoints/*")
+    snapshot = read_checkpoint(folder)
+    assert snapshot and snapshot.values["loop"].pop("precision") == "float32"
+    snapshot.values["format"] = 1
+    write_checkpoint(folder, snapshot)
+    start, *records = map(json.loads, (run / "tracking.jsonl").read_text().splitlines())
+    assert start["params"].pop("training.precision") == "auto"
+    others = [one for one in records if "effective_precision" not in one.get("values", ())]
+    (run / "tracking.jsonl").write_text("".join(json.dumps(one) + "\n" for one in (start, *others)))
+    refused = train(*RUN, f"resume={run.name}", "training.precision=bfloat16")
+    assert refused.code == 2 and "training.precision=unset there, bfloat16 here" in refused.err
+    resumed = train(*RUN)
+    assert resumed.code == 0 and f"goes on with {run.name} after step " in resumed.out, resumed.err
+    assert final_state(resumed.output) == final_state(whole.output)
+
+
 def test_another_config_is_another_run(train: Train) -> None:
     other = train(*FEATURES, "seed=1", "training.epochs=2")
     assert other.code == 0 and "goes on" not in other.out

@@ -8,6 +8,8 @@ from typing import Any
 from trialmaker.errors import UserError, printable
 
 FORMAT = 2  # raised by whoever changes what a checkpoint holds
+FORMAT_OF_FLOAT32 = 1  # which does not name the precision: there was one
+PRECISIONS = ("float32", "bfloat16")
 LARGEST = 2**63
 MAX_VALUE_CHARACTERS = 60  # characters of a value
 
@@ -25,6 +27,14 @@ class CheckpointMisfit(UserError):
             f"{folder}: its checkpoint was written by another version of TrialMaker ({printable(str(difference))});"
             " resume=never starts anew"
         )
+
+
+def in_this_format(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a checkpoint of the format before as this one has them; those of any other as they are."""
+    number, loop = values.get("format"), values.get("loop")
+    if number != FORMAT_OF_FLOAT32 or isinstance(number, bool) or not isinstance(loop, dict) or "precision" in loop:
+        return dict(values)
+    return {**values, "format": FORMAT, "loop": {**loop, "precision": PRECISIONS[0]}}
 
 
 def check_values(values: Mapping[str, Any], folder: Path) -> None:
@@ -110,7 +120,7 @@ LAWS: Mapping[str, Laws] = {  # by part and field
         "seconds": _is_duration,
         "epoch_steps": _is_count,
         "is_early_validated": _is_truth,
-        "precision": ("float32", "bfloat16").__contains__,
+        "precision": PRECISIONS.__contains__,
         "best": _is_best,
     },
     "means": {"step": _is_count, "is_due": _is_truth},

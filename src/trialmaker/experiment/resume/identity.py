@@ -18,6 +18,7 @@ NUMERIC_PACKAGES = ("tensorflow", "keras", "numpy")  # another version may compu
 INIT_MODEL = "init_model_digest"
 PROCESSOR = "processor"
 NO_FIELD = "unset"  # in place of the value of a field that one side does not have
+WITHOUT_FIELD = {"training.precision": ("auto", "float32")}  # by a field: values as which a version without it worked
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Identity:
         other = run.params
         for name in sorted({*self.params, *other}):
             there, here = (params.get(name, NO_FIELD) for params in (other, self.params))
+            if name not in other and here in WITHOUT_FIELD.get(name, ()):
+                continue
             if there != here and name not in but and not is_incidental(name):
                 yield f"{name}={there} there, {here} here"
         if run.head.versions.get(INIT_MODEL, "") != self.versions.get(INIT_MODEL, ""):

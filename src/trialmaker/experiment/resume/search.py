@@ -10,6 +10,7 @@ from trialmaker.config.schema import Config
 from trialmaker.errors import UserError
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.resume import earlier_job
+from trialmaker.experiment.resume.checkpoint_format import in_this_format
 from trialmaker.experiment.resume.earlier_run import EarlierRun, earlier_runs, run_in
 from trialmaker.experiment.resume.identity import Identity, identity
 from trialmaker.experiment.resume.opening import START_ANEW
@@ -76,7 +77,10 @@ def _take_up(run: EarlierRun, own: Identity, *notices: str) -> Resumption | None
     if now.is_alive or now.is_interrupted != run.is_interrupted:
         claimed.close()
         return None
-    return Resumption(now, read_checkpoint(now.checkpoints), claimed, (*own.notices(run), *notices))
+    snapshot = read_checkpoint(now.checkpoints)
+    if snapshot:
+        snapshot = replace(snapshot, values=in_this_format(snapshot.values))
+    return Resumption(now, snapshot, claimed, (*own.notices(run), *notices))
 
 
 def _of_trial(config: Config, context: RunContext) -> Resumption | None:
