@@ -2,21 +2,25 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from optuna_sweep.trial import current_trial
 from support.entry import Train
 from support.instances import loopback_instances
 from trialmaker.config import resolvers, validation
 from trialmaker.config.schema import Config
 from trialmaker.experiment import precision
+from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.instances.team import Team
 from trialmaker.experiment.tensorflow_import import is_fast_in_bfloat16
 from trialmaker.platform import paths, processor
-from trialmaker.training.snapshot import Snapshot
+from trialmaker.platform.run_result import RunResult
+from trialmaker.platform.signals import Signals
 
 SLOW = "training.precision=bfloat16: this processor has no instructions for it that TensorFlow uses: float32 is faster"
 
@@ -37,6 +41,10 @@ def config_of(*words: str) -> Config:
         return validation.load(compose("config", list(words)))
 
 
+def run_context(**fields: Any) -> RunContext:
+    return RunContext(Path("run"), current_trial(), 0.0, Signals(), RunResult("train"), **fields)
+
+
 @pytest.mark.parametrize(
     ("words", "flags", "begun_in", "used"),
     [
@@ -51,13 +59,12 @@ def config_of(*words: str) -> Config:
         (["model=cnn"], "avx512_bf16", "float32", "float32"),
     ],
 )
-def test_auto_takes_what_is_faster_and_a_checkpoint_keeps_its_own(
+def test_auto_takes_what_is_faster_and_a_run_keeps_what_it_was_begun_in(
     words: list[str], flags: str, begun_in: str | None, used: str, cpu_info: Path
 ) -> None:
     cpu_info.write_text(f"flags : {flags}\n")
     config = config_of(*words)
-    snapshot = Snapshot({"loop": {"precision": begun_in}}, {}) if begun_in else None
-    assert precision.of_run(config, snapshot, None) == used
+    assert precision.of_run(config, run_context(precision=begun_in or "")) == used
 
 
 @pytest.mark.parametrize(("flags", "used"), [(("avx512_bf16", "avx2"), "float32"), (("avx512_bf16",) * 2, "bfloat16")])
@@ -74,7 +81,7 @@ def test_instances_take_what_is_fast_at_all(
         answers = list(pool.map(lambda team, own: team.all_say("TensorFlow is loaded", own), teams, are_fast))
     for team, answer in zip(teams, answers, strict=True):
         team.computes_in_bfloat16 = answer
-        assert precision.of_run(config, None, team) == used
+        assert precision.of_run(config, run_context(team=team)) == used
         team.meeting.leave()
 
 

@@ -132,8 +132,8 @@ class TrainOutcome:
             for line in opening.opening_lines(resumption, config.training.epochs):
                 log.info(line)
         if context.team:
-            snapshot = decision.packed(resumption.snapshot if resumption else None)
-            context.team.begin_run(context.directory, decision.compared(config, context), snapshot)
+            begin = decision.packed(resumption)
+            context.team.begin_run(context.directory, decision.compared(config, context), begin)
         self.job.log_lines()
         if not context.is_trial:
             context.page.begin()

@@ -52,6 +52,7 @@ class RunContext:
         withheld: why the run's model is not published; "" if it is.
         versions: of what its results depend on beside config and data, by name: see ``resume.identity``.
         resumption: the interrupted run that this one goes on with; None where it begins.
+        precision: that the run was begun in; "" where this process decides.
         run_key: a random name of the run, which all its attempts share.
         has_trained: whether this attempt has made a step.
         team: the instances that train it together; None for one alone.
@@ -67,6 +68,7 @@ class RunContext:
     withheld: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     resumption: "Resumption | None" = None
+    precision: str = ""
     run_key: str = field(default_factory=lambda: uuid.uuid4().hex)
     has_trained: bool = False
     team: "Team | None" = None
@@ -75,7 +77,7 @@ class RunContext:
     def go_on_with(self, resumption: "Resumption") -> None:
         """Make this run the next attempt of an interrupted one, in its directory."""
         fresh, self.directory = self.directory, resumption.directory
-        self.resumption, self.run_key = resumption, resumption.run_key
+        self.resumption, self.run_key, self.precision = resumption, resumption.run_key, resumption.precision
         self.result.started_at, self.result.attempts = resumption.run.started_at, resumption.run.attempts + 1
         self.signals.where = "before it went on"
         move_log_file(fresh, self.directory, resumption.log_size)

@@ -6,26 +6,21 @@ import tensorflow as tf
 
 from trialmaker.config.run_schema import AUTO
 from trialmaker.config.schema import Config
-from trialmaker.experiment.instances.team import Team
+from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.tensorflow_import import is_fast_in_bfloat16
 from trialmaker.platform import processor
 from trialmaker.training.precision import BFLOAT16, FLOAT32, gains_from_bfloat16
-from trialmaker.training.snapshot import Snapshot
 
 
-def of_run(config: Config, snapshot: Snapshot | None, team: Team | None) -> str:
-    """Return ``float32`` or ``bfloat16``: what the config asks for, what its ``auto`` comes to, or the checkpoint's.
+def of_run(config: Config, context: RunContext) -> str:
+    """Return ``float32`` or ``bfloat16``: what the run was begun in, what its config says, or what ``auto`` comes to.
 
     ``auto`` is bfloat16 for a model that gains from it, outside XLA, where the processors of all instances compute in
     it. On a GPU it is float32, since nothing was measured there.
-
-    Args:
-        snapshot: that the training goes on from, in the precision in which it was begun; None where it begins.
-        team: the instances that train it together, which have told each other; None for this one alone.
     """
-    if snapshot:
-        return str(snapshot.part("loop").values["precision"])
-    training = config.training
+    if context.precision:
+        return context.precision
+    training, team = config.training, context.team
     if training.precision != AUTO:
         return training.precision
     gains = gains_from_bfloat16(asdict(config.model), training.jit_compile)

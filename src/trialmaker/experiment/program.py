@@ -19,7 +19,6 @@ from trialmaker.training import program_cache
 from trialmaker.training.device_replicas import gpu_replicas
 from trialmaker.training.program import Program
 from trialmaker.training.replicas import Replicas
-from trialmaker.training.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +28,8 @@ def build(
     context: RunContext,
     dataset: Dataset,
     initial_weights: Path | None,
-    snapshot: Snapshot | None = None,
 ) -> tuple[keras.Model, Program]:
-    """Return the model to export from, and the program to train, which has a model of its own and the same weights.
-
-    Args:
-        snapshot: of the checkpoint that the training goes on from; None where it begins.
-    """
+    """Return the model to export from, and the program to train, which has a model of its own and the same weights."""
     context.page.dataset = dataset
     architecture: Any = {
         "model": asdict(config.model),
@@ -44,7 +38,7 @@ def build(
     }
     model = program_cache.initialized_model(seed=config.seed, **architecture)
     replicas = _replicas(context, config.training.batch_size)
-    used = precision.of_run(config, snapshot, context.team)
+    used = precision.of_run(config, context)
     said = log if context.is_recorded else logging.getLogger(FILE_LOGGER)  # by one of several instances
     for line in _opening_lines(config, model, dataset, used):
         said.log(context.log_level, line)

@@ -18,6 +18,7 @@ from trialmaker.experiment.fitting import Fitting
 from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.output_page.test_report import report_on
+from trialmaker.experiment.resume.earlier_run import EFFECTIVE_PRECISION
 from trialmaker.experiment.run_card import run_card
 from trialmaker.experiment.store_check import wait_for_store
 from trialmaker.experiment.tensorboard import tensorboard_listener
@@ -52,8 +53,8 @@ def run(
     tracker.send(data_used(whole := dataset))
     dataset = replace(whole, train=subsample(whole.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), tracker)
-    export_model, trained = program.build(config, context, dataset, initial_weights, context.snapshot)
-    tracker.send(Params({"effective_precision": trained.precision}))
+    export_model, trained = program.build(config, context, dataset, initial_weights)
+    tracker.send(Params({EFFECTIVE_PRECISION: trained.precision}))
     wait_for_store(config, context, tracker)
     if context.team:
         context.team.compare_data(whole.digest)

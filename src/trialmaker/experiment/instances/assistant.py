@@ -28,7 +28,8 @@ def assist(config: Config, context: RunContext, team: Team) -> list[float]:
     """
     try:
         log.info(f"computes for {team.instances.name(0)}, which keeps the run's record")
-        snapshot = decision.unpacked(team.begin_run(context.directory, decision.compared(config, context)))
+        begin = team.begin_run(context.directory, decision.compared(config, context))
+        snapshot, context.precision = decision.unpacked(begin)
         weights = find_weights(Path(config.init_model)) if config.init_model else None
         dataset = startup.begin_loading(config)
         with importing_tensorflow(context.directory):

@@ -32,7 +32,7 @@ def train(
     """
     dataset = replace(whole, train=subsample(whole.train, config.training.max_examples, config.data.split_seed))
     config = batch_size.clip_to_examples(config, context, len(dataset.train), None)
-    _, trained = program.build(config, context, dataset, initial_weights, snapshot)
+    _, trained = program.build(config, context, dataset, initial_weights)
     state = LoopState.restore(snapshot.part("loop"), trained) if snapshot else LoopState()
     reporter = TrialReporter(context.trial, config.objective, config.training.epochs)
     stop = StopCondition(config.training, context.started, 0.0, context.signals, reporter)

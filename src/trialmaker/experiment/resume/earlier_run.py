@@ -7,12 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trialmaker.experiment.resume.checkpoint_format import PRECISIONS
 from trialmaker.platform import paths
 from trialmaker.platform.run_result import RESULT_FILE, RunResult, read_result
 from trialmaker.tracking import journal
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.messages import Start
 from trialmaker.tracking.places import JOURNAL_FILE, STATE_FILE
+
+# params: what the config asks for, and what it came to
+PRECISION, EFFECTIVE_PRECISION = "training.precision", "effective_precision"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,15 @@ class EarlierRun:
         attempts = [record.get("params") for record in self.records if record["type"] == "attempt"]
         latest = attempts[-1] if attempts and isinstance(attempts[-1], dict) else {}
         return {**self.head.params, **{str(name): str(value) for name, value in latest.items()}}
+
+    @property
+    def precision(self) -> str:
+        """Return the precision that it has recorded as the one that it computes in; "" where it had not come so far."""
+        if PRECISION not in self.head.params:
+            return PRECISIONS[0]  # of a version that had no other
+        recorded = [record.get("values") for record in self.records if record["type"] == "params"]
+        values = [one.get(EFFECTIVE_PRECISION) for one in recorded if isinstance(one, dict)]
+        return next((str(value) for value in values if value in PRECISIONS), "")
 
     @property
     def is_alive(self) -> bool:

@@ -53,6 +53,11 @@ class Resumption:
         return self.run.directory
 
     @property
+    def precision(self) -> str:
+        """Return the precision that it was begun in; "" where it had not come so far."""
+        return str(self.snapshot.values["loop"]["precision"]) if self.snapshot else self.run.precision
+
+    @property
     def log_size(self) -> int:
         """Return the size of the log file at the checkpoint, bytes."""
         return int(self.snapshot.values["run"]["log_size"]) if self.snapshot else 0
