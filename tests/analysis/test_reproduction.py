@@ -11,7 +11,9 @@ from mlflow import MlflowClient
 from support.outputs import Command, load_runs
 from trialmaker.analysis import reproduction
 from trialmaker.analysis.store.runs import Run
+from trialmaker.config.fields import GROUPS
 from trialmaker.model_store.versions import version_numbers
+from trialmaker.platform import processor
 
 
 def test_a_repeated_run_has_the_same_metrics(copies: list[Path], command: Command, tmp_path: Path) -> None:
@@ -22,7 +24,8 @@ def test_a_repeated_run_has_the_same_metrics(copies: list[Path], command: Comman
     assert "differs: " not in out.replace("differs: code: uncommitted changes", "")
     (new_run,) = load_runs([tmp_path / "here" / "output"], tmp_path / "look2")
     differing = {name for name in run.params if run.params[name] != new_run.params[name]}
-    assert differing <= {"output"}
+    assert differing <= {"output", "training.precision"}
+    assert new_run.params["training.precision"] == run.params["effective_precision"] == "float32"
     assert "not published: a rerun publishes nothing; this run's model: " in out
     assert version_numbers(tmp_path / "here" / "output" / "model") == []
 
@@ -70,6 +73,7 @@ def test_dry_run_prints_the_command(copies: list[Path], command: Command, tmp_pa
     _, out, _ = command("rerun", run.run_id, str(copies[0]), "--dry-run")
     words = out.splitlines()[-1]
     assert words.startswith("python train.py data=mnist model=mlp optimizer=adam schedule=constant augment=none")
+    assert words.endswith(" training.precision=float32 tracking.uri=null")
     assert "data.directory" not in words and "'model.hidden_units=[16]'" in words and "seed=0" in words
     _, out, _ = command("rerun", run.run_id, str(copies[0]), "--dry-run", "--data", str(tmp_path))
     assert f"data.directory={tmp_path}" in out
@@ -87,6 +91,22 @@ def test_dry_run_prints_the_command(copies: list[Path], command: Command, tmp_pa
 def test_versions_that_were_left_out_are_not_said_to_be_none() -> None:
     run = replace(run_with_status("FINISHED"), artifacts="file:///store/left-out")
     assert "versions: left out, with all of its artifacts" in reproduction.environment_differences(run, None)
+
+
+def test_what_auto_came_to_is_repeated_and_named_where_the_processor_has_no_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = {f"{group}.name": "none" for group in GROUPS} | {"training.precision": "auto"}
+    run = replace(run_with_status("FINISHED"), params=names | {"effective_precision": "bfloat16"})
+    assert reproduction.overrides(run, {})[-1] == "training.precision=bfloat16"
+    assert reproduction.overrides(replace(run, params=names), {})[-1] == "training.precision=float32"
+    for variable in ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(variable, raising=False)
+    line = "precision: bfloat16, for which this processor has no instructions that TensorFlow uses"
+    for flag, is_named in (("avx2", True), ("avx512_bf16", False)):
+        monkeypatch.setattr(processor, "CPU_INFO", tmp_path / flag)
+        (tmp_path / flag).write_text(f"flags : {flag}\n")
+        assert (line in reproduction.environment_differences(run, None)) == is_named
 
 
 def run_with_status(status: str, **tags: str) -> Run:

@@ -18,8 +18,9 @@ from trialmaker.analysis.stored_overrides import checked
 from trialmaker.config.arguments import values
 from trialmaker.config.fields import GROUPS, fields, leaves
 from trialmaker.config.incidental import DESCRIPTIONS, OF_ONE_PROCESS, is_among
+from trialmaker.config.run_schema import EFFECTIVE_PRECISION, PRECISION, PRECISIONS
 from trialmaker.errors import MAX_SHOWN_CHARACTERS, UserError, one_line
-from trialmaker.platform import git, paths
+from trialmaker.platform import git, paths, processor
 from trialmaker.platform.received_files import is_inside
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.regular_files import open_regular
@@ -69,7 +70,7 @@ def overrides(run: Run, given_paths: Mapping[str, Path | None]) -> list[str]:
     config = _recorded_config(run)
     words = [f"{group}={config[f'{group}.name']}" for group in GROUPS]
     for field, value in config.items():
-        if is_among(field, OWN_FIELDS) or field.endswith(".name"):
+        if is_among(field, (*OWN_FIELDS, PRECISION)) or field.endswith(".name"):
             continue
         if field in given_paths:
             value = _existing_path(field, value, given_paths[field])
@@ -77,7 +78,13 @@ def overrides(run: Run, given_paths: Mapping[str, Path | None]) -> list[str]:
             raise UserError(f"{field}: was recorded without its password: {value}")
         if value != MISSING_VALUE:
             words.append(f"{field}={values.write(value)}")
+    words.append(f"{PRECISION}={values.write(_precision(run))}")
     return checked(words, f"run {run.run_id[:8]}")
+
+
+def _precision(run: Run) -> str:
+    """Return what a run was computed in; a version that did not record it had float32 alone."""
+    return run.params.get(EFFECTIVE_PRECISION, PRECISIONS[0])
 
 
 def _existing_path(field: str, recorded: Any, given: Path | None) -> Any:
@@ -143,6 +150,8 @@ def environment_differences(run: Run, parent: Run | None) -> Iterator[str]:
         folder = local_path(run.artifacts)
         is_left_out = folder is not None and folder.name == NOWHERE
         yield f"versions: {'left out, with all of its artifacts' if is_left_out else 'none were recorded'}"
+    if _precision(run) != PRECISIONS[0] and not processor.computes_in_bfloat16():
+        yield f"precision: {_precision(run)}, for which this processor has no instructions that TensorFlow uses"
     tags = {**(parent.tags if parent else {}), **run.tags}
     state = git.state(paths.PROJECT)
     commit = tags.get("mlflow.source.git.commit", "")

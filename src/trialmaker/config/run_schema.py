@@ -8,6 +8,8 @@ from trialmaker.config.config_dataclass import Rate, Received, config_dataclass,
 
 AUTO, NEVER = "auto", "never"  # of the field ``resume``; the first of ``training.precision`` too
 IGNORE = "ignore"  # of the field ``instances``
+PRECISION, PRECISIONS = "training.precision", ("float32", "bfloat16")  # the field, and what it may come to
+EFFECTIVE_PRECISION = "effective_precision"  # MLflow's param that says what it came to
 
 
 def _resume_text(value: Any) -> Any:

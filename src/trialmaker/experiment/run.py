@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from trialmaker.config.run_schema import EFFECTIVE_PRECISION
 from trialmaker.config.schema import Config
 from trialmaker.data.splits import Dataset
 from trialmaker.data.subsets import subsample
@@ -18,7 +19,6 @@ from trialmaker.experiment.fitting import Fitting
 from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.output_page.test_report import report_on
-from trialmaker.experiment.resume.earlier_run import EFFECTIVE_PRECISION
 from trialmaker.experiment.run_card import run_card
 from trialmaker.experiment.store_check import wait_for_store
 from trialmaker.experiment.tensorboard import tensorboard_listener

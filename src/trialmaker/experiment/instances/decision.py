@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialmaker.config.incidental import is_incidental
+from trialmaker.config.run_schema import PRECISIONS
 from trialmaker.config.schema import Config
 from trialmaker.experiment import startup
 from trialmaker.experiment.context import RunContext
-from trialmaker.experiment.resume.checkpoint_format import PRECISIONS
 from trialmaker.platform import paths, source_code
 from trialmaker.training.checkpoint_files import read_checkpoint, write_checkpoint
 

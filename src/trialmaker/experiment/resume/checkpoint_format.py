@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from trialmaker.config.run_schema import PRECISIONS
 from trialmaker.errors import UserError, printable
 
 FORMAT = 2  # raised by whoever changes what a checkpoint holds
 FORMAT_OF_FLOAT32 = 1  # which does not name the precision: there was one
-PRECISIONS = ("float32", "bfloat16")
 LARGEST = 2**63
 MAX_VALUE_CHARACTERS = 60  # characters of a value
 

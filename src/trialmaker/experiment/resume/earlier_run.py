@@ -7,16 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trialmaker.experiment.resume.checkpoint_format import PRECISIONS
+from trialmaker.config.run_schema import EFFECTIVE_PRECISION, PRECISION, PRECISIONS
 from trialmaker.platform import paths
 from trialmaker.platform.run_result import RESULT_FILE, RunResult, read_result
 from trialmaker.tracking import journal
 from trialmaker.tracking.delivery_state import DeliveryState
 from trialmaker.tracking.messages import Start
 from trialmaker.tracking.places import JOURNAL_FILE, STATE_FILE
-
-# params: what the config asks for, and what it came to
-PRECISION, EFFECTIVE_PRECISION = "training.precision", "effective_precision"
 
 
 @dataclass(frozen=True)

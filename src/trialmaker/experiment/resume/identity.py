@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from trialmaker.config.incidental import is_incidental
+from trialmaker.config.run_schema import AUTO, PRECISION, PRECISIONS
 from trialmaker.config.schema import Config
 from trialmaker.experiment import run_header, startup, study_identity
 from trialmaker.experiment.context import RunContext
@@ -18,7 +19,7 @@ NUMERIC_PACKAGES = ("tensorflow", "keras", "numpy")  # another version may compu
 INIT_MODEL = "init_model_digest"
 PROCESSOR = "processor"
 NO_FIELD = "unset"  # in place of the value of a field that one side does not have
-WITHOUT_FIELD = {"training.precision": ("auto", "float32")}  # by a field: values as which a version without it worked
+WITHOUT_FIELD = {PRECISION: (AUTO, PRECISIONS[0])}  # by a field: values as which a version without it worked
 
 
 @dataclass(frozen=True)
