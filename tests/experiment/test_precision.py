@@ -14,6 +14,7 @@ from support.entry import Train
 from support.instances import loopback_instances
 from trialmaker.config import resolvers, validation
 from trialmaker.config.schema import Config
+from trialmaker.errors import UserError
 from trialmaker.experiment import precision
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.instances.team import Team
@@ -65,6 +66,28 @@ def test_auto_takes_what_is_faster_and_a_run_keeps_what_it_was_begun_in(
     cpu_info.write_text(f"flags : {flags}\n")
     config = config_of(*words)
     assert precision.of_run(config, run_context(precision=begun_in or "")) == used
+
+
+@pytest.mark.parametrize(
+    ("begun_in", "line"),
+    [
+        ("", "training.precision=bfloat16: ONEDNN_MAX_CPU_ISA=avx2 {law}, or set training.precision=float32"),
+        ("bfloat16", "the run was begun in bfloat16: ONEDNN_MAX_CPU_ISA=avx2 {law}, or resume=never starts anew"),
+    ],
+)
+def test_bfloat16_is_refused_where_onednn_would_abort_the_process(
+    begun_in: str, line: str, cpu_info: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu_info.write_text("flags : avx512_bf16\n")
+    config, context = config_of("training.precision=bfloat16"), run_context(precision=begun_in)
+    for isa in ("", "AVX512_CORE"):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", isa)
+        assert precision.of_run(config, context) == "bfloat16"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
+    with pytest.raises(UserError) as caught:
+        precision.of_run(config, context)
+    assert str(caught.value) == line.format(law="leaves oneDNN without it: unset that")
+    assert precision.of_run(config_of("model=cnn"), run_context()) == "float32"
 
 
 @pytest.mark.parametrize(("flags", "used"), [(("avx512_bf16", "avx2"), "float32"), (("avx512_bf16",) * 2, "bfloat16")])

@@ -6,6 +6,7 @@ from itertools import pairwise
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow.python.framework.func_graph import FuncGraph
@@ -142,6 +143,17 @@ def test_a_loss_that_is_not_finite_ends_the_call(jit_compile):
     losses, _ = run(order(), 0, 6, 0)
     assert len(losses) < 6
     assert np.isfinite(losses[:-1]).all() and not np.isfinite(losses[-1])
+
+
+def test_without_replicas_no_error_is_the_loss_of_one():
+    def augment(images, _):
+        def fail(_):
+            raise ValueError("Collective ops is aborted by: nobody")
+
+        return tf.ensure_shape(tf.py_function(fail, [images], tf.float32), images.shape)
+
+    with pytest.raises(tf.errors.OpError, match="aborted by: nobody"):
+        over_data(program(changes=augment))(order(), 0, 6, 0)
 
 
 @pytest.mark.parametrize("count", [1, 96, 499, 500, 501, 1003])

@@ -119,6 +119,7 @@ def test_a_lost_replica_ends_the_others_and_the_training_goes_on_with_fewer(fold
         (r"Socket closed\nAdditional GRPC error : {\"grpc_message\":\"Socket closed\"}\nRestart", "Socket closed"),
         (r"Collective ops is aborted by: connection\\nreset {{node while/body}}", "connection"),
         ("{{node while/body}}\n\nunreachable [Op:run]", "unreachable [Op:run]"),
+        ("Graph execution error:\n\nDetected at node MatMul\n", "Detected at node MatMul"),
         ("", "UnavailableError"),
     ],
 )

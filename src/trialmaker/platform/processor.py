@@ -10,7 +10,8 @@ CPU_INFO = Path("/proc/cpuinfo")
 GPU_INFO = Path("/proc/driver/nvidia/gpus")  # a folder a GPU, with a file ``information``
 CPU_FIELDS = ("model name", "CPU implementer", "CPU part")  # of x86; of ARM
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-TENSORFLOW_SWITCHES = (ONEDNN, "ONEDNN_MAX_CPU_ISA", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES")  # environment variables
+LARGEST_ISA = "ONEDNN_MAX_CPU_ISA"
+TENSORFLOW_SWITCHES = (ONEDNN, LARGEST_ISA, "XLA_FLAGS", "CUDA_VISIBLE_DEVICES")  # environment variables
 INSTRUCTIONS = {
     "amx_bf16": "AMX with bfloat16",
     "avx512_bf16": "AVX-512 with bfloat16",
@@ -18,6 +19,7 @@ INSTRUCTIONS = {
     "avx2": "AVX2",
 }  # by the kernel's flag, best first
 BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
+ISAS_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # oneDNN's names, in any case
 # with one of these TensorFlow 2.21 uses oneDNN by itself
 ONEDNN_BY_DEFAULT = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
 
@@ -34,7 +36,13 @@ def description() -> str:
 
 def computes_in_bfloat16() -> bool:
     """Return whether there are instructions for bfloat16, and TensorFlow uses them, by oneDNN."""
-    return uses_onednn() and "ONEDNN_MAX_CPU_ISA" not in os.environ and not _flags().isdisjoint(BFLOAT16_FLAGS)
+    return uses_onednn() and LARGEST_ISA not in os.environ and not _flags().isdisjoint(BFLOAT16_FLAGS)
+
+
+def setting_without_bfloat16() -> str:
+    """Return the setting with which oneDNN ends a process that computes in bfloat16, as ``name=value``; "" for none."""
+    value = os.environ.get(LARGEST_ISA, "")
+    return f"{LARGEST_ISA}={value}" if value.upper() in ISAS_WITHOUT_BFLOAT16 and uses_onednn() else ""
 
 
 def onednn_setting() -> dict[str, str]:

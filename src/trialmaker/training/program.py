@@ -1,6 +1,7 @@
 """The compiled part of training: many steps, or a whole evaluation, in one call."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -119,7 +120,7 @@ class Program:
         constant = tf.constant(images), tf.constant(labels), tf.constant(seed)
 
         def steps(order: np.ndarray, rates: np.ndarray, start: int, stop: int, before: int) -> Chunk:
-            with lost_replicas():
+            with lost_replicas() if self.replicas else nullcontext():
                 end, losses, accuracies = self._run(*constant, *map(tf.constant, (order, rates, start, stop, before)))
                 return losses.numpy()[start : int(end)], accuracies.numpy()[start : int(end)]
 

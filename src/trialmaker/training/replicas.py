@@ -24,6 +24,7 @@ ENDS_OF_COLLECTIVES = (
 )
 ABORTED = "Collective ops is aborted by: "  # which each process adds that passes the error on
 NODE = re.compile(r"\{\{[^}]*\}\}")
+GENERAL_LINE = "Graph execution error:"  # which TensorFlow puts before what has happened in a graph
 LINE_END = re.compile(r"\n|\\+n")  # an error that another one quotes has its ends of lines as escapes
 
 
@@ -169,5 +170,6 @@ def lost_replicas() -> Iterator[None]:
 def _cause(error: Any) -> str:
     """Return what TensorFlow says of the cause, in one line, without the places in the graph that it came through."""
     cause = error.message.rpartition(ABORTED)[2]
-    lines = [line for text in LINE_END.split(cause) if (line := NODE.sub("", text).strip())]
+    texts = (NODE.sub("", text).strip() for text in LINE_END.split(cause))
+    lines = [text for text in texts if text not in ("", GENERAL_LINE)]
     return one_line(lines[0] if lines else type(error).__name__)
