@@ -1,6 +1,8 @@
 """What is read of the processor: its instructions, and whether TensorFlow is to use oneDNN."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,6 +16,7 @@ VARIABLES = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return the file that says what the processor has, with no variable that changes it."""
     monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)  # as before its import
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "cpuinfo"
@@ -57,6 +60,19 @@ def test_what_a_person_set_counts(
     assert f"{variable}={value}" in processor.description()
 
 
+def test_a_setting_counts_only_if_tensorflow_was_imported_with_it(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write_text(f"flags : {AVX2}\n")
+    assert processor.onednn_text() == "oneDNN on"
+    monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
+    assert processor.onednn_text() == "oneDNN off"
+    assert "TF_ENABLE_ONEDNN_OPTS" not in processor.description()
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    assert processor.onednn_text() == "oneDNN on"
+
+
 @pytest.mark.usefixtures("machine")
 def test_a_machine_that_does_not_say_has_nothing() -> None:
+    assert processor.onednn_text() == ""  # as on ARM
     assert not (processor.uses_onednn() or processor.computes_in_bfloat16() or processor.onednn_setting())

@@ -40,7 +40,7 @@ def build(
     replicas = _replicas(context, config.training.batch_size)
     used = precision.of_run(config, context)
     said = log if context.is_recorded else logging.getLogger(FILE_LOGGER)  # by one of several instances
-    for line in _opening_lines(config, model, dataset, used):
+    for line in _opening_lines(config, context, model, dataset, used):
         said.log(context.log_level, line)
     batch_size.check_memory(config, model, dataset, precision=used, instances=replicas.count if replicas else 1)
     if initial_weights:
@@ -59,12 +59,14 @@ def build(
     return model, program
 
 
-def _opening_lines(config: Config, model: keras.Model, dataset: Dataset, used: str) -> Iterator[str]:
+def _opening_lines(
+    config: Config, context: RunContext, model: keras.Model, dataset: Dataset, used: str
+) -> Iterator[str]:
     parameters = f"{config.model.name}: {model.count_params():,} parameters, trained in {used}"
     yield f"{parameters}; {run_messages.sizes(dataset)}; output: {Path(config.output).absolute()}"
     if precision.is_slow(used):
-        law = "training.precision=bfloat16: this processor has no instructions for it that TensorFlow uses"
-        yield f"{law}: float32 is faster"
+        law = "this processor has no instructions for it that TensorFlow uses"
+        yield f"{precision.origin(context)}: {law}: float32 is faster"
 
 
 def _replicas(context: RunContext, size: int) -> Replicas | None:

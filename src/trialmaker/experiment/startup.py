@@ -119,8 +119,8 @@ def _train(
         from trialmaker.experiment import run, tensorflow_import
 
         devices = tensorflow_import.find_devices()
-    onednn = f"oneDNN {'on' if processor.uses_onednn() else 'off'}"
-    machine = f"devices: {', '.join(devices)}; processor: {processor.instructions()}, {onednn}"
+    kind = ", ".join(filter(None, (processor.instructions(), processor.onednn_text())))
+    machine = f"devices: {', '.join(devices)}; processor: {kind}"
     log.log(context.log_level, f"TensorFlow {metadata.version('tensorflow')}, {machine}")
     loaded = wait_for_data(config, dataset, context)
     return run.run(config, context, dataset=loaded, initial_weights=weights, tracker=tracker)

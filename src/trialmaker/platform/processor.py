@@ -2,6 +2,7 @@
 
 import os
 import platform as machine
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +30,7 @@ def description() -> str:
     kinds = [_field(CPU_INFO, name) for name in CPU_FIELDS]
     cpu = " ".join(kind for kind in kinds if kind) or machine.processor() or machine.machine()
     gpus = [_field(path / "information", "Model") for path in sorted(GPU_INFO.glob("*"))]
-    values = onednn_setting() | os.environ
+    values = _environment()
     switches = [f"{name}={values[name]}" for name in TENSORFLOW_SWITCHES if name in values]
     return ", ".join([cpu, f"{len(os.sched_getaffinity(0))} cores", *filter(None, gpus), *switches])
 
@@ -56,14 +57,24 @@ def onednn_setting() -> dict[str, str]:
 
 
 def uses_onednn() -> bool:
-    """Return whether TensorFlow uses oneDNN, where it is imported with ``onednn_setting``."""
-    value = (onednn_setting() | os.environ).get(ONEDNN, "")
+    """Return whether TensorFlow uses oneDNN, as it was imported, or will be with ``onednn_setting``."""
+    value = _environment().get(ONEDNN, "")
     return value.lower() in ("1", "true") if value else not _flags().isdisjoint(ONEDNN_BY_DEFAULT)
+
+
+def onednn_text() -> str:
+    """Return ``oneDNN on`` or ``oneDNN off``; "" on other processors than x86, where it is not known."""
+    return f"oneDNN {'on' if uses_onednn() else 'off'}" if _flags() else ""
 
 
 def instructions() -> str:
     """Return the widest instructions of the processor, such as ``AVX2``."""
     return next((name for flag, name in INSTRUCTIONS.items() if flag in _flags()), machine.machine())
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment variables with which TensorFlow was imported, or will be."""
+    return (onednn_setting() if "tensorflow" not in sys.modules else {}) | dict(os.environ)
 
 
 @lru_cache
