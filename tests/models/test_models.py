@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,16 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
     both = ((dropped == 0) & (again == 0)).mean()
     assert abs(both - rate**2) < 5 * (rate**2 * (1 - rate**2) / dropped.size) ** 0.5  # independent from step to step
     np.testing.assert_array_equal(layer(np.ones((2, 3), np.float32)), 1)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_dropout_in_bfloat16_rounds_what_it_keeps_once(rate: float) -> None:
+    layer, inputs = Dropout(rate, seed=1, dtype="bfloat16"), tf.cast(tf.linspace(1.0, 2.0, 129), tf.bfloat16)
+    layer.rate = tf.Variable(rate)
+    dropped = layer(inputs, training=True)
+    assert dropped.dtype == tf.bfloat16
+    expected = tf.cast(tf.cast(inputs, tf.float32) / (1.0 - layer.rate), tf.bfloat16)
+    np.testing.assert_array_equal(dropped, tf.where(dropped == 0, dropped, expected))
 
 
 @pytest.mark.parametrize("shape", [(7, 3), (8, 3, 3, 2)])

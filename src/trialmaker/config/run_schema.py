@@ -50,7 +50,8 @@ class Training:
     jit_compile: bool | None = field("compile with XLA; null for where it is known to be faster")
     precision: Literal["float32", "bfloat16", "auto"] = field(
         "what layers compute in while weights, statistics, loss, validation and the published model stay in float32;"
-        " auto: bfloat16 where the processor computes in it and the model gains"
+        " auto: bfloat16 where the processor computes in it and the model gains;"
+        " trials of a study that searches model.filters may differ in it"
     )
     instance_index: int | None = field(
         "which of the job's instances this is, from 0, or null to tell it by config/resource.json and the machine",

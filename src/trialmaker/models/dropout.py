@@ -41,5 +41,5 @@ class Dropout(keras.layers.Dropout):
         threshold = tf.cast(self.rate * RATE_LEVELS, tf.int32)
         halves = halves[first : first + tf.size(inputs)]
         mask = tf.reshape(tf.cast(halves, tf.int32) >= threshold, tf.shape(inputs))
-        kept = inputs / tf.cast(1.0 - self.rate, inputs.dtype)
-        return tf.where(mask, kept, tf.zeros([], inputs.dtype))
+        kept = tf.cast(inputs, tf.float32) / (1.0 - self.rate)  # which bfloat16 would round: the mean would change
+        return tf.where(mask, tf.cast(kept, inputs.dtype), tf.zeros([], inputs.dtype))
