@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
 import trialmaker
+from optuna_sweep.storage import open_storage
 from support.entry import SMALL
 from trialmaker import Classifier, UserError
 from trialmaker.data.digits import load
@@ -33,8 +35,8 @@ def test_its_names_are_documented() -> None:
 
 
 def test_a_training_and_its_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = tmp_path / "with blanks, and commas"
-    run = trialmaker.train(*SMALL, "training.epochs=2", "name=mine", output=output)
+    output = tmp_path / "with blanks"
+    run = trialmaker.train(*SMALL, "training.epochs=2", "name=mine", f"output={output}")
     assert "epoch=2 loss=" in capsys.readouterr().out
     assert run.status == "finished" and run.best == run.metrics["val_accuracy"]
     assert run.model_folder and run.model_folder.parent == output / "model"
@@ -52,12 +54,14 @@ def test_a_training_and_its_model(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_study_and_its_trials(tmp_path: Path) -> None:
     words = (*SMALL[:2], "hydra.sweeper.n_trials=2")
-    study = trialmaker.study("mlp", *words, output=tmp_path, quiet=True)
+    output = tmp_path / "with blanks, and comma"
+    study = trialmaker.study("mlp", *words, output=output, quiet=True)
     assert study.name == "mlp_digits" and [trial.record.trial for trial in study.trials] == [0, 1]
     values = [trial.best for trial in study.trials if trial.status == "finished" and trial.best is not None]
     assert study.best is not None and study.best.best == max(values)
-    assert trialmaker.study("mlp", *words, output=tmp_path, quiet=True) == study  # nothing is left to do
-    frame = trialmaker.runs(tmp_path)
+    optuna.create_study(study_name="other", storage=open_storage(str(output / "studies" / "mlp.log")))
+    assert trialmaker.study("mlp", *words, output=output, quiet=True) == study  # nothing is left to do
+    frame = trialmaker.runs(output)
     assert len(frame) == 2 and frame.study.nunique() == 1
     assert frame.index[0] == study.best.run_id
 

@@ -4,14 +4,19 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trialmaker.analysis.training_command import SINGLE_RUN, run_commands
 from trialmaker.errors import UserError
-from trialmaker.platform import paths
 from trialmaker.platform.run_result import RunResult, read_result, run_results
+from trialmaker.platform.training_report import TrainingReport
+
+if TYPE_CHECKING:
+    import optuna
 
 MISTAKE = "train.py: error: "
 LAST_LINES = 30  # that a bug is told with
@@ -72,7 +77,7 @@ def train(*words: str, output: str | PathLike[str] | None = None, quiet: bool = 
 
     Args:
         words: what one types after ``train.py``, such as ``"model=cnn"`` and ``"training.epochs=3"``.
-        output: the output directory; None for the project's own.
+        output: the output directory; None for the one that the words name, or the project's own.
         quiet: whether the lines of the training are not printed.
 
     Returns:
@@ -80,12 +85,14 @@ def train(*words: str, output: str | PathLike[str] | None = None, quiet: bool = 
 
     Raises:
         UserError: the words, the data or the machine do not allow the training; a line says why.
-        RuntimeError: a bug, with the end of what was printed.
+        RuntimeError: a bug, or the process was killed; with the exit code and the end of what was printed.
+        KeyboardInterrupt: Ctrl-C, when the training has ended; the same call goes on from there.
     """
-    results = _run([*words, SINGLE_RUN], output, quiet)
-    if not results:
+    report = _run([*words, SINGLE_RUN], output, quiet)
+    result = read_result(report.results[-1]) if report.results else None
+    if not report.results or not report.output or not result:
         raise RuntimeError(f"train.py {' '.join(words)}: left no result.json")
-    return results[-1]
+    return TrainedRun(report.results[-1].parent, report.output, result)
 
 
 def study(name: str, *words: str, output: str | PathLike[str] | None = None, quiet: bool = False) -> Study:
@@ -97,43 +104,52 @@ def study(name: str, *words: str, output: str | PathLike[str] | None = None, qui
         output, quiet: as for ``train``.
 
     Raises:
-        UserError, RuntimeError: as ``train``.
+        UserError, RuntimeError, KeyboardInterrupt: as ``train``.
     """
+    report = _run([f"sweeps={name}", *words], output, quiet)
+    if not report.study or not report.output:
+        raise UserError(f"sweeps={name}: is no study of Optuna's, or was only shown")
+    loaded = _load(report.study, report.output, report.storage or "")
+    results = ((directory, result) for directory, result in run_results(report.output) if result.study == report.study)
+    found = {result.trial: TrainedRun(directory, report.output, result) for directory, result in results}
+    trials = [found[number] for number in sorted(number for number in found if number is not None)]
+    finished = [trial.number for trial in loaded.best_trials] if len(loaded.directions) == 1 else []
+    return Study(report.study, trials, found.get(finished[0]) if finished else None)
+
+
+def _load(name: str, output: Path, storage: str) -> "optuna.Study":
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="tqdm")  # which asks for widgets where a notebook has none
         from trialmaker.analysis import best_trial  # Optuna takes a while to import
 
-    place = _output(output)
-    results = _run([f"sweeps={name}", *words], output, quiet)
-    loaded = best_trial.load(results[-1].record.study or name if results else name, place)
-    found = {one.record.trial: one for one in _results(place) if one.record.study == loaded.study_name}
-    trials = [found[number] for number in sorted(number for number in found if number is not None)]
-    finished = [trial.number for trial in loaded.best_trials] if len(loaded.directions) == 1 else []
-    return Study(loaded.study_name, trials, found.get(finished[0]) if finished else None)
+    if "://" not in storage and not Path(storage).is_file():
+        raise UserError(f"{name}: has no trials in {storage}")
+    return best_trial.load(name, output, storage)
 
 
-def _run(words: Sequence[str], output: str | PathLike[str] | None, quiet: bool) -> list[TrainedRun]:
-    place, lines = _output(output), deque[str](maxlen=LAST_LINES)
-    where = [] if output is None else [f"output={place}"]
+def _run(words: Sequence[str], output: str | PathLike[str] | None, quiet: bool) -> TrainingReport:
+    lines = deque[str](maxlen=LAST_LINES)
+    if "${" in str(output):
+        raise UserError(f"output={output}: must not contain ${{, which Hydra takes for a reference to a field")
+    where = [] if output is None else [f"--output={Path(output).absolute()}"]  # a comma in it is no list of values
 
     def tell(line: str) -> None:
         lines.append(line)
         if not quiet:
-            sys.stdout.write(line)
+            _print(line)
 
-    code, results = run_commands([*words, *where], tell, is_attached=False)
+    code, report = run_commands([*words, *where], tell, is_attached=False)
     mistakes = [line.removeprefix(MISTAKE).strip() for line in lines if line.startswith(MISTAKE)]
     if code == UserError.exit_code and mistakes:
         raise UserError(*mistakes)
-    if code == 1:
-        raise RuntimeError("train.py ended with a bug:\n" + "".join(lines))
-    runs = ((path.parent, read_result(path)) for path in results)
-    return [TrainedRun(directory, place, result) for directory, result in runs if result]
+    if code == 1 or code < 0 or (code and not report.results):
+        end = "a bug" if code == 1 else f"exit code {code}"
+        raise RuntimeError(f"train.py ended with {end}:\n" + "".join(lines))
+    return report
 
 
-def _output(output: str | PathLike[str] | None) -> Path:
-    return Path(output).absolute() if output is not None else paths.root() / "output"
-
-
-def _results(output: Path) -> list[TrainedRun]:
-    return [TrainedRun(directory, output, result) for directory, result in run_results(output)]
+def _print(line: str) -> None:
+    """Print a line; one that cannot be printed does not end the training."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    with suppress(Exception):  # of whatever stands in for standard output
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding))

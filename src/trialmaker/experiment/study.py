@@ -24,7 +24,7 @@ from trialmaker.experiment.instances import shared_study
 from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.resume import earlier_job
 from trialmaker.experiment.run_name import run_differences
-from trialmaker.platform import result_files
+from trialmaker.platform import result_files, training_report
 from trialmaker.platform.redaction import without_password
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class StudyEnd(Callback):
         if config.hydra.sweeper.get("_target_") != OPTUNA_SWEEPER:
             return
         study_identity.complete(config)
+        name, place = name_and_place(config.hydra)
+        training_report.tell(output=Path(config.output).absolute(), study=name, storage=place)
         shared_study.begin(config)
         if not is_worker() and not shared_study.is_other():
             if not config.hydra.sweeper.dry_run:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
+from trialmaker.platform import training_report
 from trialmaker.platform.atomic_files import write_bytes, write_text
 
 RESERVE_FILE = ".reserve"  # of space, so that a job that fills the disk can still say so
@@ -16,11 +17,12 @@ def clear_result(output: Path) -> None:
 
 
 def prepare_result(output: Path) -> None:
-    """Remove the result files of an earlier job, and reserve space for the one to come.
+    """Remove the result files of an earlier job, and reserve space for the one to come; tell its starter the place.
 
     Raises:
         OSError: the output directory can't be written to, or has no space.
     """
+    training_report.tell(output=output)
     clear_result(output)
     output.mkdir(parents=True, exist_ok=True)
     write_bytes(output / RESERVE_FILE, bytes(RESERVE_BYTES))

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from trialmaker.errors import UserError
+from trialmaker.platform import training_report
 from trialmaker.platform.atomic_files import write_text
 from trialmaker.platform.regular_files import read_text
 
 RESULT_FILE = "result.json"
-# Environment variables by which one process starts another:
-RESULT_LIST = "TRIALMAKER_RESULT_LIST"  # a file that gets the path of each result, a line each
-UNPUBLISHED = "TRIALMAKER_UNPUBLISHED"  # why no model is published
+# The environment variable by which one process starts another whose model is not published: why it is not.
+UNPUBLISHED = "TRIALMAKER_UNPUBLISHED"
 # reasons for the end of a run that can go on
 NO_SPACE, TIME_LIMIT, LOST_INSTANCE = "no_space", "max_seconds", "lost_instance"
 HALF_COPY = re.compile(r"\.[0-9a-f]{32}")  # the name of a run's directory that is being copied
@@ -106,9 +106,7 @@ class RunResult:
         """Replace the directory's ``result.json``; tell the process that started this one, if it asks, where it is."""
         path = directory.absolute() / RESULT_FILE
         write_text(path, self.text())
-        if listing := os.environ.get(RESULT_LIST):
-            with Path(listing).open("a", encoding="utf-8") as file:
-                file.write(f"{path}\n")
+        training_report.tell(result=path)
 
 
 def check_present(directory: Path) -> None:
