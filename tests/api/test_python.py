@@ -3,17 +3,20 @@
 import inspect
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from numpy.typing import ArrayLike
 
 import trialmaker
 from optuna_sweep.storage import open_storage
 from support.entry import SMALL
 from trialmaker import Classifier, UserError
+from trialmaker.api.classifier import PIXEL_LAW
 from trialmaker.data.digits import load
 
 PROJECT = Path(trialmaker.__file__).parents[2]
@@ -89,7 +92,7 @@ def test_a_model_takes_images_in_each_form(model: Classifier) -> None:
     expected = model(images)
     assert expected.shape == (3, 10) and expected.dtype == np.float32
     np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
-    for form in (images[..., 0], images / 255, (images / 255).tolist()):
+    for form in (images[..., 0], images / 255, (images / 255).tolist(), images.astype(np.int64), images.tolist()):
         np.testing.assert_allclose(model(form), expected, atol=1e-6)
     for one in (images[1], images[1, ..., 0]):
         np.testing.assert_allclose(model(one), expected[1:2], atol=1e-6)
@@ -100,11 +103,28 @@ def test_a_model_takes_images_in_each_form(model: Classifier) -> None:
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((3, 784)), r"images of shape \(3, 784\): must be \(N, 28, 28, 1\), uint8 or in \[0, 1\]"),
-        (np.full((28, 28), 255.0), r"images with values of 255 to 255: must be in \[0, 1\], or uint8 of 0 to 255"),
-        (np.full((28, 28), np.nan), r"images with values of nan to nan: must be in .*"),
+        (np.zeros((3, 784)), rf"images of shape \(3, 784\): must be \(N, 28, 28, 1\); {PIXEL_LAW}"),
+        (np.full((28, 28), 255.0), f"images of float64 with values of 255 to 255: {PIXEL_LAW}"),
+        (np.full((28, 28), np.nan), f"images of float64 with values of nan to nan: {PIXEL_LAW}"),
+        (np.full((28, 28), -1), f"images of int64 with values of -1 to -1: {PIXEL_LAW}"),
+        (np.full((28, 28), 256, np.uint16), f"images of uint16 with values of 256 to 256: {PIXEL_LAW}"),
+        (np.zeros((28, 28), complex), f"images of complex128: {PIXEL_LAW}"),
+        (np.full((28, 28), "0.5"), f"images of <U3: {PIXEL_LAW}"),
+        (np.full((28, 28), None), f"images of object: {PIXEL_LAW}"),
+        (np.ma.zeros((28, 28)), r"images with a mask: fill what it hides, by images\.filled\(0\)"),
+        ([[0.0] * 28, [0.0] * 27], "images that are no array: .*inhomogeneous.*"),
     ],
 )
-def test_other_images_are_refused(model: Classifier, images: np.ndarray, message: str) -> None:
+def test_other_images_are_refused(model: Classifier, images: ArrayLike, message: str) -> None:
     with pytest.raises(UserError, match=f"^{message}$"):
         model(images)
+
+
+def test_threads_get_their_own_answers(model: Classifier) -> None:
+    rng = np.random.default_rng(0)
+    batches = [rng.integers(0, 256, (count, 28, 28), np.uint8) for count in (1, 3, 40, 5)]
+    expected = [model(batch) for batch in batches]
+    order = [number % len(batches) for number in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        for number, answer in zip(order, pool.map(lambda number: model(batches[number]), order), strict=True):
+            np.testing.assert_allclose(answer, expected[number], atol=1e-6)

@@ -1,26 +1,33 @@
 """A published model as a function of NumPy images."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trialmaker.errors import UserError
+from trialmaker.errors import UserError, one_line
 from trialmaker.model_store.versions import find_version
 from trialmaker.serving.predictor import Model, load
+
+NUMBER_KINDS = "biuf"  # NumPy's letters for booleans, integers and floats
+PIXEL_LAW = "integers must be of 0 to 255, floats and booleans of 0 to 1"
 
 
 @dataclass(frozen=True)
 class Classifier:
     """A trained model, ready to answer; LiteRT computes, so TensorFlow is not imported.
 
+    Several threads may call it: it answers one after the other.
+
     Args:
         model: as the service loads it.
     """
 
     model: Model
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -41,14 +48,17 @@ class Classifier:
         """Return the probabilities, float32 [N, K], of images.
 
         Args:
-            images: [N, H, W, C]; also [N, H, W] where C is 1, and one image [H, W, C] or [H, W], which is N = 1. uint8
-                of 0 to 255, or numbers in [0, 1].
+            images: [N, H, W, C]; also [N, H, W] where C is 1, and one image [H, W, C] or [H, W], which is N = 1.
+                Integers are of 0 to 255, whatever their type; floats and booleans of 0 to 1.
 
         Raises:
             UserError: they have another shape, or other values.
         """
-        batch = self._batch(np.asarray(images))
-        return self.model.predict(batch) if len(batch) else np.zeros((0, len(self.class_names)), np.float32)
+        batch = self._batch(_array(images))
+        if not len(batch):
+            return np.zeros((0, len(self.class_names)), np.float32)
+        with self._turn:
+            return self.model.predict(batch)
 
     def predict(self, images: ArrayLike) -> list[str]:
         """Return the name of each image's most probable class; arguments and errors as of a call."""
@@ -60,16 +70,28 @@ class Classifier:
         if images.shape in single or (images.ndim > 1 and images.shape[1:] in single):
             batch = images.reshape(-1, *self.input_shape)
         else:
-            raise UserError(
-                f"images of shape {images.shape}: must be (N, {height}, {width}, {channels}), uint8 or in [0, 1]"
-            )
-        if batch.dtype == np.uint8:
-            return batch
-        values = batch.astype(np.float32)
-        if not ((values >= 0) & (values <= 1)).all():
-            low, high = values.min(), values.max()
-            raise UserError(f"images with values of {low:g} to {high:g}: must be in [0, 1], or uint8 of 0 to 255")
-        return values
+            raise UserError(f"images of shape {images.shape}: must be (N, {height}, {width}, {channels}); {PIXEL_LAW}")
+        is_whole = batch.dtype.kind in "iu"
+        if not ((batch >= 0) & (batch <= (255 if is_whole else 1))).all():
+            raise UserError(f"images of {batch.dtype} with values of {batch.min():g} to {batch.max():g}: {PIXEL_LAW}")
+        return batch.astype(np.uint8 if is_whole else np.float32, copy=False)
+
+
+def _array(images: ArrayLike) -> np.ndarray:
+    """Return images as an array of integers, floats or booleans.
+
+    Raises:
+        UserError: they are none, or some of their values are masked.
+    """
+    if isinstance(images, np.ma.MaskedArray):
+        raise UserError("images with a mask: fill what it hides, by images.filled(0)")
+    try:
+        array = np.asarray(images)
+    except ValueError as error:  # lists of several lengths
+        raise UserError(f"images that are no array: {one_line(error)}") from error
+    if array.dtype.kind not in NUMBER_KINDS:
+        raise UserError(f"images of {array.dtype}: {PIXEL_LAW}")
+    return array
 
 
 def load_model(folder: str | PathLike[str], *, allow_tensorflow: bool = False) -> Classifier:
