@@ -2,6 +2,7 @@
 
 import datetime as clock
 import os
+import runpy
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,18 @@ from trialmaker.platform import paths
 from trialmaker.platform.run_result import run_results
 
 SECOND, PID = "2026-01-02_03-04-05", os.getpid()
+
+
+def test_a_package_is_installed_where_its_wheel_has_put_the_project(tmp_path: Path) -> None:
+    """And not where no ``train.py`` lies beside it: that may be a person's own."""
+    assert not paths.IS_INSTALLED
+    copy = tmp_path / "vendor" / "trialmaker" / "platform" / "paths.py"
+    (copy.parents[1] / "project").mkdir(parents=True)
+    copy.parent.mkdir()
+    copy.write_text(Path(paths.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "train.py").touch()
+    installed = runpy.run_path(str(copy))
+    assert installed["IS_INSTALLED"] and installed["PROJECT"] == copy.parents[1] / "project"
 
 
 def test_a_directory_is_claimed_once(tmp_path: Path) -> None:

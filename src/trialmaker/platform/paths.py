@@ -6,8 +6,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SOURCE = PACKAGE.parent  # what Python finds the package in: src/, or where it is installed
-IS_INSTALLED = not (SOURCE.parent / "train.py").is_file()
-# The checkout; of an installed package the folder to which its wheel copies what lies beside src/.
+IS_INSTALLED = (PACKAGE / "project").is_dir()  # to which a wheel copies what lies beside src/
+# The checkout; of an installed package that folder.
 PROJECT = PACKAGE / "project" if IS_INSTALLED else SOURCE.parent
 CONF = PROJECT / "conf"
 SWEEPS = PROJECT / "sweeps"
