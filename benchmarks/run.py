@@ -36,6 +36,7 @@ def run(names: Sequence[str], benchmarks: dict[str, Path]) -> list[str]:
     failures = []
     for number, name in enumerate(names, start=1):
         print(f"== {name} ({number} of {len(names)}): {summary(benchmarks[name])}", flush=True)
+        table.forget(name)
         start = time.monotonic()
         code = subprocess.run([sys.executable, benchmarks[name]], check=False).returncode
         print(f"== {name}: {f'failed with exit code {code}' if code else 'done'}", end=" ")

@@ -34,5 +34,14 @@ def test_rows_of_several_benchmarks_are_one_table(tmp_path: Path, monkeypatch: p
     assert len(lines) == 6 and lines[5].startswith("Measured on ")
 
 
+def test_a_benchmark_that_fails_has_no_rows_of_an_earlier_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    record("epoch", [EPOCH])
+    record("serving", [SERVICE])
+    (tmp_path / "epoch.py").write_text('"""A benchmark."""\nraise SystemExit(3)\n')
+    assert run.run(["epoch"], {"epoch": tmp_path / "epoch.py"}) == ["epoch"]
+    assert "| an epoch" not in markdown(["epoch", "serving"]) and "| requests" in markdown(["epoch", "serving"])
+
+
 def test_the_table_is_of_benchmarks_that_there_are() -> None:
     assert set(run.QUESTIONS) <= set(run.find_benchmarks())

@@ -67,6 +67,11 @@ def record(benchmark: str, rows: Sequence[Row]) -> None:
     write_bytes(RESULTS / f"{benchmark}.json", json.dumps(content, indent=1).encode())
 
 
+def forget(benchmark: str) -> None:
+    """Remove the rows of a benchmark's last run, before it runs again: should it fail, they are of no use."""
+    (RESULTS / f"{benchmark}.json").unlink(missing_ok=True)
+
+
 def markdown(benchmarks: Sequence[str]) -> str:
     """Return the table of what these benchmarks have recorded last, in Markdown; "" where none has."""
     rows, places = [], {}
