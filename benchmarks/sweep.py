@@ -85,7 +85,8 @@ def _rows(searches: dict[str, list[Search]]) -> list[Row]:
     targets = [search.best() for search in searches[SWEEPER]]
     reached = [search.seconds_to(target) for search, target in zip(searches[OURS], targets, strict=True)]
     own = [seconds for seconds in reached if seconds is not None]
-    peers = {SWEEPER: [one.seconds for one in searches[SWEEPER]], TUNER: _to(searches[TUNER], targets)}
+    whole = [one.seconds for one in searches[SWEEPER]]
+    peers = {f"the whole search of {SWEEPER}": whole, TUNER: _to(searches[TUNER], targets)}
     others = {name: [one for one, ours in zip(some, reached, strict=True) if ours] for name, some in peers.items()}
     best = {name: [search.best() for search in some] for name, some in searches.items()}
     bests = ", ".join(f"{name} {statistics.median(values):.4f}" for name, values in best.items())
