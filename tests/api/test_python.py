@@ -78,6 +78,9 @@ def test_runs_are_a_frame_of_numbers(copies: list[Path]) -> None:
     finished = trialmaker.runs(*copies, trials=False, where="status=FINISHED")
     assert finished.study.isna().all() and set(finished.status) == {"FINISHED"}
     assert finished.groupby("experiment").best.apply(lambda best: best.is_monotonic_decreasing).all()
+    none = trialmaker.runs(*copies, where="status=RUNNING")
+    assert none.empty and none.index.name == frame.index.name
+    assert none.dtypes.to_dict().items() <= frame.dtypes.to_dict().items()
     with pytest.raises(UserError, match="there is no"):
         trialmaker.runs(copies[0] / "nowhere")
 

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARENT = "mlflow.parentRunId"
+COLUMN_TYPES = {  # of the index, and of the columns that each frame has
+    "id": "str",
+    "name": "str",
+    "best": "float64",
+    TEST_METRIC: "float64",
+    "seconds": "float64",
+    "start": "datetime64[us, UTC]",
+    "status": "str",
+    "objective": "str",
+    "experiment": "str",
+    "output": "str",
+    "study": "str",
+}
 
 
 def runs(*outputs: str | PathLike[str], trials: bool = True, where: tuple[str, ...] | str = ()) -> "pd.DataFrame":
@@ -29,7 +42,7 @@ def runs(*outputs: str | PathLike[str], trials: bool = True, where: tuple[str, .
         ``test_accuracy``, ``seconds``, the parameters that differ between the runs, such as
         ``optimizer.learning_rate``, ``start`` (UTC), ``status``, ``objective``, ``experiment``, ``output``, ``study``
         (the id of a trial's study), then all other metrics and parameters. Numbers are numbers; what a run lacks is
-        missing.
+        missing. Without rows, it has the columns that are no parameter's and no other metric's.
 
     Raises:
         UserError: there is no such folder, it holds no runs, or a condition is malformed.
@@ -42,8 +55,9 @@ def runs(*outputs: str | PathLike[str], trials: bool = True, where: tuple[str, .
     selected = query.select(listed, [where] if isinstance(where, str) else where, digests)
     selected.sort(key=lambda run: (run.peers, run.rank))
     differing = run_table.differing_params(selected, digests)
-    frame = pd.DataFrame([_row(run, differing, digests) for run in selected])
-    return frame.set_index("id") if selected else frame
+    if not selected:
+        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in COLUMN_TYPES.items()}).set_index("id")
+    return pd.DataFrame([_row(run, differing, digests) for run in selected]).set_index("id")
 
 
 def _row(run: Run, differing: list[str], digests: dict[str, str]) -> dict[str, Any]:
