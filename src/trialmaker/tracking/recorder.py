@@ -63,6 +63,9 @@ class Recorder:
         if not had_id:
             self.report({"run_id": run.run_id})
         if self.is_live:
+            if self.start.trial is not None:
+                # Not in the thread, beside MLflow: scikit-learn is hidden from the whole process while this is imported.
+                import optuna_sweep.importance  # noqa: F401
             threading.Thread(target=_import_plotting, args=(self.start,), daemon=True).start()
             if not self.start.study:
                 self.system_metrics = SystemMetrics(run.run_id, self.start.system_metrics_seconds, self.place.store)
