@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from trialmaker.cli.main import main
+from trialmaker.platform import paths
 from trialmaker.platform.emulator import instances, job, process
 
 Run = Callable[..., tuple[int, str, str]]
@@ -300,3 +301,11 @@ def test_a_reader_who_goes_away_does_not_end_the_training(code: Path) -> None:
     command = f"{sys.executable} -m trialmaker job --code {code} --output {code.parent / 'jobs'} | head -4"
     subprocess.run(["bash", "-c", command], check=True, capture_output=True)
     assert (code.parent / "jobs" / "V0001" / "end").exists()
+
+
+def test_an_installed_package_asks_for_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(paths, "IS_INSTALLED", True)
+    assert main(["job", "--output", str(tmp_path)]) == 2
+    assert "--code: is needed where TrialMaker is an installed package: a checkout" in capsys.readouterr().err

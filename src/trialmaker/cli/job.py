@@ -55,6 +55,10 @@ def command(
         arguments = shlex.split(words)
     except ValueError as error:
         mistakes.append(f"--args {words}: cannot be parted into words: {error}")
+    if code is None and paths.IS_INSTALLED:
+        mistakes.append(
+            "--code: is needed where TrialMaker is an installed package: a checkout, which a job takes along"
+        )
     if mistakes:
         raise UserError(*mistakes)
     return job.run(
