@@ -7,6 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from trialmaker.analysis.recipe import write_recipe
+from trialmaker.config import user_files
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
 
@@ -33,6 +34,27 @@ def test_a_recipe_has_what_a_persons_own_study_file_sets(
         "seed": 77,
         "optimizer": {"learning_rate": 0.5},
     }
+
+
+def test_an_installed_package_writes_its_recipes_into_the_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AI_ROOT", str(tmp_path))
+    monkeypatch.setattr(paths, "IS_INSTALLED", True)
+    words = ["model=mlp", "model.hidden_units=[8,8]", "seed=3", "output=/elsewhere", "data.directory=/there"]
+    path = write_recipe("mine", words)
+    assert path == tmp_path / "input" / "config" / "experiment" / "mine.yaml"
+    assert path.read_text().splitlines()[1] == "# The best trial of a study: trialmaker-train experiment=mine"
+    assert OmegaConf.load(path) == {
+        "defaults": [{"override /model": "mlp"}],
+        "model": {"hidden_units": [8, 8]},
+        "seed": 3,
+    }
+    expected = "left out: output, data.directory, which a file in input/config may not set\n"
+    assert capsys.readouterr().err == expected
+    assert user_files.folders() == [tmp_path / "input" / "config"]
+    with pytest.raises(UserError, match=r"^--write mine: must be a new name "):
+        write_recipe("mine", words)
 
 
 def test_a_study_file_that_is_gone_is_named_and_nothing_written(

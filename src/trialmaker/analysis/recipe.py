@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from trialmaker.analysis.training_command import SINGLE_RUN
-from trialmaker.config import config_files, user_files
+from trialmaker.config import config_files, received, user_files
 from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError, printable
 from trialmaker.platform import paths
@@ -23,11 +24,14 @@ def command(words: Sequence[str]) -> str:
     Args:
         words: its overrides.
     """
-    return printable(shlex.join(["python", "train.py", *words, SINGLE_RUN]))
+    return printable(f"{paths.train_command()} {shlex.join([*words, SINGLE_RUN])}")
 
 
 def write_recipe(name: str, words: Sequence[str]) -> Path:
     """Write ``conf/experiment/<name>.yaml`` for a trial, so that ``experiment=<name>`` repeats it; return its path.
+
+    An installed package is no place to write to: then it is ``input/config/experiment/<name>.yaml`` in the root,
+    without the fields that a file there may not set. A line on standard error names them.
 
     Args:
         words: the trial's overrides.
@@ -36,9 +40,9 @@ def write_recipe(name: str, words: Sequence[str]) -> Path:
         UserError: the name cannot be that of a file, or is taken; or the study's own file cannot be found or read, or
             may not be used.
     """
-    path = paths.CONF / "experiment" / f"{name}.yaml"
-    if not re.fullmatch(r"[\w-]+", name) or path.exists():
-        raise UserError(f"--write {name}: must be a new name of letters, digits, - and _ for a file in conf/experiment")
+    path = _folder() / "experiment" / f"{name}.yaml"
+    if not re.fullmatch(r"[\w-]+", name) or path.exists() or config_files.find("experiment", name):
+        raise UserError(f"--write {name}: must be a new name of letters, digits, - and _ for a file in {path.parent}")
     overrides = [one for one in OverridesParser.create().parse_overrides(list(words)) if one.key_or_group]
     groups = choices([paths.CONF])
     chosen = {one.key_or_group: str(one.value()) for one in overrides if one.key_or_group in groups}
@@ -48,11 +52,31 @@ def write_recipe(name: str, words: Sequence[str]) -> Path:
         if one.key_or_group not in groups and not one.key_or_group.startswith("hydra.") and not is_secret:
             OmegaConf.update(values, one.key_or_group, one.value())
     study = chosen.pop("sweeps", None)
-    merged = OmegaConf.merge(_study_fields(study, chosen), values)
+    merged = _allowed(OmegaConf.merge(_study_fields(study, chosen), values))
     defaults = "".join(f"  - override /{group}: {name}\n" for group, name in chosen.items())
-    head = f"# @package _global_\n# The best trial of a study: python train.py experiment={name}\n"
+    head = f"# @package _global_\n# The best trial of a study: {paths.train_command()} experiment={name}\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{head}{f'defaults:{chr(10)}{defaults}' * bool(defaults)}\n{OmegaConf.to_yaml(merged)}")
     return path
+
+
+def _folder() -> Path:
+    return paths.root() / "input" / "config" if paths.IS_INSTALLED else paths.CONF
+
+
+def _allowed(values: Any) -> Any:
+    """Return the values that the recipe's file may set, where it lies among those that may be somebody else's."""
+    if not paths.IS_INSTALLED:
+        return values
+    allowed, left_out = OmegaConf.create({}), []
+    for path, value in received.leaves(OmegaConf.to_container(values)):
+        mistakes = list(received.mistakes({path: value}))
+        left_out += [path] if mistakes else []
+        if not mistakes:
+            OmegaConf.update(allowed, path, value)
+    if left_out:
+        print(printable(f"left out: {', '.join(left_out)}, which a file in input/config may not set"), file=sys.stderr)
+    return allowed
 
 
 def _study_fields(name: str | None, chosen: dict[str, str]) -> dict[str, Any]:

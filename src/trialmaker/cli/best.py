@@ -13,6 +13,7 @@ Print the command that repeats the best trial of a study, or write a recipe for 
 
 STUDY is its name, such as mlp_digits, or the name or path of its file, such as mlp, if that holds one study.
 """
+WRITE_HELP = "Write conf/experiment/NAME.yaml; of an installed package, input/config/experiment/NAME.yaml in its root."
 
 
 @click.command("best", cls=Command, help=HELP, short_help="the best trial of a study")
@@ -20,7 +21,7 @@ STUDY is its name, such as mlp_digits, or the name or path of its file, such as 
 @click.option("--storage", metavar="URL", help="Where it lies, if not in a file: hydra.sweeper.storage of the study.")
 @click.option("--trial", type=int, metavar="N", help="Another trial than the best, such as one of a Pareto front.")
 @click.option("--output", type=PATH, metavar="DIR", help="Where studies/ lies (default: workspace/output).")
-@click.option("--write", metavar="NAME", help="Write conf/experiment/NAME.yaml.")
+@click.option("--write", metavar="NAME", help=WRITE_HELP)
 @click.option("--seeds", type=int, metavar="N", help="Run it with the seeds 0 to N-1; mean and spread.")
 def command(
     study: str, storage: str | None, trial: int | None, output: Path | None, write: str | None, seeds: int | None
@@ -32,7 +33,8 @@ def command(
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds {seeds}: must be at least 1")
     if write:
-        print(f"wrote {recipe.write_recipe(write, words)}; to run it: python train.py experiment={write}")
+        path = recipe.write_recipe(write, words)
+        print(f"wrote {path}; to run it: {paths.train_command()} experiment={write}")
     if seeds:
         return best_trial.run_with_seeds(words, seeds)
     if not write:

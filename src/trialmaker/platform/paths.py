@@ -24,6 +24,11 @@ def root() -> Path:
     return PLATFORM if PLATFORM.is_dir() else (Path.cwd() if IS_INSTALLED else PROJECT) / "workspace"
 
 
+def train_command() -> str:
+    """Return what a person types to train."""
+    return "trialmaker-train" if IS_INSTALLED else "python train.py"
+
+
 def is_own_output(folder: Path) -> bool:
     """Return whether a folder is this project's own output, whose owner may add to it and put links there."""
     own = root() / "output"

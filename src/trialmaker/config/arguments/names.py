@@ -120,8 +120,7 @@ class Names:
 
 def _manual() -> str:
     """Return where all names are; a platform's form can pass no flag."""
-    program = "trialmaker-train" if paths.IS_INSTALLED else "python train.py"
-    return "conf/ has them all" if paths.is_on_platform() else f"{program} --help all lists them"
+    return "conf/ has them all" if paths.is_on_platform() else f"{paths.train_command()} --help all lists them"
 
 
 def _normalize(name: str) -> str:
