@@ -64,7 +64,7 @@ class Recorder:
             self.report({"run_id": run.run_id})
         if self.is_live:
             if self.start.trial is not None:
-                # Not in the thread, beside MLflow: scikit-learn is hidden from the whole process while this is imported.
+                # Not in the thread, beside MLflow: while this is imported, the whole process lacks scikit-learn.
                 import optuna_sweep.importance  # noqa: F401
             threading.Thread(target=_import_plotting, args=(self.start,), daemon=True).start()
             if not self.start.study:
