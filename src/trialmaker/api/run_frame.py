@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trialmaker.analysis import query, run_table
 from trialmaker.analysis.store import runs as stored
 from trialmaker.analysis.store.runs import TEST_METRIC, Run
+from trialmaker.api.widget_warning import ignored_widget_warning
 from trialmaker.cli.output_arguments import OutputSelection
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def runs(*outputs: str | PathLike[str], trials: bool = True, where: tuple[str, .
     """
     import pandas as pd
 
-    merged = OutputSelection([Path(output) for output in outputs], None).merge()
+    with ignored_widget_warning():
+        merged = OutputSelection([Path(output) for output in outputs], None).merge()
     digests = stored.data_digests(merged.store)
     listed = [run for run in stored.load(merged.store) if not run.is_study and (trials or not run.is_trial)]
     selected = query.select(listed, [where] if isinstance(where, str) else where, digests)

@@ -1,7 +1,6 @@
 """Trainings and studies from Python: ``train.py`` in a process of its own, and what it leaves."""
 
 import sys
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialmaker.analysis.training_command import SINGLE_RUN, run_commands
+from trialmaker.api.widget_warning import ignored_widget_warning
 from trialmaker.errors import UserError
 from trialmaker.platform.run_result import RunResult, read_result, run_results
 from trialmaker.platform.training_report import TrainingReport
@@ -118,8 +118,7 @@ def study(name: str, *words: str, output: str | PathLike[str] | None = None, qui
 
 
 def _load(name: str, output: Path, storage: str) -> "optuna.Study":
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="tqdm")  # which asks for widgets where a notebook has none
+    with ignored_widget_warning():
         from trialmaker.analysis import best_trial  # Optuna takes a while to import
 
     if "://" not in storage and not Path(storage).is_file():
