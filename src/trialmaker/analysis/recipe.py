@@ -69,7 +69,8 @@ def _allowed(values: Any) -> Any:
     if not paths.IS_INSTALLED:
         return values
     allowed, left_out = OmegaConf.create({}), []
-    for path, value in received.leaves(OmegaConf.to_container(values)):
+    content: Any = OmegaConf.to_container(values)
+    for path, value in received.leaves(content):
         mistakes = list(received.mistakes({path: value}))
         left_out += [path] if mistakes else []
         if not mistakes:
