@@ -16,6 +16,7 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,8 +81,8 @@ def write_arrays(path: Path) -> Path:
     dataset = data.load(directory=mnist(), download=False, mirrors=(), validation_fraction=0.1, split_seed=0)
     train_images = np.concatenate([dataset.train.images, dataset.validation.images])
     train_labels = np.concatenate([dataset.train.labels, dataset.validation.labels])
-    test = {"test_images": dataset.test.images, "test_labels": dataset.test.labels}
-    np.savez(path, train_images=train_images, train_labels=train_labels, **test)
+    arrays: dict[str, Any] = {"train_images": train_images, "train_labels": train_labels}
+    np.savez(path, **arrays, test_images=dataset.test.images, test_labels=dataset.test.labels)
     return path
 
 

@@ -74,7 +74,8 @@ def forget(benchmark: str) -> None:
 
 def markdown(benchmarks: Sequence[str]) -> str:
     """Return the table of what these benchmarks have recorded last, in Markdown; "" where none has."""
-    rows, places = [], {}
+    rows: list[Row] = []
+    places: dict[str, None] = {}
     for name in benchmarks:
         path = RESULTS / f"{name}.json"
         if path.exists():
