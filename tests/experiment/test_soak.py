@@ -14,7 +14,7 @@ from soak.kills import RUN_TARGETS, Plan
 from soak.pictures import Picture, differences
 from soak.rounds import Command, Round, play
 
-TINY = ("data=digits", "training.max_examples=256", "training.batch_size=32", "training.epochs=60", "name=soak")
+TINY = ("data=digits", "training.max_examples=256", "training.batch_size=32", "training.epochs=150", "name=soak")
 TINY += ("model.hidden_units=[8]", "model.dropout_rate=0.2", "optimizer=adamw", "schedule=cosine", "augment=shift")
 TINY += ("training.log_every_steps=4", "tracking.system_metrics_seconds=0.2", "checkpoint.every_seconds=0.05")
 
@@ -35,7 +35,7 @@ def reference(command: Command) -> Round:
 def test_a_killed_run_ends_as_the_one_that_was_left_alone(command: Command, reference: Round) -> None:
     """The run is killed with all of its processes; then the tracking process of the one that goes on."""
     plans = [
-        Plan("group", phase="checkpoint", visit=3, delay=0.01, seen_by="trainer"),
+        Plan("group", phase="checkpoint", visit=2, delay=0.01, seen_by="trainer"),
         Plan("tracker", phase="tracking", visit=4, delay=0.05, seen_by="tracker"),
     ]
     played = play(command, "kills", plans, reference.picture)
