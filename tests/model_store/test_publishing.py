@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from support.garbage_searches import searches_among_graphs
 from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import publishing, saved_model
@@ -69,6 +70,16 @@ def test_a_version_answers_as_the_contract_says(tmp_path: Path):
     published = saved_model.load(tmp_path / "1")
     assert published.class_names == NAMES
     np.testing.assert_allclose(published.probabilities(pictures), expected, rtol=1e-5)
+
+
+def test_no_garbage_is_looked_for_while_a_graph_is_saved_loaded_or_converted(tmp_path: Path) -> None:
+    """Another thread that did would wait for this one, and this one for it."""
+    exportable = Exportable(model(), NAMES)
+    with searches_among_graphs() as found:
+        publishing.publish(exportable, CARD, tmp_path)
+        compile_for_litert(tmp_path / "1")
+        saved_model.load(tmp_path / "1")
+    assert not found
 
 
 def test_publishing_counts_versions_and_keeps_those_of_other_runs(tmp_path: Path):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from support.choices import values
+from support.garbage_searches import searches_among_graphs
 from trialmaker.models import registry
 from trialmaker.training import augmentation, optimizers, program_cache
 from trialmaker.training.program import Program, data_order
@@ -239,3 +240,25 @@ def test_what_trains_in_bfloat16_is_evaluated_in_float32(name: str) -> None:
     exact.set_weights(built.model.get_weights())
     expected = exact(IMAGES.astype(np.float32) / 255, training=False)
     np.testing.assert_allclose(built.logits(IMAGES), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_no_garbage_is_looked_for_while_a_program_is_traced() -> None:
+    """Another thread that did would wait for this one, and this one for it."""
+    shape = {"input_shape": (5, 6, 1), "num_classes": 3}
+    model = values("model", "mlp") | {"hidden_units": (7,), "dropout_rate": 0.1}
+    images, labels = np.zeros((8, 5, 6, 1), np.uint8), np.zeros(8, np.int32)
+    with searches_among_graphs() as found:
+        weights = program_cache.initialized_model(model=model, seed=3, **shape).get_weights()
+        program = program_cache.prepare_program(
+            weights=weights,
+            model=model,
+            optimizer=values("optimizer", "adam"),
+            augment=values("augment", "shift"),
+            label_smoothing=0.0,
+            jit_compile=None,
+            **shape,
+        )
+        order = data_order(seed=0, epoch=1, examples=8, batch_size=4)
+        program.steps_over(images, labels, seed=0)(order, np.full(2, 0.01, np.float32), 0, 2, 0)
+        program.evaluate(images, labels)
+    assert not found

@@ -13,6 +13,7 @@ from trialmaker.model_store.graph_check import check_graph
 from trialmaker.model_store.literal_path import literal_path
 from trialmaker.model_store.versions import LITERT_FILE
 from trialmaker.platform.atomic_files import write_bytes
+from trialmaker.platform.garbage_collection import postponed_garbage_collection
 
 log = logging.getLogger(__name__)
 REASON_CHARACTERS = 300  # of an error of the converter's
@@ -40,6 +41,7 @@ def compile_for_litert(version: Path) -> None:
         write_bytes(path, program)
 
 
+@postponed_garbage_collection()
 def _convert(version: Path) -> bytes:
     """Return a version in LiteRT's form.
 

@@ -14,6 +14,7 @@ from trialmaker.errors import UserError
 from trialmaker.model_store.graph_check import check_graph
 from trialmaker.model_store.literal_path import literal_path
 from trialmaker.model_store.versions import CLASS_NAMES_FILE, read_class_names
+from trialmaker.platform.garbage_collection import postponed_garbage_collection
 
 
 class Exportable(tf.Module):
@@ -41,6 +42,7 @@ class Exportable(tf.Module):
         probabilities = self.probabilities(images)
         return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
 
+    @postponed_garbage_collection()
     def export(self, directory: Path) -> None:
         """Write the SavedModel into a folder, which is made if it does not exist."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -69,6 +71,7 @@ class LoadedModel:
         return np.asarray(answers["probabilities"])
 
 
+@postponed_garbage_collection()
 def load(version: Path, *, is_trusted: bool = False) -> LoadedModel:
     """Load a version's folder.
 

@@ -1,9 +1,50 @@
-"""Imports of a million objects without Python's search for garbage among them."""
+"""When Python does not look for garbage: among a million objects that are imported, and while graphs are built."""
 
 import gc
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+class _Postponement:
+    """Automatic garbage collection, off as long as anybody, in any thread, needs it to be."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._was_on = True
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._count == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._count += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0 and self._was_on:
+                gc.enable()
+
+
+_postponement = _Postponement()
+
+
+@contextmanager
+def postponed_garbage_collection() -> Iterator[None]:
+    """Have no thread look for garbage meanwhile; also a decorator.
+
+    Needed wherever TensorFlow works on a graph, which it does when it traces, saves or loads. In 2.21, the search for
+    garbage waits for the lock of each graph while it holds Python's own; a thread that works on the graph holds the
+    graph's lock and waits for Python's. If another thread than that one looks for garbage then, both wait for ever.
+    """
+    _postponement.begin()
+    try:
+        yield
+    finally:
+        _postponement.end()
 
 
 @contextmanager
@@ -18,9 +59,8 @@ def paused_garbage_collection(module: str) -> Iterator[None]:
     if module in sys.modules:
         yield
         return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+    with postponed_garbage_collection():
+        try:
+            yield
+        finally:
+            gc.freeze()

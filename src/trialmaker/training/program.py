@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from trialmaker.models.per_layer import one_for_each
+from trialmaker.platform.garbage_collection import postponed_garbage_collection
 from trialmaker.training.augmentation import Augment
 from trialmaker.training.local_step import local_step
 from trialmaker.training.memory import evaluation_batch
@@ -120,7 +121,7 @@ class Program:
         constant = tf.constant(images), tf.constant(labels), tf.constant(seed)
 
         def steps(order: np.ndarray, rates: np.ndarray, start: int, stop: int, before: int) -> Chunk:
-            with lost_replicas() if self.replicas else nullcontext():
+            with postponed_garbage_collection(), lost_replicas() if self.replicas else nullcontext():
                 end, losses, accuracies = self._run(*constant, *map(tf.constant, (order, rates, start, stop, before)))
                 return losses.numpy()[start : int(end)], accuracies.numpy()[start : int(end)]
 
@@ -135,6 +136,7 @@ class Program:
         loss, right = self.replicas.gather(sums).sum(axis=0)
         return float(loss / len(labels)), float(right / len(labels))
 
+    @postponed_garbage_collection()  # the first call traces
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits, float32 [N, K], of images, uint8 [N, H, W, C]: by calls of bounded memory."""
         size = min(self.evaluation_batch, len(images))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from trialmaker.models import registry
+from trialmaker.platform.garbage_collection import postponed_garbage_collection
 from trialmaker.training import augmentation, optimizers
 from trialmaker.training.precision import BFLOAT16, FLOAT32, in_bfloat16
 from trialmaker.training.program import Program
@@ -76,6 +77,7 @@ def prepare_program(
 
 
 @lru_cache(maxsize=8)  # a study meets few shapes often
+@postponed_garbage_collection()
 def _program(
     model: Key,
     optimizer: Key,
@@ -104,6 +106,7 @@ def _program(
 
 
 @lru_cache(maxsize=8)
+@postponed_garbage_collection()
 def _initialized_model(
     seed: int, model: Key, input_shape: tuple[int, ...], num_classes: int
 ) -> tuple[keras.Model, list[np.ndarray]]:

@@ -14,6 +14,7 @@ from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context  # ``abort_collective_ops`` has no public name in 2.21
 
 from trialmaker.errors import one_line
+from trialmaker.platform.garbage_collection import postponed_garbage_collection
 
 LOST_REPLICA_SECONDS = 20.0  # without a sign of life, until a replica counts as gone
 ENDS_OF_COLLECTIVES = (
@@ -92,7 +93,7 @@ class Replicas:
         """Return every replica's values, float64 [count, len(values)], exactly."""
         rows = np.zeros((self.count, len(values)), np.float64)
         rows[self.index] = values
-        with lost_replicas():
+        with postponed_garbage_collection(), lost_replicas():
             return np.asarray(self._sum_rows(tf.constant(rows)))
 
     def slowest(self, seconds: float) -> float:
