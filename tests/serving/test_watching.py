@@ -20,7 +20,8 @@ from support.service import IMAGE, JSON, PREDICT, Service, best_version, serving
 from support.waiting import wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import BEST_FILE, CLASS_NAMES_FILE, LITERT_FILE, REQUIRED_FILES, Version
-from trialmaker.serving import garbage, predictor, settings, watching
+from trialmaker.platform import garbage_collection
+from trialmaker.serving import predictor, settings, watching
 from trialmaker.serving.application import Application
 from trialmaker.serving.middleware import Middleware
 from trialmaker.serving.predictor import Model
@@ -177,7 +178,7 @@ def test_a_model_that_holds_itself_is_collected_when_another_is_taken_up(
         batcher.itself = batcher  # type: ignore[attr-defined]
         old = weakref.ref(batcher)
         del batcher
-        garbage.collect_and_freeze()
+        garbage_collection.collect_and_freeze()
         make_version(folder, 2)
         watch = asyncio.create_task(watched.watcher.run())
         async with asyncio.timeout(20):

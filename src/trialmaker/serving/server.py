@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 import uvicorn
 
 from trialmaker.errors import UserError, printable
-from trialmaker.serving import garbage, limited_log, listening, predictor, stop_signals, watching
+from trialmaker.platform import garbage_collection
+from trialmaker.serving import limited_log, listening, predictor, stop_signals, watching
 from trialmaker.serving.application import Application
 from trialmaker.serving.middleware import Middleware
 from trialmaker.serving.predictor import Model
@@ -58,7 +59,7 @@ def run(settings: Settings, listener: socket.socket, *, announce: bool, report_e
             watcher = watching.Watcher(application, settings.model_dir, stamp, load_again, report)
             server.watch_task = asyncio.ensure_future(watcher.run())
         await application.start_decoder()
-        garbage.collect_and_freeze()
+        garbage_collection.collect_and_freeze()
 
     server = _Server(Middleware(application), load)
     with limited_log.limited(_warn):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import LITERT_FILE, REQUIRED_FILES, Version, find_version, version_numbers
-from trialmaker.serving import garbage
+from trialmaker.platform import garbage_collection
 from trialmaker.serving.application import Application
 from trialmaker.serving.predictor import Model
 
@@ -56,7 +56,7 @@ class Watcher:
             except Exception:  # a bug, which must not end the watch
                 log.exception("%s: cannot be watched", self.path)
             if self.served_stamp != last_stamp:  # the last model is held by no more than its requests
-                garbage.collect_and_freeze()
+                garbage_collection.collect_and_freeze()
 
     async def check(self) -> None:
         """Look once; take up another version if it has not changed since the last look."""
