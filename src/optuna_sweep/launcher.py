@@ -8,8 +8,8 @@ import logging
 import os
 import pickle
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,18 @@ class InProcessLauncher:
         context: Hydra's.
         task: the application's function.
         config: the sweep's own.
+        interruptible: returns the context in which the task is called.
     """
 
-    def __init__(self, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:
+    def __init__(
+        self,
+        context: HydraContext,
+        task: TaskFunction,
+        config: DictConfig,
+        interruptible: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self.compose = Composer(context.config_loader, config)
-        self.context, self.task, self.config = context, task, config
+        self.context, self.task, self.config, self.interruptible = context, task, config, interruptible
 
     def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a job for each list of overrides, numbered from `initial_job_idx`.
@@ -87,7 +94,8 @@ class InProcessLauncher:
 
     def _call(self, result: JobReturn, directory: Path) -> None:
         try:
-            result.return_value = self.task(result.cfg)
+            with self.interruptible():
+                result.return_value = self.task(result.cfg)
             result.status = JobStatus.COMPLETED
         except Exception as error:
             result.return_value = error

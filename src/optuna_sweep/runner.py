@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from optuna.trial import Trial, TrialState
 
 from optuna_sweep import validation
 from optuna_sweep.attributes import PRUNED
+from optuna_sweep.interruption import Deferral
 from optuna_sweep.launcher import TRACEBACK, raised_exception
 from optuna_sweep.leases import is_own
 from optuna_sweep.live_trial import LiveTrial
@@ -32,17 +34,22 @@ class TrialRunner:
         suggester: makes their overrides.
         launcher: Hydra's, or one for jobs in this process.
         batch_size: how many trials a launch gets; 1 in this process.
+        deferral: of signals, but for a launcher in this process while it calls the task.
     """
 
-    def __init__(self, study: Study, suggester: Suggester, launcher: Any, batch_size: int) -> None:
+    def __init__(self, study: Study, suggester: Suggester, launcher: Any, batch_size: int, deferral: Deferral) -> None:
         self.study, self.suggester, self.launcher = study, suggester, launcher
-        self.batch_size = batch_size
+        self.batch_size, self.deferral = batch_size, deferral
 
     def run_batch(self) -> int:
         """Claim a batch of trials and run them; return how many there were.
 
         They are requeued where anything but a task raises.
         """
+        with nullcontext() if self.study.is_shared else self.deferral:  # a storage may be away for long
+            return self._run_batch()
+
+    def _run_batch(self) -> int:
         batch: list[Trial] = []
         try:
             for _ in range(self.batch_size):
@@ -77,11 +84,12 @@ class TrialRunner:
         """Launch jobs in runs of consecutive numbers, since launchers number theirs without a gap."""
         starts = [at for at, number in enumerate(numbers) if at == 0 or number != numbers[at - 1] + 1]
         runs = itertools.pairwise([*starts, len(numbers)])
-        return [
-            returned
-            for start, end in runs
-            for returned in self.launcher.launch(overrides[start:end], initial_job_idx=numbers[start])
-        ]
+        with nullcontext() if self.suggester.is_in_process else self.deferral.lifted():
+            return [
+                returned
+                for start, end in runs
+                for returned in self.launcher.launch(overrides[start:end], initial_job_idx=numbers[start])
+            ]
 
     def _tell(self, trial: Trial, returned: JobReturn, live: LiveTrial | None) -> None:
         stored = self.study.storage.get_trial(get_trial_id(trial))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hydra.errors import HydraException
 from optuna import Study, load_study
@@ -150,20 +150,22 @@ class _Lock(JournalFileOpenLock):
 
     To lock the file removes what a killed writer left of its last line; otherwise the file could never be read again
     (optuna#5138, seen to be needed with optuna 5.0).
+
+    Optuna uses it in one thread at a time. What is locked still when it is asked for again was left by an exception
+    that a signal's handler raised, perhaps between here and Optuna's own clean-up: this process would wait for itself.
     """
 
     def __init__(self, journal: Path) -> None:
         super().__init__(str(journal))
         self.journal = journal
-        self.file = -1
+        self.file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
         """Wait for the lock, mend the journal, and return True."""
-        lock = os.open(
-            self.journal.with_name(self.journal.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666
-        )
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        self.file = lock
+        self.release()
+        lock = self.journal.with_name(self.journal.name + ".lock")
+        self.file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "rb")
+        fcntl.flock(self.file, fcntl.LOCK_EX)
         with self.journal.open("r+b") as file:
             size = file.seek(0, os.SEEK_END)
             if (end := _end_of_last_line(file.fileno(), size)) < size:
@@ -171,8 +173,10 @@ class _Lock(JournalFileOpenLock):
         return True
 
     def release(self) -> None:
-        """Release the lock."""
-        os.close(self.file)
+        """Release the lock, if there is one."""
+        if self.file:
+            self.file.close()
+            self.file = None
 
 
 def _end_of_last_line(file: int, size: int) -> int:

@@ -23,6 +23,7 @@ from optuna_sweep.attributes import ERROR
 from optuna_sweep.dry_run import print_first_trials
 from optuna_sweep.identity import Identity
 from optuna_sweep.initial_points import enqueued_points
+from optuna_sweep.interruption import Deferral, terminable
 from optuna_sweep.launcher import BASIC_LAUNCHER, InProcessLauncher
 from optuna_sweep.limits import Limits
 from optuna_sweep.location import displayed, name_and_place
@@ -74,8 +75,9 @@ class Sweep:
         samplers = SamplerFactory(fields["sampler"], search_space.distributions)
         self.is_shared = bool(fields["shared"] or fields["serve"])
         self.is_in_process = config.hydra.launcher._target_ == BASIC_LAUNCHER
+        self.deferral = Deferral()
         self.launcher: Any = (
-            InProcessLauncher(context, task, config)
+            InProcessLauncher(context, task, config, self.deferral.lifted)
             if self.is_in_process
             else Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
         )
@@ -98,14 +100,14 @@ class Sweep:
         study = self._open()
         if is_worker():
             workers.end_with_supervisor()
-            with workers.terminable():
+            with terminable():
                 self._work(study)
             return None
         study.prepare()
         directory, displayed_place = Path(self.config.hydra.sweep.dir), displayed(self.suggester.place)
         ended = len(ended_trials(study))
         log.info(f"study {self.suggester.name} in {displayed_place}: {ended} of {study.n_trials} trials are done")
-        with workers.terminable(), self._serving(study):
+        with terminable(), self._serving(study):
             with self._progress(study) as progress:
                 if (self.fields["n_jobs"] > 1 or self.is_shared) and self.is_in_process:
                     workers.supervise(study, self.fields["n_jobs"], directory, progress.update)
@@ -192,9 +194,8 @@ class Sweep:
 
     def _work(self, study: Study, update: Callable[[], None] = lambda: None) -> None:
         """Run trials until none waits or a limit is reached; call `update` after each batch."""
-        runner = TrialRunner(
-            study, self.suggester, self.launcher, batch_size=1 if self.is_in_process else self.fields["n_jobs"]
-        )
+        batch_size = 1 if self.is_in_process else self.fields["n_jobs"]
+        runner = TrialRunner(study, self.suggester, self.launcher, batch_size, self.deferral)
         while not (reason := self.limits.reason(study)):
             if runner.run_batch():
                 update()

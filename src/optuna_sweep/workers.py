@@ -6,8 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -148,21 +148,3 @@ def end_with_supervisor() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Have SIGTERM end the sweep as Ctrl-C does, so that the running trial is requeued, where nobody handles it."""
-    is_main = threading.current_thread() is threading.main_thread()
-    unhandled = is_main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-    def stop(*_: object) -> None:
-        raise SystemExit(143)
-
-    if unhandled:
-        signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        if unhandled:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)

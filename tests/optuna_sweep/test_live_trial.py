@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial
 
 from optuna_sweep.attributes import OWNER
+from optuna_sweep.interruption import Deferral
 from optuna_sweep.live_trial import LiveTrial
 from optuna_sweep.runner import TrialRunner
 from optuna_sweep.sampling import SamplerFactory
@@ -81,7 +82,7 @@ def test_a_trial_that_is_stopped_stores_its_reports_if_it_is_still_its_own(study
     sampler = OmegaConf.create({"_target_": "optuna.samplers.RandomSampler", "seed": 0})
     space, samplers = Space({}, ()), SamplerFactory(sampler, {})
     suggester = Suggester(OmegaConf.create({}), "study", "", space, None, samplers, is_in_process=True)
-    runner = TrialRunner(study, suggester, Stopping(study, is_lost=is_lost), 1)
+    runner = TrialRunner(study, suggester, Stopping(study, is_lost=is_lost), 1, Deferral())
     trial = claim(study)
     with pytest.raises(KeyboardInterrupt):
         runner._run([trial])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,16 @@ def test_a_journal_of_many_blocks_is_read_from_its_end(tmp_path: Path) -> None:
         journal.write(b"{" + b"x" * 20_000)
     assert sweep(tmp_path, "hydra.sweeper.n_trials=3").returncode == 0
     assert states(tmp_path) == [TrialState.COMPLETE] * 3
+
+
+def test_a_lock_that_an_exception_left_behind_stops_nobody(tmp_path: Path) -> None:
+    """As one that a signal's handler raises between the lock and the block that releases it."""
+    storage = open_storage(str(tmp_path / "study.log"))
+    storage._backend._lock.acquire()  # type: ignore[attr-defined]
+    create = threading.Thread(target=lambda: optuna.create_study(study_name="study", storage=storage), daemon=True)
+    create.start()
+    create.join(timeout=20)
+    assert not create.is_alive() and study(tmp_path).trials == []
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_killed_job_leaves_no_process_and_the_next_one_clears_its_folders(
     words = ("-m", "trialmaker", "job", "--code", str(code), "--output", str(jobs))
     with command(tmp_path, *words) as process:
         root = Path(first_line(process, "root (.*)"))
-        assert len(processes_of(tmp_path)) == 5  # and the watchdog
+        wait_until(lambda: len(processes_of(tmp_path)) == 5)  # the watchdog, too; a new process has no environment yet
         process.kill()
         wait_until(lambda: not processes_of(tmp_path), SECONDS)
         assert root.is_relative_to(temporary) and root.exists()
