@@ -52,7 +52,7 @@ def test_a_rehearsal_of_a_job_ends_with_a_model(line: str, tmp_path: Path, real_
     words[at] += " --max-examples 1000"
     done = run([sys.executable, *words, "--output", str(tmp_path / "jobs")], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-2].endswith("] FINISH")
+    assert done.stdout.splitlines()[-2].endswith("] FINISH / 已完成")
     assert (tmp_path / "jobs" / "V0001" / "model" / "1" / "saved_model.pb").exists()
 
 

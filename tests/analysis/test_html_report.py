@@ -18,7 +18,7 @@ from trialmaker.analysis import html_report
 from trialmaker.analysis.headline import headlines
 from trialmaker.analysis.sections import split
 from trialmaker.cli.main import main
-from trialmaker.platform.bilingual_pages import read_texts
+from trialmaker.platform.bilingual_texts import read_texts
 
 DARK, LIGHT = "rgb(20, 23, 28)", "rgb(255, 255, 255)"
 A4_PIXELS = 700  # between the margins

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from support.entry import PROJECT, SMALL, Result, Train
+from support.failures import causes
 from support.stores import create_store
 from support.waiting import wait_until
 from trialmaker.cli import mistakes
@@ -94,7 +95,7 @@ def test_a_closed_standard_output_is_no_error(command: str, tmp_path: Path) -> N
 def test_a_mistake_leaves_failure_where_nothing_can_be_printed(redirection: str, tmp_path: Path) -> None:
     result = shell(tmp_path, f"train --lr fast {redirection}")
     assert (result.code, result.out, result.err) == (2, "", "")
-    assert (result.output / "failure").read_text() == "--lr fast: must be a number\n"
+    assert causes(result.output) == ["--lr fast: must be a number"]
 
 
 # ---- space
@@ -130,7 +131,8 @@ def test_a_full_disk_still_takes_the_failure(tiny_disk: Path) -> None:
         while True:
             assert file.write(bytes(65536)) or pytest.fail("full")
     result_files.write_failure(tiny_disk, "no space", "details")
-    assert (tiny_disk / "failure").read_text() == "no space\ndetails"
+    cause, details = (tiny_disk / "failure").read_text().splitlines()
+    assert cause.startswith("no space / ") and details == "details"
     assert not (tiny_disk / result_files.RESERVE_FILE).exists()
 
 
@@ -211,6 +213,6 @@ def test_an_output_that_is_removed_ends_the_training(train: Train, tmp_path: Pat
     (line,) = result.err.splitlines()
     assert line.startswith(f"train.py: error: {output}/logs/")
     assert line.endswith(": is gone: it was removed while the run wrote to it; start the run again")
-    assert (output / "failure").read_text() == f"{line.removeprefix('train.py: error: ')}\n"
+    assert causes(output) == [line.removeprefix("train.py: error: ")]
     began = time.monotonic()  # of a run that the same tracking process records, which waits for nothing that is gone
     assert train(*SMALL, f"output={tmp_path / 'next'}").code == 0 and time.monotonic() - began < 25

@@ -15,6 +15,7 @@ import pytest
 
 from optuna_sweep.trial import NoTrial
 from support.entry import PROJECT, SMALL, Result, Train
+from support.failures import causes
 from support.stopping import stopped_at
 from support.stores import create_store
 from support.waiting import wait_until
@@ -22,6 +23,7 @@ from trialmaker.cli.main import main
 from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.experiment.context import RunContext
 from trialmaker.platform import paths
+from trialmaker.platform.bilingual_texts import split_line
 from trialmaker.platform.monitored_metrics import MONITORS, curves
 from trialmaker.platform.run_result import RunResult, read_result, run_results
 from trialmaker.platform.signals import Signals
@@ -51,7 +53,7 @@ def test_success_or_failure_lies_in_the_output_at_the_end(train: Train) -> None:
     assert (result.output / "success").exists(), "a look at the config is no job"
     result = train("--lr", "fast", "--modle", "cnn")
     assert result.code == 2
-    assert (result.output / "failure").read_text().splitlines() == [
+    assert causes(result.output) == [
         "--lr fast: must be a number",
         "--modle cnn: there is no such field or group; did you mean model?",
     ]
@@ -65,7 +67,7 @@ def test_the_failure_of_a_bug_has_its_traceback(train: Train, monkeypatch: pytes
     monkeypatch.setattr("trialmaker.training.program_cache.prepare_program", broken)
     result = train(*TINY)
     cause, *traceback = (result.output / "failure").read_text().splitlines()
-    assert (result.code, cause) == (1, "ZeroDivisionError: division by zero")
+    assert (result.code, split_line(cause)[0]) == (1, "ZeroDivisionError: division by zero")
     assert traceback[0].startswith("Traceback") and "broken" in "".join(traceback)
     assert [run.info.status for run in result.runs()] == ["FAILED"]
 
@@ -188,7 +190,7 @@ def test_an_instance_that_does_not_come_is_named_and_a_file_that_says_nothing_is
         "train.py: error: instance 2 of 2 (203.0.113.1:2222) has not come within 0.5 s: start the job again, give"
         " training.instances_seconds more, or train on the first alone with instances=ignore\n",
     )
-    assert (tmp_path / "output" / "failure").read_text() == result.err.removeprefix("train.py: error: ")
+    assert causes(tmp_path / "output") == [result.err.removeprefix("train.py: error: ").rstrip()]
     result = train(*TINY, "training.instance_index=1", "instances=ignore")
     assert result.code == 0 and "the first instance trains alone; this one has nothing to do" in result.out
     assert not (tmp_path / "output" / "success").exists()
@@ -224,15 +226,15 @@ def test_a_signal_ends_a_job_in_order(train: Train, tmp_path: Path, how: signal.
     with stopped_at(tmp_path / "output", "epoch=3 ", how):
         result = train(*SMALL, "training.epochs=100000")
     assert result.code == 128 + how
-    failure = (result.output / "failure").read_text()
+    (failure,) = causes(result.output)
     best = json.loads((result.output / "model" / "best.json").read_text())
     assert re.fullmatch(
         rf"stopped by {how.name} at epoch \d+, step \d+;"
         rf" best val_accuracy={best['metrics']['val_accuracy']:.4f} of epoch {best['epoch']};"
-        r" the same command goes on from there\n",
+        r" the same command goes on from there",
         failure,
     )
-    assert result.err == f"train.py: {failure}"
+    assert result.err == f"train.py: {failure}\n"
     where = failure.partition("; the same command")[0]
     (run,) = result.runs()
     assert (run.info.status, run.data.tags["trialmaker.end"]) == ("KILLED", f"Stopped: {where}")
@@ -247,7 +249,7 @@ def test_a_signal_before_the_first_step_counts_too_and_a_second_one_ends_at_once
         wait_for_line(process, "what differs")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 143
-    assert (tmp_path / "output" / "failure").read_text() == "stopped by SIGTERM before the first step\n"
+    assert causes(tmp_path / "output") == ["stopped by SIGTERM before the first step"]
     with started(tmp_path, *SMALL, "training.epochs=100000") as process:
         wait_for_line(process, "epoch=1 ")
         process.send_signal(signal.SIGTERM)
@@ -263,7 +265,7 @@ def test_a_process_that_ends_at_once_leaves_why_and_the_runs_result(tmp_path: Pa
     outcome.outputs = {tmp_path}
     outcome.context = RunContext(tmp_path, NoTrial(), 0.0, signals, RunResult("c"))
     signals.fail_now("stopped by SIGTERM at epoch 3")
-    assert (tmp_path / "failure").read_text() == "stopped by SIGTERM at epoch 3\n"
+    assert causes(tmp_path) == ["stopped by SIGTERM at epoch 3"]
     left = read_result(tmp_path / "result.json")
     assert left and (left.status, left.message) == ("stopped", "stopped by SIGTERM at epoch 3")
 
@@ -338,7 +340,7 @@ def test_what_the_platform_reads_from_a_jobs_output_is_what_mlflow_holds(
     words = "--data digits --epochs 3 --schedule cosine"  # epochs of fewer steps than there are between two lines
     assert main(["job", "--args", words, "--output", str(tmp_path)]) == 0
     result = Result(0, capsys.readouterr().out, "", tmp_path / "V0001")
-    log = result.out.partition("] TRAINING\n")[2].partition("monitored metrics, last values:")[0].splitlines()
+    log = result.out.partition("] TRAINING / ")[2].partition("monitored metrics, last values:")[0].splitlines()
     (run,) = result.runs()
     found = curves(log)
     for monitor in MONITORS:

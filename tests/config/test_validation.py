@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from support.entry import SMALL, Train
+from support.failures import causes
 from trialmaker.config import fields, resolvers, sweep_files, validation
 from trialmaker.config.arguments.translation import choices
 from trialmaker.errors import UserError
@@ -182,7 +183,7 @@ def test_a_wrong_name_is_refused_with_the_nearest_right_one(
     result = train(*arguments)
     assert (result.code, result.err.splitlines()) == (2, [f"train.py: error: {line}" for line in lines])
     assert {path.name for path in result.output.iterdir()} == {"failure", "index.html"}
-    assert (result.output / "failure").read_text().splitlines() == lines
+    assert causes(result.output) == lines
 
 
 @pytest.mark.parametrize("word", ["training.epochs", "a b=c", "model.hidden_units=[1", "=", "training.epochs=(1"])

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from optuna_sweep.trial import current_trial
 from support.entry import PROJECT, Train
+from support.failures import causes
 from support.hosts import Host, network
 from support.instances import loopback_instances
 from trialmaker.errors import StudyError, UserError
@@ -108,7 +109,7 @@ def test_a_late_instance_is_waited_for_a_killed_one_is_named_and_fewer_go_on_to_
     way_on = "the same command goes on, on any number of instances"
     gone = f"instance 3 of 3 ({hosts[2].address}:2222) is gone: its connection has ended; {way_on}"
     assert chief.line == second.line == f"error: {gone}"
-    assert (chief.root / "output/failure").read_text() == f"{gone}\n"
+    assert causes(chief.root / "output") == [gone]
     assert [(one.status, one.ended_by) for one in chief.results] == [("stopped", "lost_instance")]
 
     chief, second = start(tmp_path, hosts[:2], [0, 1], EPOCHS)

@@ -19,7 +19,7 @@ from trialmaker.experiment.output_page.charts import line_chart
 from trialmaker.experiment.output_page.scores import duration, metric_text, shortened
 from trialmaker.experiment.output_page.study_page import study_line, study_values
 from trialmaker.experiment.output_page.test_report import report_on
-from trialmaker.platform.bilingual_pages import read_texts
+from trialmaker.platform.bilingual_texts import read_texts
 from trialmaker.platform.run_result import RunResult, run_results
 from trialmaker.training.objective import Objective
 

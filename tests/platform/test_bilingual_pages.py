@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from support.entry import PROJECT
-from trialmaker.platform.bilingual_pages import LANGUAGES, bilingual, load_template, read_texts
+from trialmaker.platform.bilingual_pages import LANGUAGES, bilingual, load_template
+from trialmaker.platform.bilingual_texts import read_texts
 
 TEMPLATES = [path for path in (PROJECT / "src").rglob("*.html") if path.with_suffix(".json").exists()]
 SAME_IN_BOTH = {"f1"}

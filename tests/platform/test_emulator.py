@@ -14,6 +14,7 @@ import pytest
 
 from trialmaker.cli.main import main
 from trialmaker.platform import paths
+from trialmaker.platform.bilingual_texts import split_line
 from trialmaker.platform.emulator import instances, job, process
 
 Run = Callable[..., tuple[int, str, str]]
@@ -44,7 +45,9 @@ def run(code: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 def states(out: str) -> list[str]:
     found = re.findall(r"^\[\d\d:\d\d:\d\d\] (.*)$", out, re.MULTILINE)
-    return [re.sub("^STARTING: .*", "STARTING", state) for state in found]
+    parts = [split_line(state) for state in found]
+    assert all(chinese for _, chinese in parts)
+    return [re.sub("^STARTING: .*", "STARTING", english) for english, _ in parts]
 
 
 def test_a_job_passes_through_the_platforms_states_and_leaves_its_output(run: Run, code: Path) -> None:
@@ -98,11 +101,16 @@ print(json.dumps({"argv": sys.argv[1:], "environment": sorted(os.environ), "here
 @pytest.mark.parametrize(
     ("boot", "cause", "code_left"),
     [
-        ("sys.exit(2)", "exit code 2", 2),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL", 137),
+        ("sys.exit(2)", "exit code 2 / 训练失败：退出码 2", 2),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL / 训练失败：被信号 SIGKILL 强制终止", 137),
         (
             "pathlib.Path(os.environ['AI_ROOT'], 'output', 'failure').write_text('no data\\nmore\\n'); sys.exit(1)",
-            "exit code 1, no data",
+            "exit code 1, no data / 训练失败：退出码 1",
+            1,
+        ),
+        (
+            "pathlib.Path(os.environ['AI_ROOT'], 'output', 'failure').write_text('no data / 没有数据'); sys.exit(1)",
+            "exit code 1, no data / 训练失败：退出码 1，没有数据",
             1,
         ),
     ],
@@ -110,7 +118,7 @@ print(json.dumps({"argv": sys.argv[1:], "environment": sorted(os.environ), "here
 def test_a_job_that_fails_says_why_and_keeps_its_output(run: Run, boot: str, cause: str, code_left: int) -> None:
     exit_code, out, _ = run(boot=boot)
     assert exit_code == code_left
-    assert states(out)[-1] == f"TRAINING_FAIL: {cause}"
+    assert f"] TRAINING_FAIL: {cause}\n" in out
 
 
 def test_the_limit_sends_sigterm_and_the_log_goes_on(run: Run) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from optuna_sweep.trial import CurrentTrial
 from trialmaker.errors import one_line
 from trialmaker.experiment.output_page.page import RunPage
+from trialmaker.platform.bilingual_texts import SEPARATOR
+from trialmaker.platform.failure_causes import chinese_cause
 from trialmaker.platform.log_file import move_log_file
 from trialmaker.platform.meeting.connection_guard import CAUSE
 from trialmaker.platform.redaction import without_password
@@ -141,7 +143,7 @@ class RunContext:
         Args:
             output: that of the config.
         """
-        records = {output / "failure": f"{CAUSE}\n"}
+        records = {output / "failure": f"{CAUSE}{SEPARATOR}{chinese_cause('not_connected')}\n"}
         if not self.resumption:  # else the run is as it was left
             records[self.directory / RESULT_FILE] = replace(self.result, status="stopped", message=CAUSE).text()
         return records

@@ -3,7 +3,6 @@
 A page is a Jinja template; its texts lie beside it in a JSON file of the same name: by key, one for each language.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from trialmaker.platform.bilingual_texts import read_texts
+
 LANGUAGES = {"en": "en", "zh": "zh-CN"}  # a text's key → the attribute ``lang``
-
-
-def read_texts(template: Path) -> dict[str, dict[str, str]]:
-    """Return the texts of a template, by key and language."""
-    return dict(json.loads(template.with_suffix(".json").read_text(encoding="utf-8")))
 
 
 def load_template(path: Path) -> Template:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trialmaker.platform import training_report
 from trialmaker.platform.atomic_files import write_bytes, write_text
+from trialmaker.platform.failure_causes import bilingual_cause
 
 RESERVE_FILE = ".reserve"  # of space, so that a job that fills the disk can still say so
 RESERVE_BYTES = 65536
@@ -45,11 +46,13 @@ def write_failure(output: Path, cause: str, details: str = "") -> None:
 
     Args:
         output: the output directory; created if it does not exist.
-        cause: one line for each mistake; the first lines of the file. Left out where the disk is full.
+        cause: one line of English for each mistake. They are the first lines of the file, with their Chinese after
+            `` / ``; left out where the disk is full.
         details: a traceback, after the cause.
     """
+    causes = [bilingual_cause(line, is_bug=bool(details)) for line in cause.splitlines()]
     with suppress(OSError):
         output.mkdir(parents=True, exist_ok=True)
         clear_result(output)
         (output / "failure").touch()
-        write_text(output / "failure", f"{cause}\n{details}")
+        write_text(output / "failure", "\n".join([*causes, details]))

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialmaker.platform import git, monitored_metrics, scratch
+from trialmaker.platform.bilingual_texts import split_line
 from trialmaker.platform.emulator import instances, workspace
 from trialmaker.platform.emulator.process import JobProcess, StopRequests
+from trialmaker.platform.emulator.states import print_state, text
 from trialmaker.platform.emulator.workspace import discard, new_version, save_outputs
 from trialmaker.platform.run_result import run_results
 from trialmaker.platform.watchdog import Watchdog
@@ -67,17 +69,18 @@ def _run(job: Job, version: Path, folder: Path) -> int:
         try:
             python = _prepare(job, roots, requests)
         except workspace.EmulationError as error:
-            print_state(f"STARTING_FAIL: {error}")
+            summary, _, log = str(error).partition("\n")
+            print_state("starting_fail", error=summary, log=log)
             return discard(folder, version, 1)
         if requests.count:
-            print_state("stopped before TRAINING, as requested")
+            print_state("stopped_early")
             return discard(folder, version, 130)
         kept = [version, *(version / f"instance-{number}" for number in range(2, job.instances + 1))]
         processes = _train(job, python, dict(zip(roots, kept, strict=True)), requests)
     try:
         save_outputs([root / "output" for root in roots], version)
     except workspace.EmulationError as error:
-        print_state(f"TRAINING_FAIL: the output could not be copied to {version}: {error}; see {scratch.keep(folder)}")
+        print_state("output_lost", version=version, error=error, folder=scratch.keep(folder))
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     return _finish(processes, version)
@@ -86,14 +89,14 @@ def _run(job: Job, version: Path, folder: Path) -> int:
 def _prepare(job: Job, roots: Sequence[Path], requests: StopRequests) -> Path:
     """Prepare the instances' directories for TRAINING; return the Python that will run it."""
     checkout = git.state(job.code)
-    changes = " with uncommitted changes" if checkout.changes else ""
-    print_state(f"STARTING: {job.code}, commit {checkout.commit[:10]}{changes}")
+    state = "starting_changed" if checkout.changes else "starting"
+    print_state(state, code=job.code, commit=checkout.commit[:10])
     for warning in workspace.copy_code(job.code, [root / "src" for root in roots]):
         print(warning, flush=True)
     python = Path(sys.executable)
     if job.install:
         python = workspace.install(roots[0] / "src" / "requirements.txt", roots[0].parent / "venv", requests)
-    print_state("DOWNLOAD_DATA")
+    print_state("download_data")
     for root in roots:
         workspace.copy_inputs(job.inputs, root)
     instances.write_resource_files(roots)
@@ -106,7 +109,7 @@ def _train(job: Job, python: Path, roots: Mapping[Path, Path], requests: StopReq
     Args:
         roots: of the instances, each with the folder that its output is copied to.
     """
-    print_state("TRAINING")
+    print_state("training")
     processes: list[JobProcess] = []
     try:
         shares = instances.core_shares(len(roots))
@@ -134,10 +137,10 @@ def _wait(processes: Sequence[JobProcess], max_seconds: float | None, requests: 
         if stop is None and (is_over or requests.count):
             stop = now
             requests.count = 0
-            print_state(f"STOPPING: {f'max_seconds={max_seconds:g} are over' if is_over else 'as requested'}; SIGTERM")
+            print_state("stopping_limit" if is_over else "stopping", seconds=f"{max_seconds or 0:g}")
             _send(processes, signal.SIGTERM)
         elif stop is not None and (now - stop >= GRACE_SECONDS or requests.count):
-            print_state("STOPPING: SIGKILL")
+            print_state("killing")
             _send(processes, signal.SIGKILL)
             stop = float("inf")
             requests.count = 0
@@ -159,11 +162,10 @@ def _finish(processes: Sequence[JobProcess], version: Path) -> int:
     failures = [(number, process.exit_code) for number, process in enumerate(processes, start=1) if process.exit_code]
     if failures:
         instance, code = failures[0]
-        which = f"instance {instance}: " if len(processes) > 1 else ""
-        output = version if instance == 1 else version / f"instance-{instance}"
-        print_state(f"TRAINING_FAIL: {which}{_cause(output, code)}")
+        end = _end(version if instance == 1 else version / f"instance-{instance}", code)
+        print_state("training_fail", end=text("of_instance", number=instance, end=end) if len(processes) > 1 else end)
     else:
-        print_state("FINISH")
+        print_state("finish")
     print(f"output: {version}", flush=True)
     code = failures[0][1] if failures else 0
     return 128 - code if code < 0 else code
@@ -180,16 +182,12 @@ def _result_lines(output: Path) -> Iterator[str]:
         yield "result of trials: " + ", ".join(f"{count} {status}" for status, count in trials.items())
 
 
-def _cause(output: Path, code: int) -> str:
-    """Return why an instance failed, on one line: the exit code or signal, and the cause in its file ``failure``."""
-    cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+def _end(output: Path, code: int) -> dict[str, str]:
+    """Return how an instance failed, by language: the exit code or signal, and the cause in its file ``failure``."""
+    end = text("killed", signal=signal.Signals(-code).name) if code < 0 else text("exit_code", code=code)
     with suppress(OSError):
-        lines = (output / "failure").read_text(encoding="utf-8").splitlines()
-        cause += f", {lines[0]}" if lines else ""
-    return cause
-
-
-def print_state(state: str) -> None:
-    """Print a state as the platform's page shows it; do nothing where standard output is closed."""
-    with suppress(OSError):
-        print(f"[{time.strftime('%H:%M:%S')}] {state}", flush=True)
+        cause, *_ = (output / "failure").read_text(encoding="utf-8").splitlines() or [""]
+        causes = dict(zip(("en", "zh"), split_line(cause), strict=True))
+        full = text("with_cause", end=end, cause=causes)
+        end |= {language: full[language] for language, part in causes.items() if part}
+    return end
