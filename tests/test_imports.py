@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "optuna_sweep": (),
     "hydra_plugins": ("optuna_sweep",),
 }
-PER_MODULE = {"HELP", "XLA_IS_FASTER_ON_CPU"}  # what each command, or each model, says of itself
+PER_MODULE = {"HELP", "EXAMPLES", "XLA_IS_FASTER_ON_CPU"}  # what each command, or each model, says of itself
 IMPORTERS_BY_NAME = {"cli.main"}  # of what a table in it names; no room of ours but its own
 STANDING_ALONE = ("optuna_sweep", "hydra_plugins")
 BESIDE_ROOMS: dict[str, tuple[str, ...]] = {

@@ -45,12 +45,12 @@ def test_answers_need_no_heavy_import(arguments: list[str], code: int, tmp_path:
 
 
 def test_help_is_a_manual(tmp_path: Path) -> None:
-    text = command("--help", root=tmp_path).stdout
+    text = command("--help", root=tmp_path, COLUMNS="120").stdout
     for part in (
         "python train.py model=cnn optimizer=adamw training.epochs=5 seed=1",
-        "    optimizer   adadelta, adagrad, adam, adamax, adamw, ftrl, lamb, lion, momentum, nadam, nesterov, rmsprop,",
-        "    training.epochs                       passes over the training examples",
-        "    model.hidden_units                    units of each hidden layer, input to output (mlp)",
+        "  optimizer   adadelta, adagrad, adam, adamax, adamw, ftrl, lamb, lion, momentum, nadam, nesterov, rmsprop,",
+        "  training.epochs          passes over the training examples",
+        "  model.hidden_units       units of each hidden layer, input to output (mlp)",
         'eval "$(python train.py -sc install=bash)"',
         "--help all lists all fields",
     ):
@@ -63,7 +63,7 @@ def test_the_help_of_a_topic_lists_its_fields_alone(topic: str, count: int, trai
     text = train("--help", topic).out
     parts = ("schedule.warmup_epochs ", "training.epochs ", "optimizer.beta_2 ", "augment.scale ", "data.channels ")
     parts = (*parts, "hydra.sweeper.n_trials ", "checkpoint.every_seconds ", "model.pooling ")
-    assert sum(f"    {part}" in text for part in parts) == count
+    assert sum(f"  {part}" in text for part in parts) == count
     assert train(f"-h={topic}").out == text
 
 

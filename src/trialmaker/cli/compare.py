@@ -17,60 +17,78 @@ from trialmaker.analysis.store.runs import Run
 from trialmaker.analysis.studies import as_best_trials, without_repeats
 from trialmaker.analysis.text_table import output_width
 from trialmaker.cli.command_class import PATH, Command
-from trialmaker.cli.output_arguments import OutputSelection, output_arguments
+from trialmaker.cli.output_arguments import PLACES_HELP, OutputSelection, output_arguments
 from trialmaker.errors import UserError
 from trialmaker.model_store.catalog import read_cards
 from trialmaker.platform.atomic_files import write_text
 from trialmaker.platform.printable_stream import data_output
 from trialmaker.platform.received_files import is_inside
 
-HELP = """\
-Print the runs of some outputs, the best first: best metric, test metric, duration, and the parameters that differ, a
-table for each data set, as wide as the terminal; below it the best run, the command that repeats it, and how to deploy
-it. A study is one row; --trials shows its trials.
+HELP = f"""\
+Print a table of the runs of one or more outputs, the best first, without a browser.
 
-\b
-    python -m trialmaker compare V0001 V0002
-    python -m trialmaker compare workspace/jobs --sort seconds \\
-        --where model.name=cnn --where 'test_accuracy>=0.98'
-    python -m trialmaker compare --columns test_loss,learning_rate
-    python -m trialmaker compare --seeds
-    python -m trialmaker compare --html comparison.html
+It has the best metric, the test metric, the duration, and the parameters that differ; each data set has a table of its
+own. A study is one row. Below follow the best run, the command that repeats it, and how to deploy it.
+
+{PLACES_HELP}
 """
+EXAMPLES = (
+    "compare",
+    "compare V0001 V0002 --sort seconds",
+    "compare --where model.name=cnn --where 'best>=0.98'",
+    "compare --columns test_loss,learning_rate --format latex",
+    "compare --seeds",
+    "compare --html comparison.html",
+)
+OPTION_GROUPS = {
+    "Which runs": ("store", "conditions", "trials"),
+    "What is shown": ("sort", "descending", "columns", "seeds", "metric"),
+    "In which form": ("form", "html"),
+}
 ALL_COLUMNS = "all"
 
 
-@click.command("compare", cls=Command, help=HELP, short_help="tables of runs, without a browser")
+@click.command(
+    "compare",
+    cls=Command,
+    help=HELP,
+    short_help="tables of runs, without a browser",
+    examples=EXAMPLES,
+    groups=OPTION_GROUPS,
+)
 @output_arguments
 @click.option(
     "--where",
     "conditions",
     multiple=True,
     metavar="COND",
-    help="NAME=VALUE, also != < <= > >= and ~ (contains); NAME is a column, metric, parameter or tag.",
+    help="Only runs with NAME=VALUE; also != < <= > >= and ~ (contains). NAME is a column, metric, parameter or tag;"
+    " repeatable.",
 )
-@click.option("--sort", metavar="NAME", help="By a column, metric, parameter or tag, the lowest first.")
-@click.option("--descending", is_flag=True, help="With --sort: the highest first.")
-@click.option("--trials", is_flag=True, help="The trials of studies too.")
+@click.option("--sort", metavar="NAME", help="Sort by a column, metric, parameter or tag, the lowest first.")
+@click.option("--descending", is_flag=True, help="Sort the highest first.")
+@click.option("--trials", is_flag=True, help="The trials of studies, too.")
 @click.option(
     "--columns",
     metavar="all|NAME,...",
-    help="All that differ, or these columns, metrics, parameters or tags (default: what fits).",
+    help="These columns, metrics, parameters or tags, or all that differ (default: those that fit).",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(run_table.FORMATS),
-    help="(default: text) csv, json and markdown have all columns, latex needs booktabs.",
+    metavar="FORM",
+    help="The table's form: text (the default), csv, json, markdown or latex. csv, json and markdown have all columns;"
+    " latex needs booktabs.",
 )
-@click.option("--html", type=PATH, metavar="FILE", help="Write a page with curves and parallel coordinates.")
+@click.option("--html", type=PATH, metavar="FILE", help="Write a page with curves and parallel coordinates instead.")
 @click.option(
     "--seeds",
     is_flag=True,
-    help="Runs that differ only in their seed as one: mean, spread, and whether the best is better than chance.",
+    help="One row for runs that differ only in their seed: mean, spread, and whether the best is better than chance.",
 )
 @click.option(
-    "--metric", metavar="NAME", help="What --seeds compares (default: test_accuracy, or the objective's best value)."
+    "--metric", metavar="NAME", help="The metric of --seeds (default: test_accuracy, or the objective's best value)."
 )
 def command(
     places: Sequence[Path],

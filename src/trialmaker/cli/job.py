@@ -12,29 +12,44 @@ from trialmaker.platform import paths
 from trialmaker.platform.emulator import job
 
 HELP = """\
-Do on this machine what the platform does with a job: copy the code that git tracks, the data and the other inputs into
-a scratch directory, run train.py there in a clean environment, show its states, its log and the last values of the
-monitored metrics, and keep its output.
+Rehearse a training job on this machine: what runs by this command runs on the platform.
 
-\b
-    python -m trialmaker job --data workspace/input/data --args "--model cnn --lr 1e-3 --epochs=1"
-    python -m trialmaker job --data workspace/input/data --instances 2 --args "--sweeps mlp"
+The code that git tracks, the data and the other inputs are copied into a scratch directory, and train.py runs there in
+a clean environment. Printed are the job's states, its log, and the last values of the monitored metrics; the output is
+kept in a new folder V0001, V0002, and so on.
 
 Several instances share this machine's cores; the lines of all but the first begin with their number, as in [2].
 """
-
-
-@click.command("job", cls=Command, help=HELP, short_help="rehearse a platform job on this machine")
-@click.option("--data", type=PATH, metavar="DIR", help="The data set: becomes input/data/ (default: none).")
-@click.option("--args", "words", default="", metavar="TEXT", help='The runtime parameters: "--model cnn --epochs 2".')
-@click.option("--input", "inputs", multiple=True, metavar="NAME=DIR", help="Another input: input/NAME/; repeatable.")
-@click.option("--instances", type=int, default=1, metavar="N", help="How many machines, 1 to 10 (default: 1).")
-@click.option(
-    "--max-seconds", type=float, metavar="S", help="Longest training time: SIGTERM, and SIGKILL 30 seconds later."
+EXAMPLES = (
+    'job --args "--data digits --epochs 3"',
+    'job --data workspace/input/data \\\n    --args "--model cnn --epochs 1"',
+    'job --data workspace/input/data --instances 2 \\\n    --args "--sweeps mlp --n_trials 4"',
 )
-@click.option("--output", type=PATH, metavar="DIR", help="Gets V0001, V0002, ... (default: workspace/jobs).")
-@click.option("--code", type=PATH, metavar="DIR", help="Another code directory than this project.")
-@click.option("--install", is_flag=True, help="Install requirements.txt into a fresh environment first.")
+
+
+@click.command("job", cls=Command, help=HELP, short_help="rehearse a platform job on this machine", examples=EXAMPLES)
+@click.option("--data", type=PATH, metavar="DIR", help="The data set, which becomes input/data/ (default: none).")
+@click.option("--args", "words", default="", metavar="TEXT", help='The runtime parameters, such as "--model cnn".')
+@click.option(
+    "--input", "inputs", multiple=True, metavar="NAME=DIR", help="Another input, which becomes input/NAME/; repeatable."
+)
+@click.option("--instances", type=int, default=1, metavar="N", help="The number of instances, 1 to 10 (default: 1).")
+@click.option(
+    "--max-seconds",
+    type=float,
+    metavar="S",
+    help="The longest training time; then SIGTERM, and 30 seconds later SIGKILL (default: none).",
+)
+@click.option(
+    "--output", type=PATH, metavar="DIR", help="The folder that gets V0001, V0002, ... (default: workspace/jobs)."
+)
+@click.option(
+    "--code",
+    type=PATH,
+    metavar="DIR",
+    help="The checkout whose code runs (default: this one; an installed package has none).",
+)
+@click.option("--install", is_flag=True, help="Install requirements.txt into a new environment first.")
 def command(
     data: Path | None,
     words: str,

@@ -11,6 +11,7 @@ from typing import Any, cast
 import click
 from click.shell_completion import shell_complete
 
+from trialmaker.cli.command_class import example_lines
 from trialmaker.errors import UserError, one_line, printable
 from trialmaker.platform import scratch, standard_streams
 from trialmaker.platform.input_methods import plain_options
@@ -20,9 +21,23 @@ NAME = "trialmaker"
 COMPLETION_VARIABLE = "_TRIALMAKER_COMPLETE"  # set by the shell function that ``completion`` prints
 COMMANDS = ("job", "best", "request", "ui", "compare", "push", "sync", "rerun", "prune", "completion")
 
+HELP = """\
+Rehearse jobs, compare and repeat runs, and ask deployed models: the tools beside train.py and predict.py.
+
+Each command has a page of its own: COMMAND --help. Where a default names workspace/, the environment variable AI_ROOT
+names another folder.
+"""
+EXAMPLES = ('job --args "--data digits --epochs 3"', "compare workspace/jobs", "ui --help")
+
 
 class _Commands(click.Group):
     """The commands, each imported when it is asked for."""
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        with formatter.section("Examples"):
+            for line in example_lines(EXAMPLES):
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
     def list_commands(self, _: click.Context) -> list[str]:
         """Return the names, in the order of a project's life."""
@@ -44,7 +59,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    help="Tools around train.py and predict.py. Where a default names workspace/, AI_ROOT names another folder.",
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def commands() -> None:

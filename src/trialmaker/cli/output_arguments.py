@@ -19,10 +19,12 @@ from trialmaker.platform import paths
 from trialmaker.tracking.output_journals import find_outputs
 from trialmaker.tracking.recovery import recover
 
+PLACES_HELP = "Each DIR is a job's output, or a folder that contains several (default: workspace/output)."
+
 
 def output_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument ``places`` and the option ``store``."""
-    store = "Where to merge them (default: a folder for these outputs in workspace/comparisons)."
+    store = "The folder to merge the outputs in (default: one of their own in workspace/comparisons)."
     function = click.option("--store", type=PATH, metavar="DIR", help=store)(function)
     return click.argument("places", nargs=-1, type=PATH, metavar="[DIR]...")(function)
 

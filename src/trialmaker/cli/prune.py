@@ -11,25 +11,28 @@ from trialmaker.analysis.run_table import Table
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.text_table import output_width
 from trialmaker.cli.command_class import Command
-from trialmaker.cli.output_arguments import OutputSelection, output_arguments
+from trialmaker.cli.output_arguments import PLACES_HELP, OutputSelection, output_arguments
 from trialmaker.errors import UserError, one_line
 from trialmaker.model_store.catalog import superseded_versions
 from trialmaker.platform.received_database import check_file
 
-HELP = """\
-Remove artifacts, models and checkpoints of all but the best runs of each experiment (and objective). Parameters,
-metrics and logs stay, and in output/model/ the best model of each data set. Without --yes, only says what it would do.
+HELP = f"""\
+Free disk space: remove artifacts, models and checkpoints of all but the best runs of each experiment and objective.
 
-\b
-    python -m trialmaker prune --keep 5
-    python -m trialmaker prune --keep 5 --yes
+Parameters, metrics and logs stay, and in output/model/ the best model of each data set. Without --yes, the command only
+says what it would remove.
+
+{PLACES_HELP}
 """
+EXAMPLES = ("prune --keep 5", "prune V0001 V0002 --keep 5 --yes")
 
 
-@click.command("prune", cls=Command, help=HELP, short_help="remove the artifacts of all but the best runs")
+@click.command(
+    "prune", cls=Command, help=HELP, short_help="remove the artifacts of all but the best runs", examples=EXAMPLES
+)
 @output_arguments
-@click.option("--keep", type=int, default=5, metavar="K", help="How many, the best first (default: 5).")
-@click.option("--yes", is_flag=True, help="Remove them, and not only say so.")
+@click.option("--keep", type=int, default=5, metavar="K", help="The number of runs that keep everything (default: 5).")
+@click.option("--yes", is_flag=True, help="Remove them.")
 def command(places: Sequence[Path], store: Path | None, keep: int, yes: bool) -> int:
     """Execute the command; return the exit code."""
     if keep < 0:

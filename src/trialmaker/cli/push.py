@@ -8,23 +8,25 @@ from pathlib import Path
 import click
 
 from trialmaker.cli.command_class import Command
-from trialmaker.cli.output_arguments import OutputSelection, output_arguments
+from trialmaker.cli.output_arguments import PLACES_HELP, OutputSelection, output_arguments
 from trialmaker.errors import printable
 from trialmaker.platform.progress_bar import progress_bar
 from trialmaker.platform.redaction import without_password
 from trialmaker.tracking.settings import ENVIRONMENT, STORE_FILE
 
-HELP = """\
-Bring all runs of some outputs to an MLflow server: parameters, curves, tags, data, studies, models, artifacts. What is
-there already is left; the same command goes on after an interruption. A server gives its own ids; the old ones are in
-the tag trialmaker.source_run_id. Names and passwords come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN.
+HELP = f"""\
+Bring the runs of one or more outputs to an MLflow server: parameters, curves, tags, data, studies, models, artifacts.
 
-\b
-    python -m trialmaker push V0001 V0002 --to http://mlflow.team:5000
+What is there already is left alone, so the same command goes on after an interruption. The server gives the runs new
+ids; the tag trialmaker.source_run_id has the old ones. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or
+MLFLOW_TRACKING_TOKEN, say who you are.
+
+{PLACES_HELP}
 """
+EXAMPLES = ("push --to http://mlflow.team:5000", "push V0001 V0002 --to http://mlflow.team:5000")
 
 
-@click.command("push", cls=Command, help=HELP, short_help="bring runs to a team's MLflow server")
+@click.command("push", cls=Command, help=HELP, short_help="bring runs to a team's MLflow server", examples=EXAMPLES)
 @output_arguments
 @click.option("--to", "server", required=True, metavar="URL", help="The server's address, http://... or https://...")
 def command(places: Sequence[Path], store: Path | None, server: str) -> int:

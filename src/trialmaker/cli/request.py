@@ -20,23 +20,26 @@ SHADES = " .:-=+*#%@"  # of a drawing, from black to white
 URL = "http://127.0.0.1:10000/ModelMaker/predict"
 
 
-@click.command(
-    "request",
-    cls=Command,
-    help="Send a test image, or a picture, to a deployed model as the platform's clients do; show it and the answer.",
-    short_help="ask a deployed model",
-)
-@click.option("--index", type=int, metavar="N", help="A test image, from 0 (default: 0).")
-@click.option("--image", type=PATH, metavar="FILE", help="A PNG or JPEG.")
+HELP = """\
+Send a picture to a deployed model as the platform's clients do; print the picture, the answer, and the likeliest class.
+
+The picture is a test image of MNIST, of scikit-learn's digits where MNIST is not there, or a file.
+"""
+EXAMPLES = ("request --index 3", "request --image digit.png", f"request --url {URL}")
+
+
+@click.command("request", cls=Command, help=HELP, short_help="ask a deployed model", examples=EXAMPLES)
+@click.option("--index", type=int, metavar="N", help="The test image, counted from 0 (default: 0).")
+@click.option("--image", type=PATH, metavar="FILE", help="A picture file instead, such as a PNG or JPEG.")
 @click.option(
     "--data",
     type=PATH,
     metavar="DIR",
-    help="Where MNIST lies; if not there, scikit-learn's digits (default: workspace/input/data).",
+    help="The folder with MNIST (default: workspace/input/data).",
 )
-@click.option("--url", default=URL, metavar="URL", help=f"(default: {URL})")
-@click.option("--ak", metavar="KEY", help="Access key (default: $MODELMAKER_AK, which 'ps' does not show).")
-@click.option("--sk", metavar="KEY", help="Secret key, to sign with (default: $MODELMAKER_SK).")
+@click.option("--url", default=URL, metavar="URL", help=f"The service's address (default: {URL}).")
+@click.option("--ak", metavar="KEY", help="The access key (default: $MODELMAKER_AK, which 'ps' does not show).")
+@click.option("--sk", metavar="KEY", help="The secret key, to sign with (default: $MODELMAKER_SK).")
 def command(index: int | None, image: Path | None, data: Path | None, url: str, ak: str | None, sk: str | None) -> int:
     """Execute the command; return the exit code."""
     from trialmaker.data import image_decoding

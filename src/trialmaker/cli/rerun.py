@@ -10,41 +10,39 @@ from trialmaker.analysis import reproduction
 from trialmaker.analysis.store import merging, outputs, runs
 from trialmaker.analysis.training_command import run_training
 from trialmaker.cli.command_class import PATH, Command
-from trialmaker.cli.output_arguments import OutputSelection, default_store, output_arguments
+from trialmaker.cli.output_arguments import PLACES_HELP, OutputSelection, default_store, output_arguments
 from trialmaker.errors import printable
 from trialmaker.platform import paths
 from trialmaker.tracking.settings import STORE_FILE
 
-HELP = """\
-Train again what a run was, with its config and seed, into this project's own output. Says before what differs here from
-there (versions, code, data), and afterwards whether the metrics came out the same. Exit code 3: they did not. The
-model is not published.
+HELP = f"""\
+Train a run again, with its config and seed, and say whether the metrics come out the same; exit code 3: they do not.
 
-RUN is its id, the first letters of it, or its name.
+Before the training, what differs here from there is printed: versions, code, data. The new run is in this project's own
+output; its model is not published.
 
-\b
-    python -m trialmaker rerun 1f41cc03
-    python -m trialmaker rerun 1f41cc03 V0002 --data workspace/input/data
+RUN is the run's id, the first letters of it, or its name. {PLACES_HELP}
 """
+EXAMPLES = ("rerun 1f41cc03 --dry-run", "rerun 1f41cc03 V0002 --data workspace/input/data")
 DIFFERENT = 3
 
 
-@click.command("rerun", cls=Command, help=HELP, short_help="train again exactly what a run was")
+@click.command("rerun", cls=Command, help=HELP, short_help="train again exactly what a run was", examples=EXAMPLES)
 @click.argument("run")
 @output_arguments
 @click.option(
     "--data",
     type=PATH,
     metavar="DIR",
-    help="Where its data lies here (default: where it lay then, or workspace/input/data).",
+    help="The folder with its data (default: where it lay then, or workspace/input/data).",
 )
 @click.option(
     "--init-model",
     type=PATH,
     metavar="PATH",
-    help="What it started from, if that lies elsewhere here.",
+    help="The model that it started from, if that lies elsewhere here.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be run, and what differs.")
+@click.option("--dry-run", is_flag=True, help="Only print what differs, and what would run.")
 def command(
     run: str, places: Sequence[Path], store: Path | None, data: Path | None, init_model: Path | None, dry_run: bool
 ) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trialmaker.cli.command_class import PATH, Command
+from trialmaker.cli.output_arguments import PLACES_HELP
 from trialmaker.errors import UserError, printable
 from trialmaker.platform import paths
 from trialmaker.platform.progress_bar import progress_bar
@@ -15,23 +16,24 @@ from trialmaker.tracking import recovery
 from trialmaker.tracking.output_journals import find_outputs, linked_logs
 from trialmaker.tracking.recovery import UndeliveredRun
 
-HELP = """\
-Bring MLflow what it lacks of the runs of some outputs: of those that ended while a server was away or a store was
-locked, and of those whose process was killed, which become KILLED. Runs that a process works on are left alone. What is
-there already is left; the same command goes on after an interruption.
+HELP = f"""\
+Bring MLflow what it lacks of the runs of one or more outputs: of runs that ended while a server was away or a store was
+locked, and of runs whose process was killed, which become KILLED.
 
 A run goes where it was recorded: to the mlflow.db of its output; or to a server, but only to one that --to or
-MLFLOW_TRACKING_URI names, since an output may be somebody else's.
+MLFLOW_TRACKING_URI names, since an output may be somebody else's. Runs that a process works on, and what is there
+already, are left alone, so the same command goes on after an interruption.
 
-\b
-    python -m trialmaker sync
-    python -m trialmaker sync V0001 V0002 --to http://mlflow.team:5000
+{PLACES_HELP}
 """
+EXAMPLES = ("sync", "sync V0001 V0002 --to http://mlflow.team:5000")
 
 
-@click.command("sync", cls=Command, help=HELP, short_help="bring MLflow what outages and kills kept from it")
+@click.command(
+    "sync", cls=Command, help=HELP, short_help="bring MLflow what outages and kills kept from it", examples=EXAMPLES
+)
 @click.argument("places", nargs=-1, type=PATH, metavar="[DIR]...")
-@click.option("--to", "server", metavar="URL", help="Deliver what was recorded for this server, too.")
+@click.option("--to", "server", metavar="URL", help="Deliver also what was recorded for this server.")
 def command(places: Sequence[Path], server: str | None) -> int:
     """Execute the command; return the exit code."""
     addresses = [one for one in (server, os.environ.get("MLFLOW_TRACKING_URI")) if one]

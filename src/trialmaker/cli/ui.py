@@ -12,33 +12,34 @@ from trialmaker.analysis import mlflow_ui
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.runs import Run
 from trialmaker.cli.command_class import Command
-from trialmaker.cli.output_arguments import OutputSelection, output_arguments
+from trialmaker.cli.output_arguments import PLACES_HELP, OutputSelection, output_arguments
 from trialmaker.errors import UserError, printable
 
 PORT_ATTEMPTS = 5  # of another command that is started meanwhile to take the port
-HELP = """\
-Show all runs of some outputs, wherever they were made, in one MLflow UI on this machine: parameters, curves, pictures,
-models, studies. Opens the list of the newest experiment's runs, the best first, in your browser, where this is a
-terminal of a desktop; prints its address, and those of the best runs' curves. The outputs are not changed.
+HELP = f"""\
+Show the runs of one or more outputs in one MLflow UI on this machine: parameters, curves, pictures, models, studies.
+The outputs are not changed.
 
-\b
-    python -m trialmaker ui V0001 V0002
-    python -m trialmaker ui workspace/jobs --watch
+On a desktop the browser opens the list of the newest experiment's runs, the best first. The address is printed, and
+those of the best runs' curves. Ctrl-C ends the UI.
+
+{PLACES_HELP}
 """
+EXAMPLES = ("ui", "ui V0001 V0002", "ui workspace/jobs --watch")
 
 
-@click.command("ui", cls=Command, help=HELP, short_help="MLflow's UI over the outputs of many jobs")
+@click.command("ui", cls=Command, help=HELP, short_help="MLflow's UI over the outputs of many jobs", examples=EXAMPLES)
 @output_arguments
-@click.option("--port", type=int, metavar="N", help="(default: 5000, or the next that is free)")
+@click.option("--port", type=int, metavar="N", help="The port to listen on (default: 5000, or the next free one).")
 @click.option(
     "--watch",
     is_flag=False,
     flag_value=5.0,
     type=float,
     metavar="[S]",
-    help="Look for news every S seconds (default: 5).",
+    help="Look for new runs every S seconds (without a number: 5).",
 )
-@click.option("--no-open", is_flag=True, help="Print the addresses alone; open no browser.")
+@click.option("--no-open", is_flag=True, help="Open no browser; only print the addresses.")
 def command(places: Sequence[Path], store: Path | None, port: int | None, watch: float | None, no_open: bool) -> int:
     """Execute the command, until Ctrl-C; return the exit code."""
     if watch is not None and not watch > 0:

@@ -1,38 +1,53 @@
 """The text of ``python train.py --help``."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
-from textwrap import fill
 
 from trialmaker.config import study_fields
 from trialmaker.config.arguments.tokens import HELP_TOPICS
 from trialmaker.config.arguments.translation import choices
 from trialmaker.config.fields import fields
-from trialmaker.platform.paths import CONF
+from trialmaker.platform.help_page import filled, listed
+from trialmaker.platform.paths import CONF, train_command
 
-OPENING = """\
-Train an image classifier, track it in MLflow, and leave the best model ready to deploy.
+OPENING = """
+Train an image classifier, record it in MLflow, and leave the best model ready to deploy: in workspace/output/, on the \
+platform in /opt/ai/output/.
 
-    python train.py                                       the default: an MLP on MNIST
-    python train.py data=digits                           the embedded data set: nothing to download
-    python train.py model=cnn optimizer=adamw training.epochs=5 seed=1
-    python train.py -m seed=1,2,3                         one run after another
-    python train.py experiment=mnist_cnn                  a recorded recipe
-    python train.py debug=smoke                           every part once, in seconds; nothing is published
-    python train.py --cfg job                             show the config, train nothing
+Each word sets a choice or a field: GROUP=CHOICE, FIELD=VALUE, or as the platform gives runtime parameters, \
+--NAME VALUE and --NAME=VALUE.
+"""
+CLOSING = """
+A list is one word, such as 'model.hidden_units=[256,128]'; "none" is null; a switch is true or false. A field "of \
+all blocks or each" has one value or a list: model.kernel_size=5, 'model.kernel_size=[5,3]'. A field belongs to the \
+choices that are named behind it.
 
-Choices (group=choice):
+Flags: --cfg job shows the config and trains nothing; -m runs every value of a list, such as seed=1,2,3, one after \
+another; --hydra-help lists the others, which are Hydra's.
 """
 # Hydra substitutes in this text: "$$" is one dollar sign.
-CLOSING = """
-Values: lists as 'model.hidden_units=[256,128]', null for "none", true and false. A field "of all blocks or each" has
-one value or a list: model.kernel_size=5, 'model.kernel_size=[5,3]'. A field belongs to the choices named beside it.
---hydra-help lists Hydra's own flags. Tab completion: eval "$$(python train.py -sc install=bash)"
-The best model lies in <output>/model/<N>/, MLflow's records in <output>/mlflow.db: make ui.
-"""
-
-
-MORE = f"python train.py --help all lists all fields, --help NAME some: {', '.join(HELP_TOPICS[1:])}."
+COMPLETION = 'The Tab key completes choices and fields in bash after\n  eval "$$({command} -sc install=bash)"'
+EXAMPLES = (
+    "",
+    "data=digits",
+    "model=cnn optimizer=adamw training.epochs=5 seed=1",
+    "--model cnn --lr 0.01 --epochs 5",
+    "-m seed=1,2,3",
+    "experiment=mnist_cnn",
+    "sweeps=mlp hydra.sweeper.n_trials=20",
+    "debug=smoke",
+    "--cfg job model=cnn",
+)
+TOPIC_EXAMPLES = {
+    "data": "data=mnist data.directory=/data/mnist",
+    "model": "model=cnn 'model.filters=[16,32]' model.dropout_rate=0.3",
+    "optimizer": "optimizer=adamw optimizer.learning_rate=0.003",
+    "schedule": "schedule=cosine schedule.warmup_epochs=1",
+    "augment": "augment=shift",
+    "training": "training.epochs=20 training.patience=3",
+    "run": "seed=1 name=first tags.owner=anna",
+    "study": "sweeps=mlp hydra.sweeper.n_trials=20 hydra.sweeper.n_jobs=2",
+}
 # What most people change, and how to let a run end in time and go on.
 FIRST_FIELDS = (
     *("data.directory", "model.hidden_units", "model.filters", "model.dropout_rate", "optimizer.learning_rate"),
@@ -51,24 +66,38 @@ def help_text(topic: str = "") -> str:
             people change first. Each field has its meaning, unit and owners.
     """
     if topic and topic != "all":
-        return _study_fields() if topic == STUDY else _fields_of(topic)
-    groups = (f"    {name:<12}{', '.join(names)}" for name, names in sorted(choices([CONF]).items()) if name != "hydra")
-    parts = ["\n".join(groups), *([_fields_of("all"), _study_fields()] if topic else [_first_fields()])]
-    return f"{OPENING}{chr(10).join(parts)}\n{CLOSING}"
+        part = _study_fields() if topic == STUDY else _fields_of(topic)
+        return f"{part}\n\n{_examples([TOPIC_EXAMPLES[topic]])}\n"
+    groups = ((name, ", ".join(names)) for name, names in sorted(choices([CONF]).items()) if name != "hydra")
+    parts = [
+        f"usage: {train_command()} [GROUP=CHOICE | FIELD=VALUE | --NAME VALUE]...",
+        filled(OPENING),
+        f"Choices (GROUP=CHOICE):\n{listed(groups)}",
+        *([_fields_of("all"), _study_fields()] if topic else [_first_fields()]),
+        filled(CLOSING),
+        COMPLETION.format(command=train_command()),
+        _examples(EXAMPLES),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _first_fields() -> str:
-    return f"\nFields that people change first (path=value):\n{_lines(FIRST_FIELDS)}\n{MORE}"
+    more = f"{train_command()} --help all lists all fields; --help NAME those of {', '.join(HELP_TOPICS[1:])}."
+    return f"Fields that people change first (FIELD=VALUE):\n{listed(_meanings(FIRST_FIELDS))}\n\n{filled(more)}"
 
 
 def _fields_of(topic: str) -> str:
     paths = [field.path for field in fields() if topic in ("all", _topic(field.path))]
-    return f"\nFields (path=value):\n{_lines(paths)}\n"
+    return f"Fields (FIELD=VALUE):\n{listed(_meanings(paths))}"
 
 
 def _study_fields() -> str:
-    lines = (_wrapped(f"hydra.sweeper.{name}", meaning) for name, meaning in study_fields.meanings().items())
-    return "\nFields of a study (with sweeps=NAME):\n" + "\n".join(lines)
+    entries = [(f"hydra.sweeper.{name}", meaning) for name, meaning in study_fields.meanings().items()]
+    return f"Fields of a study (with sweeps=NAME):\n{listed(entries)}"
+
+
+def _examples(examples: Iterable[str]) -> str:
+    return "\n".join(["Examples:", *(f"  {train_command()} {words}".rstrip() for words in examples)])
 
 
 def _topic(path: str) -> str:
@@ -76,22 +105,16 @@ def _topic(path: str) -> str:
     return group if group in HELP_TOPICS else "run"
 
 
-def _lines(paths: Collection[str]) -> str:
-    """Return a line for each meaning that a field has, with its owners."""
+def _meanings(paths: Collection[str]) -> Iterable[tuple[str, str]]:
+    """Yield each field with each meaning that it has, and its owners."""
     owners: dict[tuple[str, str], list[str]] = {}
     for field in fields():
         if field.path in paths:
             owners.setdefault((field.path, field.meaning), []).append(field.owner.replace("/", " "))
-    return "\n".join(_line(path, meaning, names) for (path, meaning), names in owners.items())
+    return ((path, meaning + _owners_text(path, names)) for (path, meaning), names in owners.items())
 
 
-def _line(path: str, meaning: str, owners: list[str]) -> str:
+def _owners_text(path: str, owners: list[str]) -> str:
     group = path.partition(".")[0]
     everyone = {field.owner.replace("/", " ") for field in fields() if field.path.startswith(f"{group}.")}
-    of = f" ({', '.join(owners)})" if any(owners) and set(owners) != everyone else ""
-    return _wrapped(path, meaning + of)
-
-
-def _wrapped(name: str, meaning: str) -> str:
-    head = f"    {name:<37} "
-    return fill(meaning, 118, initial_indent=head, subsequent_indent=" " * 42, break_on_hyphens=False)
+    return f" ({', '.join(owners)})" if any(owners) and set(owners) != everyone else ""

@@ -29,6 +29,16 @@ def train_command() -> str:
     return "trialmaker-train" if IS_INSTALLED else "python train.py"
 
 
+def serve_command() -> str:
+    """Return what a person types to serve a model."""
+    return "trialmaker-predict" if IS_INSTALLED else "python predict.py"
+
+
+def tool_command() -> str:
+    """Return what a person types before the name of a command of ``trialmaker``."""
+    return "trialmaker" if IS_INSTALLED else "python -m trialmaker"
+
+
 def is_own_output(folder: Path) -> bool:
     """Return whether a folder is this project's own output, whose owner may add to it and put links there."""
     own = root() / "output"

@@ -4,17 +4,23 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trialmaker.errors import UserError
 from trialmaker.platform import paths
+from trialmaker.platform.help_page import filled
 from trialmaker.serving.authorization import MODES, Keys, malformed_keys
 
 EVERYWHERE = "0.0.0.0"
 
-EPILOG = """\
-Each flag has an environment variable: --max-body is TRIALMAKER_MAX_BODY, --auth is MODELMAKER_AUTH.
+PURPOSE = """\
+Serve a model over HTTP, by default the best one that training left: to programs, as the platform's deployed models are
+asked, and to people, who draw a digit on a page.
+"""
+NOTES = """\
+Each option has an environment variable: --max-body is TRIALMAKER_MAX_BODY, --auth is MODELMAKER_AUTH.
 
 Keys: with MODELMAKER_AK set, callers must send the access key; with MODELMAKER_SK set too, they must sign with the
 secret key instead. --auth either lets both in, --auth ak the access key alone, which whoever sees a request can read.
@@ -146,42 +152,60 @@ def _host(host: str, keys: Keys) -> tuple[str, str]:
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "predict.py", description="Serve the best model that training left.", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "predict.py", description=filled(PURPOSE), epilog=f"{filled(NOTES)}\n\n{_examples()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter, usage="%(prog)s [OPTIONS]",
     )  # fmt: skip
+    add = partial(_add, environment)
+    _add_model_options(partial(add, parser.add_argument_group("Which model")))
+    _add_access_options(partial(add, parser.add_argument_group("Who may ask, and where")))
+    _add_limits(partial(add, parser.add_argument_group("Limits")))
+    parser.add_argument("--no-watch", dest="watch", action="store_const", const="off", help=argparse.SUPPRESS)
+    return parser
 
-    def add(
-        name: str, default: object, text: str, value_type: type = str, *, shown: object = None, other_name: str = "",
-        other_variable: str = "", **options: Any,
-    ) -> None:  # fmt: skip
-        """Add a flag, with a default of its variable; ``shown`` is the default that the help tells."""
-        variables = [f"TRIALMAKER_{name.upper().replace('-', '_')}", other_variable]
-        value = next((environment[one] for one in variables if environment.get(one)), str(default))
-        flags = [f"--{one}" for one in (name, other_name) if one]
-        text = f"{text} (default: {default if shown is None else shown})"
-        parser.add_argument(*flags, type=value_type, default=value, help=text, **options)
 
-    host = f"{EVERYWHERE} on the platform, or with a key set; else 127.0.0.1, which this machine alone reaches"
-    add("host", "", "address to listen on", metavar="ADDRESS", shown=host)
-    add("port", 10000, "port to listen on", int, metavar="N")
+def _add(
+    environment: Mapping[str, str], group: Any, name: str, default: object, text: str, value_type: type = str, *,
+    shown: object = None, other_name: str = "", other_variable: str = "", **options: Any,
+) -> None:  # fmt: skip
+    """Add an option, with a default of its variable; ``shown`` is the default that the help tells."""
+    variables = [f"TRIALMAKER_{name.upper().replace('-', '_')}", other_variable]
+    value = next((environment[one] for one in variables if environment.get(one)), str(default))
+    flags = [f"--{one}" for one in (name, other_name) if one]
+    text = f"{text} (default: {default if shown is None else shown})"
+    group.add_argument(*flags, type=value_type, default=value, help=text, **options)
+
+
+def _add_model_options(add: "partial[None]") -> None:
     add("model-dir", _model_directory(), "a version, a folder of versions, or a job's output", Path, metavar="DIR")
     add("name", "model", "the model's name in /v1/models/NAME", metavar="NAME")
+    watching = "take up a new best version in the folder within seconds: on or off; --no-watch is off"
+    add("watch", "off" if paths.is_deployed() else "on", watching, nargs="?", const="on", metavar="on|off",
+        shown="on, on the platform off")  # fmt: skip
+    add("invert", "auto", INVERSION_TEXT, choices=("auto", "off"))
+    trust = "yes: run a SavedModel that does more than compute; without model.tflite, TensorFlow serves one"
+    add("allow-tensorflow", "no", trust, choices=("yes", "no"), nargs="?", const="yes")
+
+
+def _add_access_options(add: "partial[None]") -> None:
+    host = f"{EVERYWHERE} on the platform, or with a key set; else 127.0.0.1, which this machine alone reaches"
+    add("host", "", "address to listen on", metavar="ADDRESS", shown=host)
+    add("port", 10000, "port to listen on; 0: any free one", int, metavar="N")
+    add("auth", "", "what callers must bring: ak, signature or either", metavar="MODE",
+        other_variable="MODELMAKER_AUTH", shown="signature with MODELMAKER_SK set, else ak")  # fmt: skip
+
+
+def _add_limits(add: "partial[None]") -> None:
     add("workers", 1, "processes, each with its own model", int, metavar="N")
     add("max-body", 8_000_000, "largest request, in bytes", int, metavar="N")
     add("max-pixels", 0, PIXELS_TEXT, int, metavar="N")
     add("max-waiting", 1024, "images that may wait for the model, and that one request may have; see below", int,
         metavar="N", other_name="queue", other_variable="TRIALMAKER_QUEUE")  # fmt: skip
-    add("seconds", 10.0, "for the body to come, and for the answer after it", float, metavar="S")
-    trust = "yes: run a SavedModel that does more than compute; without model.tflite, TensorFlow serves one"
-    add("allow-tensorflow", "no", trust, choices=("yes", "no"), nargs="?", const="yes")
-    add("invert", "auto", INVERSION_TEXT, choices=("auto", "off"))
-    add("auth", "", "what callers must bring: ak, signature or either", metavar="MODE",
-        other_variable="MODELMAKER_AUTH", shown="signature with MODELMAKER_SK set, else ak")  # fmt: skip
-    watching = "take up a new best version in the folder within seconds: on or off; --no-watch is off"
-    add("watch", "off" if paths.is_deployed() else "on", watching, nargs="?", const="on", metavar="on|off",
-        shown="on, on the platform off")  # fmt: skip
-    parser.add_argument("--no-watch", dest="watch", action="store_const", const="off", help=argparse.SUPPRESS)
-    return parser
+    add("seconds", 10.0, "seconds for a request's body to come, and again for its answer", float, metavar="S")
+
+
+def _examples() -> str:
+    words = ("", " --port 8080", " --model-dir V0001/model", " --host 0.0.0.0 --workers 2")
+    return "\n".join(["Examples:", *(f"  {paths.serve_command()}{one}" for one in words)])
 
 
 def _model_directory() -> Path:
