@@ -116,6 +116,12 @@ def test_it_says_how_the_run_ended(tmp_path: Path, result: RunResult, values: di
     assert expected in seen(rendered(tmp_path, result=result, **values))
 
 
+def test_the_cause_is_in_chinese_on_the_chinese_page(tmp_path: Path) -> None:
+    html = rendered(tmp_path, result=RunResult("c", status="failed", message="--lr x: must be a number"))
+    assert "失败：--lr x：必须是数字（--lr x: must be a number）" in html
+    assert "失败：whatever" in rendered(tmp_path, result=RunResult("c", status="failed", message="whatever"))
+
+
 def test_what_people_typed_is_shown_and_not_executed(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     result = RunResult(evil, note=evil, tags={evil: evil}, differences=[evil], status="failed", message=evil)

@@ -32,10 +32,14 @@ def bilingual(text: Mapping[str, str], values: Mapping[str, Any]) -> Markup:
 
     Args:
         text: by language.
-        values: for the text's places; they are escaped.
+        values: for the text's places, or for each language one; they are escaped.
     """
     spans = (
-        Markup('<span lang="{}">{}</span>').format(attribute, Markup(text[language]).format(**values))
+        Markup('<span lang="{}">{}</span>').format(attribute, Markup(text[language]).format(**_in(language, values)))
         for language, attribute in LANGUAGES.items()
     )
     return Markup("").join(spans)
+
+
+def _in(language: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value[language] if isinstance(value, dict) else value for name, value in values.items()}

@@ -39,6 +39,13 @@ def recognize(cause: str, *, is_bug: bool = False) -> tuple[str, dict[str, str]]
     return OTHER, {}
 
 
+def by_language(cause: str) -> dict[str, str]:
+    """Return a cause for each language's page: in Chinese the English follows in brackets, or stands alone."""
+    key, values = recognize(cause)
+    chinese = bilingual_texts.read_texts(Path(__file__))[key]["zh"].format(**values)
+    return {"en": cause, "zh": cause if key == OTHER else f"{chinese}（{cause}）"}
+
+
 def chinese_cause(key: str) -> str:
     """Return the Chinese of a form whose Chinese has no place."""
     return bilingual_texts.read_texts(Path(__file__))[key]["zh"]
