@@ -48,11 +48,11 @@ TOPIC_EXAMPLES = {
     "run": "seed=1 name=first tags.owner=anna",
     "study": "sweeps=mlp hydra.sweeper.n_trials=20 hydra.sweeper.n_jobs=2",
 }
-# What most people change, and how to let a run end in time and go on.
+# What most people change, and how to let a run end in time.
 FIRST_FIELDS = (
     *("data.directory", "model.hidden_units", "model.filters", "model.dropout_rate", "optimizer.learning_rate"),
     *("training.epochs", "training.batch_size", "training.patience", "training.max_seconds", "seed", "name", "output"),
-    *("tracking.uri", "resume"),
+    "tracking.uri",
 )
 STUDY = "study"
 
@@ -74,8 +74,7 @@ def help_text(topic: str = "") -> str:
         filled(OPENING),
         f"Choices (GROUP=CHOICE):\n{listed(groups)}",
         *([_fields_of("all"), _study_fields()] if topic else [_first_fields()]),
-        filled(CLOSING),
-        COMPLETION.format(command=train_command()),
+        f"{filled(CLOSING)}\n{COMPLETION.format(command=train_command())}",
         _examples(EXAMPLES),
     ]
     return "\n\n".join(parts) + "\n"
@@ -83,7 +82,7 @@ def help_text(topic: str = "") -> str:
 
 def _first_fields() -> str:
     more = f"{train_command()} --help all lists all fields; --help NAME those of {', '.join(HELP_TOPICS[1:])}."
-    return f"Fields that people change first (FIELD=VALUE):\n{listed(_meanings(FIRST_FIELDS))}\n\n{filled(more)}"
+    return f"Fields that people change first (FIELD=VALUE):\n{listed(_meanings(FIRST_FIELDS))}\n{filled(more)}"
 
 
 def _fields_of(topic: str) -> str:
