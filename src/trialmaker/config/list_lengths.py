@@ -7,16 +7,20 @@ from trialmaker.config.schema import Cnn, Mlp
 BLOCK_FIELDS = ("convolutions", "kernel_size", "padding", "pooling", "pool_size")
 
 
-def mistakes(model: Mlp | Cnn) -> Iterator[str]:
-    """Yield a line for each list of the model's fields whose length is not the number of layers that it is for."""
+def mistakes(model: object) -> Iterator[str]:
+    """Yield a line for each list of the model's fields whose length is not the number of layers that it is for.
+
+    Args:
+        model: the fields of an architecture; one that is not named here has no such lists.
+    """
     if isinstance(model, Mlp):
         yield from _mistakes("dropout_rate", model, len(model.hidden_units), "layer of model.hidden_units")
-        return
-    blocks, dense_layers = len(model.filters), len(model.dense_units)
-    for name in BLOCK_FIELDS:
-        yield from _mistakes(name, model, blocks, "block of model.filters")
-    places = "block of model.filters and each layer of model.dense_units"
-    yield from _mistakes("dropout_rate", model, blocks + dense_layers, places)
+    elif isinstance(model, Cnn):
+        blocks, dense_layers = len(model.filters), len(model.dense_units)
+        for name in BLOCK_FIELDS:
+            yield from _mistakes(name, model, blocks, "block of model.filters")
+        places = "block of model.filters and each layer of model.dense_units"
+        yield from _mistakes("dropout_rate", model, blocks + dense_layers, places)
 
 
 def _mistakes(name: str, model: Mlp | Cnn, count: int, places: str) -> Iterator[str]:
