@@ -42,7 +42,9 @@ def test_the_package_trains_compares_and_answers(environment: Path, tmp_path: Pa
     printed = run("trialmaker-train", *SMALL, "training.epochs=1")
     assert "best epoch=" in printed and "; to compare runs: python -m trialmaker ui" in printed
     assert (tmp_path / "workspace" / "output" / "success").exists()
-    assert "best of digits:" in run("trialmaker", "compare")
+    compared = run("trialmaker", "compare")
+    assert "repeat: trialmaker-train data=digits" in compared and "deploy: trialmaker-predict --model-dir" in compared
+    assert "  trialmaker compare --seeds\n" in run("trialmaker", "compare", "--help")
     assert "mlp_digits" in run("trialmaker-train", "sweeps=mlp", "data=digits", "hydra.sweeper.dry_run=true")
     assert "--model-dir" in run("trialmaker-predict", "--help")
     assert run("python", "-c", PROGRAM).startswith(f"FINISHED (1, 10) {environment.parent}")

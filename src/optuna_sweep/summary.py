@@ -45,7 +45,8 @@ def write_summary(study: Study, name: str, directory: Path) -> None:
 
 def command(trial: FrozenTrial) -> str:
     """Return the command that runs a trial's job again, alone; names and passwords in addresses are ``***``."""
-    words = ["python", sys.argv[0], *trial.user_attrs.get(OVERRIDES, []), "hydra.mode=RUN"]
+    program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [sys.argv[0]]
+    words = [*program, *trial.user_attrs.get(OVERRIDES, []), "hydra.mode=RUN"]
     return without_credentials(shlex.join(words))
 
 

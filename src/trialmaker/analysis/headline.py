@@ -15,6 +15,7 @@ from trialmaker.analysis.training_command import SINGLE_RUN
 from trialmaker.config.arguments.translation import command_line
 from trialmaker.config.received import check_overrides, split_overrides
 from trialmaker.errors import UserError
+from trialmaker.platform import paths
 from trialmaker.platform.redaction import without_password
 from trialmaker.platform.run_result import RunResult, run_results
 
@@ -96,15 +97,16 @@ def _command(result: RunResult) -> str:
 
     Whoever made the output wrote it, and the reader is to copy it. Of a trial, it leaves its study out.
     """
+    programs = [one for one in paths.TRAIN_COMMANDS if f"{result.command} ".startswith(f"{one} ")]
+    if not programs:
+        return ""
     try:
-        words = [word for word in shlex.split(result.command) if word != SINGLE_RUN]
-        kept, _ = split_overrides(words[2:])
+        words = shlex.split(result.command.removeprefix(programs[0]))
+        kept, _ = split_overrides([word for word in words if word != SINGLE_RUN])
         check_overrides(kept, "")
     except (ValueError, UserError):
         return ""
     is_single = result.trial is not None or SINGLE_RUN in result.command
-    if words[:2] != ["python", "train.py"]:
-        return ""
     return without_password(command_line([*kept, *([SINGLE_RUN] if is_single else [])]))
 
 
@@ -113,4 +115,4 @@ def _deployment(model: Path | None) -> str:
         return ""
     here = Path.cwd()
     path = model.relative_to(here) if model.is_relative_to(here) else model
-    return shlex.join(["python", "predict.py", "--model-dir", str(path)])
+    return shlex.join([*paths.serve_command().split(), "--model-dir", str(path)])

@@ -56,7 +56,7 @@ def command(
     for line in reproduction.environment_differences(old, parent):
         print(printable(f"differs: {line}"), flush=True)
     if dry_run:
-        print(printable(shlex.join(["python", "train.py", *words])))
+        print(printable(shlex.join([*paths.train_command().split(), *words])))
         return 0
     withheld = "a rerun publishes nothing"
     code, result = run_training(words, lambda line: print(line, end="", flush=True), withheld=withheld)

@@ -29,6 +29,8 @@ def train(started: float | None = None, signals: Signals | None = None) -> int:
         0 done; 2 the person's mistake, on standard error, a line each; 1 a bug, with its traceback; 143 stopped by
         SIGTERM, 130 by Ctrl-C.
     """
+    if paths.IS_INSTALLED:
+        sys.argv[0] = paths.train_command()  # for the lines that say what to type
     argv = sys.argv[1:] = _as_meant(sys.argv[1:])
     with nullcontext(signals) if signals else Signals() as signals:
         outcome = TrainOutcome(started or time.monotonic(), signals, argv)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trialmaker.errors import UserError, printable
+from trialmaker.platform import paths
 from trialmaker.platform.regular_files import read_text
 
 BEST_FILE = "best.json"
@@ -96,7 +97,7 @@ def find_version(path: Path) -> Version:
             return _read_version(version)
     forms = "a published version (with saved_model.pb in it), a folder of such versions (1/, 2/, …), or a job's output"
     raise UserError(
-        f"{path}: holds no complete model; expected {forms}; python train.py makes one, --model-dir names it"
+        f"{path}: holds no complete model; expected {forms}; {paths.train_command()} makes one, --model-dir names it"
     )
 
 

@@ -11,6 +11,7 @@ IS_INSTALLED = (PACKAGE / "project").is_dir()  # to which a wheel copies what li
 PROJECT = PACKAGE / "project" if IS_INSTALLED else SOURCE.parent
 CONF = PROJECT / "conf"
 SWEEPS = PROJECT / "sweeps"
+TRAIN_COMMANDS = ("python train.py", "trialmaker-train")  # in a checkout, and of an installed package
 PLATFORM = Path("/opt/ai")  # the platform's root
 
 
@@ -26,7 +27,7 @@ def root() -> Path:
 
 def train_command() -> str:
     """Return what a person types to train."""
-    return "trialmaker-train" if IS_INSTALLED else "python train.py"
+    return TRAIN_COMMANDS[IS_INSTALLED]
 
 
 def serve_command() -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from trialmaker.data.files import read_file
 from trialmaker.errors import UserError, one_line, printable
+from trialmaker.platform.paths import serve_command
 from trialmaker.platform.redaction import without_password
 from trialmaker.serving.authorization import MODES, Keys, authorization_header, malformed_keys
 
@@ -47,7 +48,7 @@ def send_request(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
         law = "the service has ended the connection without an answer"
         raise UserError(f"{shown}: {law} ({error}); its log may say why; check the address and the keys") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise UserError(f"{shown}: does not answer ({error}); python predict.py starts the service") from None
+        raise UserError(f"{shown}: does not answer ({error}); {serve_command()} starts the service") from None
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:

@@ -10,6 +10,7 @@ from trialmaker.config.arguments.names import FORCED, TAGS, Names
 from trialmaker.config.arguments.values import NULLS
 from trialmaker.config.sweep_files import sweep_files
 from trialmaker.errors import UserError, printable, shorten
+from trialmaker.platform.paths import train_command
 
 MAX_MISTAKE_CHARACTERS = 1000
 
@@ -54,7 +55,7 @@ def command_line(overrides: Sequence[str]) -> str:
     follows it.
     """
     words = (word.removeprefix(FORCED) if word.startswith(f"{FORCED}{TAGS}") else word for word in overrides)
-    return " ".join(["python train.py", *map(_quote_for_bash, words)])
+    return " ".join([train_command(), *map(_quote_for_bash, words)])
 
 
 def swept_names(words: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ from trialmaker.model_store.card import Card
 from trialmaker.model_store.catalog import read_best
 from trialmaker.platform.atomic_files import write_text
 from trialmaker.platform.failure_causes import by_language
+from trialmaker.platform.paths import serve_command
 from trialmaker.platform.run_result import RunResult
 from trialmaker.training.objective import Objective
 
@@ -183,6 +184,7 @@ def render(output: Path, values: Mapping[str, Any]) -> str:
         "served_run": folder.run_of(values.get("results", ()), best.run_id) if best else "",
         "best_run": folder.best_run(values.get("runs", ())),
         "message": by_language(values["result"].message),
+        "serve_command": serve_command(),
         "metric_text": metric_text,
         "shortened": shortened,
         "files": folder.entries(output),
