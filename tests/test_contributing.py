@@ -9,7 +9,7 @@ import yaml
 from support.entry import PROJECT
 
 TEXT = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-ADDED = ("sweeps/linear.yaml", "conf/model/linear.yaml", "conf/optimizer/adafactor.yaml", "conf/data/stripes.yaml")
+ADDED = ("sweeps/linear.yaml", "conf/model/linear.yaml", "conf/optimizer/muon.yaml", "conf/data/stripes.yaml")
 
 
 def blocks(language: str) -> list[str]:
