@@ -48,7 +48,8 @@ def test_each_command_has_examples_that_it_accepts(name: str) -> None:
             command_name, command, rest = commands.resolve_command(context, [*context._protected_args, *context.args])
             assert command and command_name and (not name or name == command_name)
             if rest != ["--help"]:
-                command.make_context(command_name, rest, parent=context)
+                params = command.make_context(command_name, rest, parent=context).params
+                assert translate(shlex.split(params.get("words", "")), [CONF]) is not None  # what a job is to do
 
 
 @pytest.mark.parametrize("name", COMMANDS)

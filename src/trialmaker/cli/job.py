@@ -23,7 +23,7 @@ Several instances share this machine's cores; the lines of all but the first beg
 EXAMPLES = (
     'job --args "--data digits --epochs 3"',
     'job --data workspace/input/data \\\n    --args "--model cnn --epochs 1"',
-    'job --data workspace/input/data --instances 2 \\\n    --args "--sweeps mlp --n_trials 4"',
+    'job --data workspace/input/data --instances 2 \\\n    --args "--sweeps mlp --hydra.sweeper.n_trials 8"',
 )
 
 
