@@ -80,7 +80,10 @@ CAUSES = {
         "/o/j: another process works on this run; end it, or choose another output=…",
         "/o/j：另一个进程正在使用该输出",
     ),
-    "no_data": ("no data set: /d is no readable folder; expected MNIST, or CSV", "没有数据集：/d 中没有"),
+    "no_data_folder": ("no data set: /a b is no readable folder; expected MNIST", "没有数据集：目录 /a b 不存在"),
+    "no_data_empty": ("no data set: /a b is empty; expected MNIST", "没有数据集：目录 /a b 是空的"),
+    "no_data_files": ("no data set: /a b holds c.txt and d.txt; expected MNIST", "没有数据集：/a b 中没有可用的"),
+    "no_data": ("no data set: /d train-images lies there without its train-labels; expected MNIST", "没有数据集；请把"),
     "no_classes": (
         "/d: expected train/<class>/*.jpg or *.png, there or one folder below, found nothing",
         "/d：缺少图片目录",
@@ -116,10 +119,14 @@ CAUSES = {
     "no_init_model": ("init_model=/m: there is no such file or folder", "init_model=/m：没有这个文件或目录"),
     "init_model": ("init_model=/m: is not a model that this project published", "init_model=/m：无法用作初始模型"),
     "tracking": ("MLflow tracking at http://m failed: it cannot be reached: start it", "无法写入 MLflow（http://m）"),
-    "not_come": (
+    "one_not_come": (
         f"{INSTANCE} has not come within 300 s: start the job again, give training.instances_seconds more, or train on"
         " the first alone with instances=ignore",
-        "等待 300 秒后仍有实例未到达：instance 2",
+        f"{INSTANCE} 在 300 秒内未到达；请重新启动训练任务",
+    ),
+    "not_come": (
+        f"{INSTANCE}, instance 3 of 3 (a:1) have not come within 300 s: start the job again",
+        "(a:1) 在 300 秒内未到达；",
     ),
     "not_connected": (
         f"{INSTANCE} cannot be reached: TensorFlow has not connected the 3 instances within 60 s; start the job again",

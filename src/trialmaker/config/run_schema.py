@@ -35,13 +35,13 @@ class Training:
         "use only so many of the training examples, drawn by data.split_seed, or null for all", ge=1
     )
     patience: int | None = field(
-        "stop after so many epochs without a better objective (a tie: val_loss), or null", ge=1
+        "epochs without a better objective after which the training stops (a tie: val_loss), or null", ge=1
     )
     early_validation: float | None = field(
         "share of the first epoch after which a study first asks whether a trial is hopeless, or null", gt=0, lt=1
     )
     max_seconds: float | None = field(
-        "longest time from the start of the process to its end, seconds; training ends before, or null", gt=0
+        "seconds from the start of the process to its end; the training ends in time for that; null for no limit", gt=0
     )
     max_seconds_total: float | None = field(
         "the same for all attempts of an interrupted run together, seconds, or null", gt=0
@@ -76,7 +76,7 @@ class Tracking:
     """The records in MLflow."""
 
     uri: str | None = field(
-        "MLflow tracking URI, or null for SQLite in the output directory; the default is MLFLOW_TRACKING_URI's value",
+        "MLflow's tracking URI, or null for SQLite in the output; the default is MLFLOW_TRACKING_URI's value",
         received=Received.NO_VALUE,
     )
     experiment: str = field(

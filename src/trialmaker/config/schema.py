@@ -55,7 +55,7 @@ class Mnist(Data):
 
     name: Literal["mnist"]
     directory: str = field(
-        "folder that holds the published files, mnist.npz, train.csv or a zip of them, itself or below; or the zip",
+        "folder with the data set's published files, mnist.npz, train.csv or a zip of them, there or below; or the zip",
         received=Received.OWN_PLACE,
         min_length=1,
     )
@@ -83,7 +83,7 @@ class Images(Data):
 
     name: Literal["images"]
     directory: str = field(
-        "folder that holds train/<class>/ and perhaps validation/ and test/", received=Received.OWN_PLACE, min_length=1
+        "folder with train/<class>/, and perhaps validation/ and test/", received=Received.OWN_PLACE, min_length=1
     )
     height: int = field("pictures are resized to this many pixels from top to bottom", ge=4, le=1024)
     width: int = field("and to this many pixels from left to right", ge=4, le=1024)
@@ -209,8 +209,8 @@ class Config:
     )
     seed: int = field("seed of initial weights, data order, augmentation and dropout", ge=0, lt=2**31)
     name: str | None = field(
-        "the run's name, which the number of a trial or of a multirun's job follows, or null for one of what differs"
-        " from the defaults; the default is MLFLOW_RUN_NAME's value",
+        "the run's name, or null for one that says what differs from the defaults; trials, and the jobs of a multirun,"
+        " add their number; the default is MLFLOW_RUN_NAME's value",
         min_length=1,
         max_length=250,
     )

@@ -26,7 +26,7 @@ def not_come(names: Sequence[str], seconds: float, reason: str = "") -> MeetingO
     Args:
         reason: why that may be; "" where nothing is known.
     """
-    have = "has" if len(names) == 1 else "have"
+    late = "has not come within" if len(names) == 1 else "have not come within"
     ways = f"{START_AGAIN}, give training.instances_seconds more, or train on the first alone with instances=ignore"
     but = f", but {reason}" if reason else ""
-    return MeetingOver(f"{', '.join(names)} {have} not come within {seconds:g} s{but}: {ways}")
+    return MeetingOver(f"{', '.join(names)} {late} {seconds:g} s{but}: {ways}")
