@@ -172,7 +172,7 @@ CAUSES = {
     "no_such_field": ("training.x: there is no such field", "training.x：没有这个参数"),
     "field_of_other": (
         "optimizer.rho: optimizer=lion has no rho; rmsprop, adadelta have it",
-        "optimizer=lion 没有参数 rho；只有 rmsprop, adadelta 有",
+        "optimizer=lion 没有参数 rho；有该参数的选项见英文说明",
     ),
     "no_word": (
         "cnn: is neither a parameter nor the value of one; write --name value",
