@@ -25,6 +25,10 @@ format: $(VENV)/development
 ui: $(VENV)/runtime  ## MLflow's UI over this project's output
 	$(RUN) -m trialmaker ui --watch
 
+.PHONY: pictures
+pictures: $(VENV)/development  ## README's, of what its commands left in workspace/output
+	PYTHONPATH=tests $(RUN) -m support.readme_pictures
+
 bench: $(VENV)/runtime
 	$(RUN) benchmarks/run.py
 
