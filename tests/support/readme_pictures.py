@@ -42,7 +42,7 @@ def show_comparison(browser: Browser, output: Path, language: str) -> None:
     file = output.parent / "comparison.html"
     command = [sys.executable, "-m", "trialmaker", "compare", str(output), "--html", str(file)]
     subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
-    page = open_page(browser, 1000, 640, language)
+    page = open_page(browser, 1000, 620, language)
     page.goto(file.as_uri())
     heading = page.locator("h2", has_text=re.compile("^mnist$"))
     heading.evaluate("node => node.scrollIntoView()")
