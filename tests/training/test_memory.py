@@ -47,12 +47,12 @@ def program(built: keras.Model) -> Program:
     ("name", "side", "channels", "fields", "batch"),
     [
         ("mlp", 28, 1, {}, 500),
-        ("cnn", 28, 1, {}, 500),
-        ("cnn", 28, 1, {"filters": [32, 64, 128]}, 500),  # experiment=mnist_cnn
-        ("cnn", 32, 3, {}, 500),
-        ("cnn", 64, 3, CNN, 500),
-        ("cnn", 224, 3, CNN, 83),
-        ("cnn", 224, 3, {"filters": [32, 64], "dense_units": [8]}, 20),
+        ("cnn", 28, 1, {}, 167),
+        ("cnn", 28, 1, {"filters": [32, 64, 128]}, 167),  # experiment=mnist_cnn
+        ("cnn", 32, 3, {}, 128),
+        ("cnn", 64, 3, CNN, 128),
+        ("cnn", 224, 3, CNN, 10),
+        ("cnn", 224, 3, {"filters": [32, 64], "dense_units": [8]}, 2),
     ],
 )
 def test_evaluation_takes_fewer_large_pictures_at_once(

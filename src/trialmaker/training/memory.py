@@ -6,7 +6,7 @@ import keras
 
 VALUE_BYTES = 4  # float32
 MAX_EVALUATION_BATCH = 500
-EVALUATION_BYTES = 256 * 2**20  # of the largest layer's input and output in one call
+EVALUATION_BYTES = 32 * 2**20  # of the largest layer's input and output in one call; more of them make it no faster
 
 
 def activation_bytes(model: keras.Model) -> int:
