@@ -163,6 +163,7 @@ def test_all_mistakes_are_reported_together(overrides: list[str], mistakes: list
             ["optimizer.momentum=0.9"],
             ["optimizer.momentum: the default optimizer has no momentum; sgd, rmsprop have it"],
         ),
+        (["model=mlp", "model.filters=[8]"], ["model.filters: model=mlp has no filters; cnn has it"]),
         (
             ["optimizer=lion", "optimizer.rho=0.5"],
             ["optimizer.rho: optimizer=lion has no rho; rmsprop, adadelta have it"],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.entry import PROJECT
-from trialmaker.platform.console import Console
+from trialmaker.platform.console import Console, printable_record
 from trialmaker.platform.log_file import LogFile
 from trialmaker.platform.printable_stream import PrintableStream, data_output
 
@@ -66,3 +66,8 @@ def test_commands_print_through_it() -> None:
         [sys.executable, "-m", "trialmaker", "best", "a\x1b[2J"], cwd=PROJECT, capture_output=True, text=True
     )
     assert done.returncode == 2 and r"a\x1b[2J: there is no study" in done.stderr and "\x1b" not in done.stderr
+
+
+def test_a_log_line_is_indented_by_blanks() -> None:
+    record = logging.makeLogRecord({"msg": "\t#%d : name=\x1b", "args": (0,)})
+    assert printable_record(record, logging.Formatter().format) == r"    #0 : name=\x1b"

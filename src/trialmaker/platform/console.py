@@ -28,7 +28,8 @@ def printable_record(record: logging.LogRecord, form: Callable[[logging.LogRecor
     """
     message = record.getMessage()
     if not message.isprintable():
-        record = logging.makeLogRecord({**vars(record), "msg": printable(message), "args": ()})
+        text = printable(message.replace("\t", "    "))  # Hydra indents the jobs of a multirun by a tab
+        record = logging.makeLogRecord({**vars(record), "msg": text, "args": ()})
     return printable_lines(form(record))
 
 
