@@ -1,10 +1,10 @@
-# make train | test | lint | format | ui | bench | soak | requirements
+# make train | test | lint | format | ui | bench | soak | docs | requirements
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: train test lint format ui bench soak requirements
+.PHONY: train test lint format ui bench soak docs requirements
 .DELETE_ON_ERROR:
 
 train: $(VENV)/runtime  ## train on the embedded digits, to the end
@@ -34,6 +34,9 @@ bench: $(VENV)/runtime
 
 soak: $(VENV)/runtime  ## kill trainings at any instant, start them again, compare; ARGUMENTS="--help"
 	PYTHONPATH=benchmarks $(RUN) -m soak $(ARGUMENTS)
+
+docs: $(VENV)/runtime  ## run the commands that the guides show, compare what they print; ARGUMENTS="--write docs/data.md"
+	$(RUN) tests/support/guides.py $(ARGUMENTS)
 
 requirements: $(VENV)/development  ## freeze what pyproject.toml allows
 	$(RUN) -m pip install --quiet uv
