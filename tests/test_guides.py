@@ -30,7 +30,8 @@ MADE = {"experiment=mine", "--experiment=wide", "sweeps=batch"}  # choices whose
 SWEEPS = {"-m", "--multirun"}
 OTHERS = {
     *("cat", "cd", "curl", "echo", "git", "head", "ls", "make", "mkdir", "source", "tail", "timeout"),
-    *("eval", "jupyter", "optuna-dashboard", "pip", "tensorboard", "tensorflow_model_server", "trialmaker-train"),
+    *("eval", "jupyter", "optuna-dashboard", "pip", "tensorboard", "tensorflow_model_server"),
+    *("trialmaker-predict", "trialmaker-train"),
 }
 
 
