@@ -29,9 +29,8 @@ UNRUN = re.compile(r"(?<=^```bash\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 MADE = {"experiment=mine", "--experiment=wide", "sweeps=batch"}  # choices whose files the page makes
 SWEEPS = {"-m", "--multirun"}
 OTHERS = {
-    *("cat", "cd", "curl", "echo", "git", "head", "ls", "make", "mkdir", "source", "tail", "timeout"),
+    *("cat", "cd", "curl", "echo", "git", "head", "ls", "make", "mkdir", "source", "tail"),
     *("eval", "jupyter", "optuna-dashboard", "pip", "tensorboard", "tensorflow_model_server"),
-    *("trialmaker-predict", "trialmaker-train"),
 }
 
 
@@ -41,7 +40,8 @@ def commands(page: Path) -> Iterator[guides.Example]:
     for block in guides.CONSOLE.findall(text):
         yield from guides.examples(block)
     for block in UNRUN.findall(text):
-        yield from (guides.Example(line) for line in block.splitlines() if line and not line.startswith("#"))
+        lines = block.replace("\\\n", " ").splitlines()
+        yield from (guides.Example(line) for line in lines if line and not line.startswith("#"))
 
 
 def words_of(command: str) -> list[str]:
@@ -74,11 +74,13 @@ def check_training(words: list[str]) -> None:
 def check(words: list[str]) -> None:
     """Check that a command is one."""
     match words:
-        case ["python", "train.py", *rest]:
+        case ["timeout", _, _, *rest]:
+            check(rest)
+        case ["python", "train.py", *rest] | ["trialmaker-train", *rest]:
             check_training(rest)
         case ["python", "-m", "trialmaker", *rest] | ["trialmaker", *rest]:
             check_tool(rest)
-        case ["python", "predict.py", *rest]:
+        case ["python", "predict.py", *rest] | ["trialmaker-predict", *rest]:
             settings.read(rest, {})
         case ["python", script, *_]:
             assert script in ("-c", "-") or Path(script).suffix == ".py"
