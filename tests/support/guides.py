@@ -164,7 +164,8 @@ def clone() -> Iterator[Path]:
             subprocess.run(["git", *who, "commit", "--quiet", "--allow-empty", "-m", "changes"], cwd=folder, check=True)
         mnist = Path(os.environ.get("TRIALMAKER_MNIST") or PROJECT / "workspace" / "input" / "data")
         if not mnist.is_dir():
-            sys.exit("guides: error: MNIST is needed: TRIALMAKER_MNIST=DIR, or its files in workspace/input/data/")
+            way_on = "where python train.py data.download=true puts them"
+            sys.exit(f"guides: error: MNIST is needed: TRIALMAKER_MNIST=DIR, or its files in {mnist}, {way_on}")
         shutil.copytree(mnist, folder / "workspace" / "input" / "data")
         yield folder
 
