@@ -10,6 +10,7 @@ VARYING_FIELDS = re.compile(
     r"(^|_)(time|seconds|timestamp|timestamp_ms|at|pid|process_id|host|began|version|versions|attempts?|uuid|run_key)$"
     r"|examples_per_second|^offset$|^event_files$|model_size_bytes|resumed|^said_|_bytes$|_sizes?$"
 )
+OF_CHECKOUT = re.compile(r"\.git\.")  # tags, of code that a person may go on with meanwhile
 # Of a study: they tell in which order trials ended, and when MLflow answered.
 OF_ORDER = {"versions", "model_version", "model_directory", "mlflow_run_id"}
 PATTERNS = (
@@ -62,7 +63,7 @@ class Masks:
             return "MASKED"
         if isinstance(value, dict) and field == "versions":  # by number, which counts what was published meanwhile
             return [self.value(one) for one in value.values()]
-        if VARYING_FIELDS.search(field) and value is not None:
+        if OF_CHECKOUT.search(field) or (VARYING_FIELDS.search(field) and value is not None):
             return "MASKED"
         if isinstance(value, dict):
             return {self.text(str(name)): self.value(one, str(name)) for name, one in value.items()}

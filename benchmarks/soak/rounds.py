@@ -48,12 +48,14 @@ class Command:
         arguments: of ``train.py``.
         targets: what may be killed.
         root: a folder for all rounds.
+        has_system: whether it lasts long enough for each of the machine's metrics.
     """
 
     name: str
     arguments: Sequence[str]
     targets: Sequence[str]
     root: Path
+    has_system: bool = True
 
     @property
     def words(self) -> list[str]:
@@ -118,7 +120,7 @@ def play(command: Command, name: str, plans: Sequence[Plan], reference: Picture 
     if last.code < 0:
         result.differences += _deliver(root)
     try:
-        result.picture = picture(root, "".join(one.out for one in result.attempts))
+        result.picture = picture(root, "".join(one.out for one in result.attempts), has_system=command.has_system)
     except Exception as error:  # what is unreadable is a difference
         result.differences.append(f"the output cannot be read: {type(error).__name__}: {error}")
         return result

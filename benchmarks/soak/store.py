@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from soak.masks import TIMES, Masks
+from soak.masks import OF_CHECKOUT, TIMES, Masks
 
 SYSTEM = "system/"  # metrics of the machine: as many as the run had time for
 TIME_COLUMNS = re.compile(r"time|timestamp")
@@ -49,6 +49,8 @@ def _texts(table: str, rows: Sequence[Row], masks: Masks) -> list[str]:
             continue
         if key and row[key] in TIMES:
             row[value] = "MASKED"
+        if table == "tags" and OF_CHECKOUT.search(row["key"]):
+            row["value"] = "MASKED"
         texts.append(" ".join(f"{column}={_cell(column, cell, masks)}" for column, cell in row.items()))
     return sorted([*texts, *system])
 

@@ -21,7 +21,8 @@ TINY += ("training.log_every_steps=4", "tracking.system_metrics_seconds=0.2", "c
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    return Command("run", TINY, RUN_TARGETS, tmp_path_factory.mktemp("soak"))
+    """A run that may end before the tracking process has begun to sample the machine's metrics."""
+    return Command("run", TINY, RUN_TARGETS, tmp_path_factory.mktemp("soak"), has_system=False)
 
 
 @pytest.fixture(scope="module")
