@@ -17,8 +17,10 @@ import pytest
 from support import outputs
 from support.entry import PROJECT, Result, Train, run_entry
 from support.stores import create_store
-from trialmaker.platform import processor
+from support.waiting import HANG_SECONDS
+from trialmaker.platform import processor, signals
 from trialmaker.platform.garbage_collection import paused_garbage_collection
+from trialmaker.tracking import client
 from trialmaker.tracking.settings import RUN_VARIABLES
 
 PLACES = re.compile(r"--output|output=[^/]|,/|uri|dry_run|--cfg")  # of a command that has no store, or one elsewhere
@@ -118,6 +120,13 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
         return run_entry(tmp_path, *arguments)
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_training_that_is_stopped_ends_in_order_on_a_busy_machine() -> None:
+    """A process that takes longer is ended at once, here the one that runs the tests, or MLflow lacks the end."""
+    signals.SHUTDOWN_SECONDS = HANG_SECONDS
+    client.KILLED_SECONDS = HANG_SECONDS / 2
 
 
 @pytest.fixture

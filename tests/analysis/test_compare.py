@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Param
 
 from support.entry import PROJECT
 from support.outputs import create_store
+from support.waiting import HANG_SECONDS
 from trialmaker.analysis import run_table
 from trialmaker.analysis.store.runs import Run
 from trialmaker.cli.main import main
@@ -306,7 +307,7 @@ def test_a_run_that_records_no_objective_has_that_of_the_config() -> None:
 
 def test_a_reader_that_closes_the_pipe_early_causes_no_error(output: Path, tmp_path: Path) -> None:
     command = f"{sys.executable} -m trialmaker compare {output} --store {tmp_path / 'store'} | true"
-    process = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    process = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert process.stderr == ""
 
 

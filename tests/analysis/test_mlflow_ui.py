@@ -14,7 +14,7 @@ import pytest
 from support.entry import PROJECT
 from support.outputs import copy_outputs
 from support.servers import free_port
-from support.waiting import expect_value, wait_until
+from support.waiting import HANG_SECONDS, expect_value, wait_until
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -49,7 +49,7 @@ class Ui:
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=HANG_SECONDS)
         return self.process.returncode
 
 
@@ -75,10 +75,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     with open_page(1500, 1000, browser) as new_page:
-        new_page.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)
         yield new_page
-        expect.set_options(timeout=5_000)
 
 
 def runs(page: Page) -> Locator:
@@ -253,7 +250,7 @@ def test_watch_shows_a_run_that_is_added(outputs: list[Path], page: Page, tmp_pa
         page.goto(ui.address("digits, 1 runs"))
         expect(runs(page)).to_have_count(1)
         (tmp_path / "all" / "V0002").symlink_to(outputs[1])
-        for _ in range(20):
+        for _ in range(2 * HANG_SECONDS):
             page.wait_for_timeout(500)
             page.reload()
             expect(runs(page).first).to_be_visible()

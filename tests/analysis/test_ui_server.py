@@ -9,12 +9,12 @@ import pytest
 
 from support.processes import command, processes_of
 from support.servers import free_port, is_listening
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.cli.main import main
 
 
 def status(port: int, path: str, method: str = "GET", **headers: str) -> int:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)) as connection:
         connection.request(method, path, b"{}" if method == "POST" else None, headers)
         return connection.getresponse().status
 
@@ -27,7 +27,8 @@ def test_pages_of_other_hosts_are_refused_and_no_server_outlives_a_kill(
     words = ("-m", "trialmaker", "ui", str(copies[0]), "--port", str(port), "--store", str(tmp_path / "merged"))
     with command(tmp_path, *words, TMPDIR=str(temporary)) as process:
         assert any("Ctrl-C" in line for line in iter(process.stdout.readline, "")), "it ended"  # type: ignore[union-attr]
-        assert is_listening(port) and len(processes_of(tmp_path)) > 2
+        assert is_listening(port)
+        wait_until(lambda: len(processes_of(tmp_path)) > 2)
         search = "/api/2.0/mlflow/experiments/search?max_results=5"
         assert status(port, search) == 200
         for name in ("elsewhere.example", f"elsewhere.example:{port}", "127.0.0.1.elsewhere.example"):  # DNS rebinding
@@ -35,8 +36,8 @@ def test_pages_of_other_hosts_are_refused_and_no_server_outlives_a_kill(
         create = "/api/2.0/mlflow/experiments/create"
         assert status(port, create, "POST", Origin="http://elsewhere.example") == 403
         process.send_signal(signal.SIGKILL)
-        wait_until(lambda: not processes_of(tmp_path), seconds=10)
-        assert not is_listening(port)
+        wait_until(lambda: not processes_of(tmp_path))
+        wait_until(lambda: not is_listening(port))
     assert list(temporary.iterdir())
     monkeypatch.setenv("TMPDIR", str(temporary))
     assert main(["compare", "nowhere"]) == 2

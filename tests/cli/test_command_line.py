@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.entry import PROJECT, Train
+from support.waiting import HANG_SECONDS
 
 HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib", "sklearn", "pandas", "optuna"}
 FORBIDDEN = f"import sys; late = {HEAVY} & set(sys.modules)"
@@ -21,7 +22,7 @@ def command(*arguments: str, root: Path, **environment: str) -> subprocess.Compl
         env=os.environ | {"AI_ROOT": str(root)} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
 
 

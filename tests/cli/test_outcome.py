@@ -18,7 +18,7 @@ from support.entry import PROJECT, SMALL, Result, Train
 from support.failures import causes
 from support.stopping import stopped_at
 from support.stores import create_store
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.cli.main import main
 from trialmaker.cli.outcome import TrainOutcome
 from trialmaker.experiment.context import RunContext
@@ -26,7 +26,7 @@ from trialmaker.platform import paths
 from trialmaker.platform.bilingual_texts import split_line
 from trialmaker.platform.monitored_metrics import MONITORS, curves
 from trialmaker.platform.run_result import RunResult, read_result, run_results
-from trialmaker.platform.signals import Signals
+from trialmaker.platform.signals import SHUTDOWN_SECONDS, Signals
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 TINY = (*SMALL, "training.epochs=1")
@@ -248,15 +248,15 @@ def test_a_signal_before_the_first_step_counts_too_and_a_second_one_ends_at_once
     with started(tmp_path, *SMALL) as process:
         wait_for_line(process, "what differs")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 143
-    assert causes(tmp_path / "output") == ["stopped by SIGTERM before the first step"]
+        assert process.wait(timeout=HANG_SECONDS) == 143
+    assert (tmp_path / "output" / "failure").read_text() == "stopped by SIGTERM before the first step\n"
     with started(tmp_path, *SMALL, "training.epochs=100000") as process:
         wait_for_line(process, "epoch=1 ")
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
-        assert process.wait(timeout=20) in (143, 130)
-    assert time.monotonic() - began < 5
+        assert process.wait(timeout=HANG_SECONDS) in (143, 130)
+    assert time.monotonic() - began < SHUTDOWN_SECONDS  # after which the first one ends it at once too
 
 
 def test_a_process_that_ends_at_once_leaves_why_and_the_runs_result(tmp_path: Path) -> None:
@@ -302,9 +302,7 @@ def test_a_tracking_server_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -
             wait_for_line(process, "epoch=2 ")
             wait_until((tmp_path / "output" / "model" / "best.json").exists)
             process.send_signal(signal.SIGTERM)
-            began = time.monotonic()
-            assert process.wait(timeout=40) == 143
-        assert time.monotonic() - began < 20
+            assert process.wait(timeout=HANG_SECONDS) == 143
     assert (tmp_path / "output" / "failure").read_text().startswith("stopped by SIGTERM ")
     best = json.loads((tmp_path / "output" / "model" / "best.json").read_text())
     assert (best["run_id"], best["metrics"]["val_accuracy"] > 0) == ("", True)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.waiting import HANG_SECONDS
 from trialmaker.data.download import PublishedFile, download
 from trialmaker.errors import UserError
 
@@ -238,7 +239,7 @@ def test_two_processes_at_once(tmp_path: Path, mirrors: Mirrors) -> None:
         subprocess.Popen(_command(tmp_path, mirror.url), env=os.environ, stderr=subprocess.PIPE) for _ in range(2)
     ]
     for process in processes:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 0, errors
     assert names(tmp_path) == ["digits.gz"]
     assert (tmp_path / "digits.gz").read_bytes() == ZIPPED
@@ -250,7 +251,7 @@ def test_a_terminal_shows_a_bar(tmp_path: Path, mirrors: Mirrors) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     try:
-        subprocess.run(_command(tmp_path, mirror.url), env=os.environ, stderr=theirs, check=True, timeout=20)
+        subprocess.run(_command(tmp_path, mirror.url), env=os.environ, stderr=theirs, check=True, timeout=HANG_SECONDS)
         os.set_blocking(ours, False)
         output = os.read(ours, 100_000).decode()
     finally:

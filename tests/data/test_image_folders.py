@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.waiting import HANG_SECONDS
 from trialmaker.data import image_folders
 from trialmaker.data.splits import Dataset, Split
 from trialmaker.errors import UserError
@@ -383,7 +384,7 @@ def test_a_terminal_shows_a_bar_if_it_takes_long() -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     try:
-        subprocess.run([sys.executable, "-c", code], env=os.environ, stderr=theirs, check=True, timeout=20)
+        subprocess.run([sys.executable, "-c", code], env=os.environ, stderr=theirs, check=True, timeout=HANG_SECONDS)
         os.set_blocking(ours, False)
         assert b"decoding:" in os.read(ours, 100_000)
     finally:

@@ -37,7 +37,7 @@ def write_npz(path: Path, arrays: Arrays) -> None:
 def test_the_real_one(real_mnist: Path) -> None:
     before = time.process_time()
     dataset = load(real_mnist, fraction=1 / 12)
-    assert time.process_time() - before < 1  # seconds of CPU; 0.3 where nothing else runs
+    assert time.process_time() - before < 2  # seconds of CPU; 0.3 where nothing else runs
     assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [55_000, 5_000, 10_000]
     assert dataset.input_shape == (28, 28, 1)
     assert dataset.class_names == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")

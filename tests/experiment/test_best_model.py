@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support.entry import SMALL, Result, Train
 from support.service import serving
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.model_store.versions import version_numbers
 
 
@@ -71,7 +71,7 @@ def test_a_model_is_published_before_mlflow_has_answered(train: Train, tmp_path:
 
         def answer_when_published() -> None:
             try:
-                wait_until(record.exists, seconds=60)
+                wait_until(record.exists)
                 seen.append((json.loads(record.read_text())["run_id"], (output / "mlflow.db").exists()))
             finally:
                 fcntl.flock(lock, fcntl.LOCK_UN)
@@ -79,7 +79,7 @@ def test_a_model_is_published_before_mlflow_has_answered(train: Train, tmp_path:
         thread = threading.Thread(target=answer_when_published)
         thread.start()
         result = train(*SMALL)
-        thread.join(timeout=60)
+        thread.join(timeout=HANG_SECONDS)
     assert (result.code, seen) == (0, [("", False)]), result.err
     (run,) = result.runs()
     assert best(result)["run_id"] == run.info.run_id

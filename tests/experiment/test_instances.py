@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from support.entry import PROJECT, Train
 from support.failures import causes
 from support.hosts import Host, network
 from support.instances import loopback_instances
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import StudyError, UserError
 from trialmaker.experiment.context import RunContext
 from trialmaker.experiment.instances.collective import collective_training
@@ -28,12 +29,11 @@ from trialmaker.platform.signals import Signals
 
 SETTINGS = ("data=digits", "model=mlp", "model.dropout_rate=0.2", "optimizer=sgd", "optimizer.learning_rate=0.05")
 EPOCHS = "training.epochs=20"
-END_SECONDS = 60  # in which each process ends when an instance is gone
 STARTED: list["subprocess.Popen[str]"] = []
 # of which no connection between the instances may make use: nobody is there
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy", "all_proxy"), "http://127.0.0.1:9")
 LATE_SECONDS = 20  # that the others wait for one
-START_SECONDS = 90  # to the first epochs on a busy machine
+MISSING_SECONDS = 15  # that they wait in vain, meanwhile
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Process:
         [line] = [line for line in self.output.splitlines() if line.startswith("train.py: ")]
         return line.removeprefix("train.py: ")
 
-    def wait(self, seconds: float = END_SECONDS) -> int:
+    def wait(self, seconds: float = HANG_SECONDS) -> int:
         return self.process.wait(seconds)
 
     @property
@@ -66,7 +66,7 @@ def hosts() -> Iterator[list[Host]]:
     with network(3) as machines:
         yield machines
     for process in STARTED:
-        process.wait(10)  # whom the end of its network has killed
+        process.wait(HANG_SECONDS)  # whom the end of its network has killed
     STARTED.clear()
 
 
@@ -88,13 +88,6 @@ def start(root: Path, hosts: Sequence[Host], which: Sequence[int], *words: str, 
     return started
 
 
-def until(is_so: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_a_late_instance_is_waited_for_a_killed_one_is_named_and_fewer_go_on_to_what_one_alone_reaches(
     hosts: list[Host], tmp_path: Path, train: Train
 ) -> None:
@@ -103,7 +96,7 @@ def test_a_late_instance_is_waited_for_a_killed_one_is_named_and_fewer_go_on_to_
     _none_waits_for_one_with_a_garbled_list(hosts, tmp_path / "garbled")
     time.sleep(max(0.0, late - time.monotonic()))
     [third] = start(tmp_path, hosts, [2], EPOCHS)
-    until(lambda: "epoch=2 " in chief.output)
+    wait_until(lambda: "epoch=2 " in chief.output)
     os.kill(third.process.pid, signal.SIGKILL)
     assert chief.wait() == second.wait() == 2
     way_on = "the same command goes on, on any number of instances"
@@ -113,7 +106,7 @@ def test_a_late_instance_is_waited_for_a_killed_one_is_named_and_fewer_go_on_to_
     assert [(one.status, one.ended_by) for one in chief.results] == [("stopped", "lost_instance")]
 
     chief, second = start(tmp_path, hosts[:2], [0, 1], EPOCHS)
-    assert chief.wait(START_SECONDS) == second.wait() == 0, chief.output
+    assert chief.wait() == second.wait() == 0, chief.output
     assert f"it had ended since instance 3 of 3 ({hosts[2].address}:2222) is gone" in chief.output
     assert (chief.root / "output/success").exists() and not (chief.root / "output/failure").exists()
     assert [path.name for path in (second.root / "output").iterdir()] == ["logs"]
@@ -135,17 +128,17 @@ def test_a_late_instance_is_waited_for_a_killed_one_is_named_and_fewer_go_on_to_
 
 def _none_waits_for_one_with_a_garbled_list(hosts: list[Host], root: Path) -> None:
     """Have another job of the same hosts end."""
-    chief, second, third = start(root, hosts, [0, 1, 2], "training.instances_seconds=8", port=3333)
+    chief, second, third = start(root, hosts, [0, 1, 2], f"training.instances_seconds={MISSING_SECONDS}", port=3333)
     for one in (second, chief, third):
         assert one.wait() == 2
     assert "resource.json" in second.line
-    missing = f"instance 2 of 3 ({hosts[1].address}:3333) has not come within 8 s"
+    missing = f"instance 2 of 3 ({hosts[1].address}:3333) has not come within {MISSING_SECONDS} s"
     assert missing in chief.line
     assert missing in third.line
 
 
 def test_any_error_of_tensorflow_counts_as_the_loss_of_an_instance_that_is_gone_and_no_other(tmp_path: Path) -> None:
-    first, second = (Team(one, seconds=10) for one in loopback_instances(2))
+    first, second = (Team(one, seconds=HANG_SECONDS) for one in loopback_instances(2))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(Team.join, (first, second)))
     context = RunContext(tmp_path, current_trial(), 0.0, Signals(), RunResult("train"), team=first)
@@ -162,7 +155,7 @@ def test_any_error_of_tensorflow_counts_as_the_loss_of_an_instance_that_is_gone_
 
 
 def test_the_log_of_a_run_comes_to_that_run_when_the_next_has_begun_too(tmp_path: Path) -> None:
-    first, second = (Team(one, seconds=10) for one in loopback_instances(2))
+    first, second = (Team(one, seconds=HANG_SECONDS) for one in loopback_instances(2))
     (tmp_path / "own").mkdir()
     (tmp_path / "own/train.log").write_text("a line\n")
     with ThreadPoolExecutor(2) as pool:
@@ -184,7 +177,7 @@ def test_an_instance_that_is_cut_off_is_named_by_the_others_and_names_the_first(
     hosts: list[Host], tmp_path: Path
 ) -> None:
     chief, second, third = start(tmp_path / "cut", hosts, [0, 1, 2], "training.epochs=100000")
-    until(lambda: "epoch=3 " in chief.output)
+    wait_until(lambda: "epoch=3 " in chief.output)
     hosts[2].cut()
     for one in (chief, second, third):
         assert one.wait() == 2

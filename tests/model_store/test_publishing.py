@@ -16,7 +16,7 @@ import tensorflow as tf
 import yaml
 
 from support.garbage_searches import searches_among_graphs
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import publishing, saved_model
 from trialmaker.model_store.card import Card
@@ -149,7 +149,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path):
 
 def publish_from_a_process(directory: str, run: int, both_are_ready: Barrier) -> None:
     exportable = Exportable(model(), NAMES)
-    both_are_ready.wait(timeout=120)
+    both_are_ready.wait(HANG_SECONDS)
     for value in range(3):
         publishing.publish(exportable, accuracy(run + value / 10, run_key=str(run)), Path(directory))
 
@@ -160,7 +160,7 @@ def test_processes_that_publish_at_once_agree_on_the_best(tmp_path: Path):
     other = context.Process(target=publish_from_a_process, args=(str(tmp_path), 1, both_are_ready))
     other.start()
     publish_from_a_process(str(tmp_path), 2, both_are_ready)
-    other.join(timeout=120)
+    other.join(timeout=HANG_SECONDS)
     assert other.exitcode == 0
     best = read_best(tmp_path)
     assert best and best.metrics["val_accuracy"] == 2.2

@@ -16,6 +16,7 @@ from optuna_sweep.fingerprint import SEARCHED, UNSET, Fingerprint, of_study
 from optuna_sweep.storage import open_storage
 from optuna_sweep.study import Study
 from support.sweeping import APP, environment, study, sweep, trials
+from support.waiting import HANG_SECONDS
 
 WAYS_ON = "; take another hydra.sweeper.study_name, or those values"
 
@@ -155,7 +156,7 @@ def test_of_commands_that_start_together_those_of_one_study_go_on(tmp_path: Path
         )
         for y in (1, 2, 1, 2)
     ]  # fmt: skip
-    errors = [command.communicate(timeout=120)[1] for command in commands]
+    errors = [command.communicate(timeout=HANG_SECONDS)[1] for command in commands]
     codes = [command.returncode for command in commands]
     assert sorted([(codes[0], codes[2]), (codes[1], codes[3])]) == [(0, 0), (1, 1)], errors
     assert sum(WAYS_ON in error for error in errors) == 2

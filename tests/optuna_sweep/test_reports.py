@@ -22,6 +22,7 @@ from optuna_sweep.reports import write_values
 from optuna_sweep.storage import open_storage
 from optuna_sweep.study import Study
 from support.servers import free_port
+from support.waiting import HANG_SECONDS
 
 
 @pytest.fixture(params=["journal", "sqlite", "our proxy", "Optuna's proxy"])
@@ -34,7 +35,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStor
         yield journal
         return
     port = free_port()
-    with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)) as proxy:
+    with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=HANG_SECONDS)) as proxy:
         if request.param == "our proxy":
             with serving(journal, f"127.0.0.1:{port}"):
                 yield proxy
@@ -111,7 +112,7 @@ def test_a_malformed_report_is_refused_and_leaves_the_study_as_it_was(tmp_path: 
         assert isinstance(refusal.value, grpc.Call) and refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         channel.unary_unary(REPORTS_METHOD)(b"[0, []]")  # which says nothing, and writes nothing
         assert (tmp_path / "study.log").read_bytes() == before
-        with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)) as proxy:
+        with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=HANG_SECONDS)) as proxy:
             assert not proxy.get_trial(trial._trial_id).intermediate_values
 
 
@@ -121,7 +122,7 @@ def test_another_server_than_a_proxy_ends_the_command_with_a_line() -> None:
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     refusal = pytest.raises(StorageAway, match=f"grpc://127.0.0.1:{port}: UNIMPLEMENTED: Method not found!")
-    with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)) as proxy, refusal:
+    with closing(PatientProxy(host="127.0.0.1", port=port, away_seconds=HANG_SECONDS)) as proxy, refusal:
         proxy.get_all_studies()
     server.stop(None).wait()
 

@@ -33,7 +33,7 @@ from optuna_sweep.study import Study
 from support.hosts import hosts_obstacle, network
 from support.servers import free_port
 from support.sweeping import APP, environment, study
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 
 WORDS = ("sleep=0.2", "hydra.sweeper.n_trials=40", "hydra/sweeper/sampler=random")
 Command = subprocess.Popen[str]
@@ -73,7 +73,7 @@ def test_each_trial_is_run_whichever_machine_is_lost_and_comes_back(tmp_path: Pa
     kill(commands[0])
     wait_until(lambda: "does not answer" in (places[1] / "out").read_text())  # it sees that the first one is gone
     commands[:2] = [start(chief, *served), start(places[0], *shared)]
-    assert [command.wait(timeout=60) for command in commands] == [0, 0, 0], [
+    assert [command.wait(timeout=HANG_SECONDS) for command in commands] == [0, 0, 0], [
         (place / "out").read_text() for place in (chief, *places)
     ]
     trials = study(chief).get_trials(deepcopy=False)
@@ -102,7 +102,7 @@ def test_a_machine_that_comes_late_finds_the_study_done(tmp_path: Path) -> None:
     )
     with serving(storage, f"127.0.0.1:{port}"):
         late = start(tmp_path / "late", *words)
-        assert late.wait(timeout=60) == 0
+        assert late.wait(timeout=HANG_SECONDS) == 0
     assert "study study has ended: 2 of 2 trials are done" in (tmp_path / "late" / "out").read_text()
 
 
@@ -110,7 +110,7 @@ def test_a_storage_that_stays_away_ends_the_command_with_a_line(tmp_path: Path) 
     port = free_port()
     words = ("hydra.sweeper.storage_seconds=1.5", "hydra.sweeper.shared=true")
     command = start(tmp_path, *words, f"hydra.sweeper.storage='grpc://127.0.0.1:{port}'")
-    assert command.wait(timeout=60) != 0
+    assert command.wait(timeout=HANG_SECONDS) != 0
     last = (tmp_path / "out").read_text().splitlines()[-1]
     assert f"grpc://127.0.0.1:{port}, the study's storage, has not answered for 1.5 s (UNAVAILABLE): start the" in last
 
@@ -120,7 +120,7 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
     port = free_port()
     with serving(storage, f"127.0.0.1:{port}"):
         command = start(tmp_path / "second", f"hydra.sweeper.serve=127.0.0.1:{port}")
-        assert command.wait(timeout=60) != 0
+        assert command.wait(timeout=HANG_SECONDS) != 0
     last = (tmp_path / "second" / "out").read_text().splitlines()[-1]
     assert f"hydra.sweeper.serve=127.0.0.1:{port}: 127.0.0.1:{port} cannot be listened on: another process" in last
 
@@ -147,7 +147,7 @@ def test_an_end_whose_answer_is_lost_is_no_error(tmp_path: Path) -> None:
     add_StorageServiceServicer_to_server(Lossy(storage), server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
-    client = PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)
+    client = PatientProxy(host="127.0.0.1", port=port, away_seconds=HANG_SECONDS)
     trial_id = client.create_new_trial(client.create_new_study([StudyDirection.MINIMIZE], "study"))
     assert client.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
     assert client.get_trial(trial_id).value == 1.0
@@ -173,7 +173,7 @@ def test_a_full_disk_behind_a_proxy_is_a_short_line(tmp_path: Path) -> None:
     add_StorageServiceServicer_to_server(Full(open_storage(str(tmp_path / "study.log"))), server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
-    client = PatientProxy(host="127.0.0.1", port=port, away_seconds=5.0)
+    client = PatientProxy(host="127.0.0.1", port=port, away_seconds=HANG_SECONDS)
     with pytest.raises(StorageAway) as refusal:
         client.create_new_study([StudyDirection.MINIMIZE], "study")
     assert str(refusal.value) == f"grpc://127.0.0.1:{port}: no space is left where the study is stored"
@@ -237,7 +237,7 @@ def test_the_wait_for_a_storage_ends_when_the_application_knows_that_it_is_in_va
         raise Over
 
     application.register(application.Application(when_away=end))
-    client = PatientProxy(host="127.0.0.1", port=free_port(), away_seconds=300.0)
+    client = PatientProxy(host="127.0.0.1", port=free_port(), away_seconds=HANG_SECONDS)
     with pytest.raises(Over):
         client.wait_for_answer()
     client.close()
@@ -269,7 +269,7 @@ def test_machines_of_their_own_share_a_study_while_one_is_cut_off_and_one_loses_
         wait_until(lambda: ended_count(places[0]) >= ended + 8)  # the first one works alone
         hosts[1].restore()
         commands[2] = begin(2)
-        assert [command.wait(timeout=120) for command in commands] == [0, 0, 0], [
+        assert [command.wait(timeout=HANG_SECONDS) for command in commands] == [0, 0, 0], [
             (place / "out").read_text()[-2000:] for place in places
         ]
     trials = study(places[0]).get_trials(deepcopy=False)

@@ -15,6 +15,7 @@ from optuna_sweep.storage import open_storage
 from support import servers
 from support.servers import PASSWORD, free_port, run_server
 from support.sweeping import APP, environment, states, study, sweep
+from support.waiting import HANG_SECONDS
 
 
 def test_a_torn_journal_is_mended(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_a_lock_that_an_exception_left_behind_stops_nobody(tmp_path: Path) -> No
     storage._backend._lock.acquire()  # type: ignore[attr-defined]
     create = threading.Thread(target=lambda: optuna.create_study(study_name="study", storage=storage), daemon=True)
     create.start()
-    create.join(timeout=20)
+    create.join(timeout=HANG_SECONDS)
     assert not create.is_alive() and study(tmp_path).trials == []
 
 
@@ -82,7 +83,7 @@ def test_several_commands_share_a_study_in_a_database(tmp_path: Path, database: 
         )
         for place in places
     ]  # fmt: skip
-    logs = [command.communicate(timeout=120)[0] for command in commands]
+    logs = [command.communicate(timeout=HANG_SECONDS)[0] for command in commands]
     assert [command.returncode for command in commands] == [0, 0], logs
     storage = open_storage(database)
     assert isinstance(storage, optuna.storages.RDBStorage)

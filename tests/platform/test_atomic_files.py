@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import HANG_SECONDS
 from trialmaker.platform.atomic_files import locked, write_bytes, write_text
 
 
@@ -53,7 +54,7 @@ def test_what_a_killed_process_left_is_used_again(tmp_path: Path) -> None:
         "os.fsync = lambda _: os.kill(os.getpid(), 9);"
         f"atomic_files.write_text(Path({str(path)!r}), 'a long text that is never there')"
     )
-    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == -9
+    assert subprocess.run([sys.executable, "-c", script], timeout=HANG_SECONDS, check=False).returncode == -9
     assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
     write_text(path, "new")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
@@ -95,7 +96,7 @@ def test_one_process_holds_the_lock_at_a_time(tmp_path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(timeout=60)
+        process.join(timeout=HANG_SECONDS)
         assert process.exitcode == 0
     assert path.read_text() == "begin end " * 3
 

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from support.waiting import HANG_SECONDS
 from trialmaker.platform.garbage_collection import paused_garbage_collection, postponed_garbage_collection
 
 
@@ -14,12 +15,12 @@ def test_it_is_off_until_the_last_thread_needs_it_no_more() -> None:
     @postponed_garbage_collection()
     def work() -> None:
         is_inside.set()
-        may_leave.wait(60)
+        may_leave.wait(HANG_SECONDS)
 
     thread = threading.Thread(target=work)
     with postponed_garbage_collection():
         thread.start()
-        assert is_inside.wait(60) and not gc.isenabled()
+        assert is_inside.wait(HANG_SECONDS) and not gc.isenabled()
     assert not gc.isenabled()
     with pytest.raises(KeyError), postponed_garbage_collection(), paused_garbage_collection("not_imported"):
         raise KeyError

@@ -17,6 +17,7 @@ import grpc
 import pytest
 
 from support.instances import loopback_instances
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import UserError
 from trialmaker.experiment.instances.team import Team
 from trialmaker.platform.instances import Instances
@@ -28,6 +29,7 @@ from trialmaker.platform.meeting.room import Room
 from trialmaker.platform.signals import Signals
 
 PURPOSE = {"command": "run"}
+SHORT_SECONDS = 3  # in which the others come, on a busy machine too, where somebody waits in vain
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +47,7 @@ def together(*works: Callable[[], object]) -> list[Future]:
 @contextmanager
 def meeting_of(count: int, **options: object) -> Iterator[list[Meeting]]:
     """A meeting to which all have come."""
-    meetings = [Meeting(one, purpose=PURPOSE, seconds=10, **options) for one in loopback_instances(count)]
+    meetings = [Meeting(one, purpose=PURPOSE, seconds=HANG_SECONDS, **options) for one in loopback_instances(count)]
     with ExitStack() as stack:
         for future in together(*(one.__enter__ for one in meetings)):
             future.result()
@@ -78,29 +80,28 @@ def test_what_differs_is_told_to_all() -> None:
 
 def test_an_instance_with_another_purpose_is_refused_and_the_first_says_so_too() -> None:
     first, second = loopback_instances(2)
-    started = time.monotonic()
     done = together(
-        Meeting(first, purpose=PURPOSE, seconds=1).__enter__,
-        Meeting(second, purpose={"command": "study"}, seconds=1).__enter__,
+        Meeting(first, purpose=PURPOSE, seconds=SHORT_SECONDS).__enter__,
+        Meeting(second, purpose={"command": "study"}, seconds=SHORT_SECONDS).__enter__,
     )
     missing, refused = errors(done)
     assert "differs from the first: command is study there, run here" in refused
     assert missing == refused
-    assert time.monotonic() - started < 5
 
 
 def test_instances_that_each_take_themselves_for_the_first_say_so() -> None:
     first, second = loopback_instances(2)
     itself_first = replace(second, members=second.members[::-1], index=0)
-    done = together(*(Meeting(one, purpose=PURPOSE, seconds=1).__enter__ for one in (first, itself_first)))
+    done = together(*(Meeting(one, purpose=PURPOSE, seconds=SHORT_SECONDS).__enter__ for one in (first, itself_first)))
     for text, own, other in zip(errors(done), (first, itself_first), (itself_first, first), strict=True):
-        assert text.startswith(f"{own.name(1)} has not come within 1 s, but {other.meeting_address} answers")
+        beginning = f"{own.name(1)} has not come within {SHORT_SECONDS} s, but {other.meeting_address} answers"
+        assert text.startswith(beginning)
 
 
 def test_one_that_never_comes_is_named_by_all() -> None:
     first, second, _ = loopback_instances(3)
-    done = together(*(Meeting(one, purpose=PURPOSE, seconds=1).__enter__ for one in (first, second)))
-    assert all(text.startswith(f"{first.name(2)} has not come within 1 s") for text in errors(done))
+    done = together(*(Meeting(one, purpose=PURPOSE, seconds=SHORT_SECONDS).__enter__ for one in (first, second)))
+    assert all(text.startswith(f"{first.name(2)} has not come within {SHORT_SECONDS} s") for text in errors(done))
     [error] = together(Meeting(second, purpose=PURPOSE, seconds=0.5).__enter__)
     assert str(error.exception()).startswith(f"{first.name(0)} has not come within 0.5 s")
 
@@ -110,16 +111,16 @@ def test_an_instance_may_come_late_and_one_that_comes_twice_is_refused() -> None
 
     def late() -> Meeting:
         time.sleep(1)
-        return Meeting(instances[0], purpose=PURPOSE, seconds=10).__enter__()
+        return Meeting(instances[0], purpose=PURPOSE, seconds=HANG_SECONDS).__enter__()
 
-    second = Meeting(instances[1], purpose=PURPOSE, seconds=10)
+    second = Meeting(instances[1], purpose=PURPOSE, seconds=HANG_SECONDS)
     for future in together(late, second.__enter__):
         future.result()
     with pytest.raises(MeetingOver, match=r"instance 2 of 2 .* is there already: two instances take themselves for it"):
-        Meeting(instances[1], purpose=PURPOSE, seconds=5).__enter__()
+        Meeting(instances[1], purpose=PURPOSE, seconds=HANG_SECONDS).__enter__()
     second.leave()
     with pytest.raises(MeetingOver, match="came when the others had begun without it"):
-        Meeting(instances[1], purpose=PURPOSE, seconds=5).__enter__()
+        Meeting(instances[1], purpose=PURPOSE, seconds=HANG_SECONDS).__enter__()
 
 
 def test_one_that_is_killed_is_named_at_once_by_all_in_the_midst_of_an_agreement() -> None:
@@ -135,7 +136,7 @@ def test_one_that_is_killed_is_named_at_once_by_all_in_the_midst_of_an_agreement
         done = together(lambda: meetings[0].agree("x", {}), lambda: meetings[1].agree("x", {}), be_killed)
         text = f"{meetings[0].instances.name(2)} is gone: its connection has ended"
         assert errors(done)[:2] == [text, text]
-        _until(lambda: len(heard) == 2)
+        wait_until(lambda: len(heard) == 2)
         assert heard == [text, text]
         assert [str(one.over) for one in meetings[:2]] == [text, text]
 
@@ -144,10 +145,10 @@ def test_one_that_falls_silent_is_named_sooner_once_a_collective_has_ended(monke
     monkeypatch.setattr("trialmaker.platform.meeting.meeting.SUSPECT_SECONDS", 0.3)
     with meeting_of(2) as (first, second):
         frozen = threading.Event()
-        second.attendance.is_leaving.wait = lambda _: frozen.wait(5)  # type: ignore[method-assign]
+        second.attendance.is_leaving.wait = lambda _: frozen.wait(HANG_SECONDS)  # type: ignore[method-assign]
         time.sleep(0.5)
         assert first.over is None
-        assert str(first.who_is_gone(3)) == f"{first.instances.name(1)} gives no sign of life for 0.3 s"
+        assert str(first.who_is_gone(HANG_SECONDS)) == f"{first.instances.name(1)} gives no sign of life for 0.3 s"
         frozen.set()
 
 
@@ -177,21 +178,21 @@ def test_the_others_end_with_the_code_of_the_first() -> None:
 
 def test_to_an_open_meeting_each_comes_and_goes_and_the_first_may_be_away() -> None:
     instances = loopback_instances(2)
-    first = Meeting(instances[0], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
+    first = Meeting(instances[0], purpose=PURPOSE, seconds=HANG_SECONDS, is_open=True).__enter__()
     heard: list[str] = []
     first.on_lost = heard.append
-    second = Meeting(instances[1], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
+    second = Meeting(instances[1], purpose=PURPOSE, seconds=HANG_SECONDS, is_open=True).__enter__()
     second.attendance.is_leaving.set()
     second.channel.close()
-    _until(lambda: heard)
-    second = Meeting(instances[1], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
+    wait_until(lambda: heard)
+    second = Meeting(instances[1], purpose=PURPOSE, seconds=HANG_SECONDS, is_open=True).__enter__()
     assert first.over is None
     first.server.stop()
-    first = Meeting(instances[0], purpose=PURPOSE, seconds=5, is_open=True).__enter__()
-    _until(lambda: first.room.members[1].is_present)
+    first = Meeting(instances[0], purpose=PURPOSE, seconds=HANG_SECONDS, is_open=True).__enter__()
+    wait_until(lambda: first.room.members[1].is_present)
     assert second.over is None
     second.leave()
-    assert first.wait_for_all(5) == []
+    assert first.wait_for_all(HANG_SECONDS) == []
     first.leave()
 
 
@@ -308,7 +309,9 @@ def test_a_port_that_another_process_has_is_named() -> None:
 def test_the_first_is_reached_by_others_where_it_knows_its_own_name_as_its_loopback_address() -> None:
     instances = [one_at(one, "localhost") for one in loopback_instances(2)]
     elsewhere = one_at(instances[1], "127.0.0.2")  # as the others would know that name
-    done = together(*(Meeting(one, purpose=PURPOSE, seconds=5).__enter__ for one in (instances[0], elsewhere)))
+    done = together(
+        *(Meeting(one, purpose=PURPOSE, seconds=HANG_SECONDS).__enter__ for one in (instances[0], elsewhere))
+    )
     for future in done[::-1]:
         future.result().leave()
 
@@ -324,13 +327,6 @@ def test_a_room_without_a_network_knows_what_is_no_entry() -> None:
         room.enter(9, PURPOSE)
 
 
-def _until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_a_connection_that_lasts_too_long_ends_the_process_with_a_line_for_the_person(tmp_path: Path) -> None:
     [alone] = loopback_instances(1)
     names = {str(alone.own): "instance 2 of 2"}
@@ -342,9 +338,9 @@ def test_a_connection_that_lasts_too_long_ends_the_process_with_a_line_for_the_p
         f"with imports._standard_error_to(log), limited_connection({names!r}, 0.2, "
         "{failure.parent: '', failure: '@cause@!\\udc80' + 'x' * 200_000},"
         " standard_error=imports.own_standard_error()):\n"
-        "    time.sleep(30)"
+        "    time.sleep(600)"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_SECONDS)
     line = "instance 2 of 2 cannot be reached: TensorFlow has not connected the 1 instances within 0.2 s"
     assert (ended.returncode, ended.stderr) == (-9, f"train.py: error: {line}; start the job again\n")
     assert (tmp_path / "failure").read_text() == f"{line}; start the job again!\\udc80{long}"
@@ -353,13 +349,13 @@ def test_a_connection_that_lasts_too_long_ends_the_process_with_a_line_for_the_p
 def test_instances_that_have_another_list_do_not_train_together() -> None:
     first, second, _ = loopback_instances(3)
     swapped = replace(second, members=(second.members[0], second.members[2], second.members[1]), index=2)
-    done = together(*(Team(one, seconds=1).join for one in (first, swapped)))
+    done = together(*(Team(one, seconds=SHORT_SECONDS).join for one in (first, swapped)))
     for text in errors(done):
         assert text.startswith(f"{first.name(2)} differs from the first: the list of config/resource.json is ")
 
 
 def test_a_port_that_tensorflow_cannot_have_ends_all_before_they_wait_for_it() -> None:
-    teams = [Team(one, seconds=10) for one in loopback_instances(2)]
+    teams = [Team(one, seconds=HANG_SECONDS) for one in loopback_instances(2)]
     for future in together(*(one.join for one in teams)):
         future.result()
 

@@ -14,7 +14,7 @@ import pytest
 from support.bare_container import ROOT, bare_container
 from support.entry import PROJECT, SMALL
 from support.servers import free_port
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.platform import scratch
 
 TRAIN, PREDICT = (str(PROJECT / name) for name in ("train.py", "predict.py"))
@@ -43,7 +43,7 @@ def server(root: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0 and "Traceback" not in out, out
 
 
@@ -54,9 +54,9 @@ def test_a_container_needs_nothing_that_can_be_written_to_but_its_root(root: Pat
     port = free_port()
     with server(root, PREDICT, "--workers", "2", "--host", "127.0.0.1", "--port", str(port)) as process:
         assert process.stdout and process.stdout.readline().startswith("serving mlp ")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=HANG_SECONDS) as answer:
             assert answer.status == 200
-    wait_until(lambda: not (root / "tmp").exists(), 30)  # who puts right other runs may be late
+    wait_until(lambda: not (root / "tmp").exists())  # who puts right other runs may be late
 
 
 def test_a_job_needs_nothing_else_either(root: Path) -> None:

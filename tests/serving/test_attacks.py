@@ -16,11 +16,12 @@ from PIL import Image
 
 from hostile import bodies
 from support.service import IMAGE, PREDICT, ROWS, Service, serving
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.serving import decoding
 
 PREVIEW, MLFLOW = "/ModelMaker/preview", "/invocations"
-SECONDS = 5.0  # far more than any attack takes; one took 70, and did not end with its answer
-PATIENCE_SECONDS = 3.0  # of others, who waited 10
+SECONDS = 20.0  # far more than any attack takes; one took 70, and did not end with its answer
+PATIENCE_SECONDS = 8.0  # of others, who waited 10
 MEGABYTES = 400
 FORM = {"Content-Type": bodies.FORM}
 PARTS = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -201,9 +202,9 @@ def test_texts_and_profiles_of_a_png_are_not_unpacked() -> None:
 def test_decoders_end_with_the_service_that_is_killed(published: Path) -> None:
     with serving(published) as service:
         service.ask(PREDICT, bodies.in_form(bodies.png(3000, 3000)), FORM)
+        wait_until(lambda: len(psutil.Process(service.process.pid).children(recursive=True)) == 2)
         children = psutil.Process(service.process.pid).children(recursive=True)
-        assert len(children) == 2
         for child in children:  # nor does one keep the port
             assert len(list(Path(f"/proc/{child.pid}/fd").iterdir())) == 3
         service.process.kill()
-        assert psutil.wait_procs(children, timeout=20)[1] == []
+        assert psutil.wait_procs(children, timeout=HANG_SECONDS)[1] == []

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.waiting import HANG_SECONDS
 from trialmaker.model_store.versions import Version
 from trialmaker.serving import settings
 from trialmaker.serving.application import Application
@@ -43,7 +44,7 @@ def test_a_slow_model_leaves_the_loop_free_and_a_full_queue_refuses() -> None:
     ended = threading.Event()
 
     def slow(images: np.ndarray) -> np.ndarray:
-        ended.wait(10)
+        ended.wait(HANG_SECONDS)
         return images
 
     async def run() -> None:
@@ -84,11 +85,11 @@ def test_a_deadline_is_504_and_a_full_queue_503() -> None:
     ended = threading.Event()
 
     def slow(images: np.ndarray) -> np.ndarray:
-        ended.wait(10)
+        ended.wait(HANG_SECONDS)
         return np.full((len(images), 2), 0.5, np.float32)
 
     async def run() -> None:
-        application = Application(settings.read(["--seconds", "0.3", "--queue", "1"], {}))
+        application = Application(settings.read(["--seconds", "1.5", "--queue", "1"], {}))
         middleware = Middleware(application)
         assert (await answer(middleware))[0] == 503  # no model yet
         application.serve(Model(Version(Path(), 1, ("a", "b")), (2, 2, 1), "none", slow))
@@ -100,7 +101,7 @@ def test_a_deadline_is_504_and_a_full_queue_503() -> None:
         assert (status, headers[b"retry-after"]) == (503, b"1") and b"too many requests: 1 images wait" in body
         for task in (first, second):
             status, _, body = await task
-            assert status == 504 and b"no answer within 0.3 seconds" in body
+            assert status == 504 and b"no answer within 1.5 seconds" in body
         ended.set()
         await asyncio.sleep(0.05)
         assert (await answer(middleware))[0] == 200
@@ -142,7 +143,7 @@ def test_a_full_queue_refuses_the_large_requests_first() -> None:
     ended = threading.Event()
 
     def slow(images: np.ndarray) -> np.ndarray:
-        ended.wait(10)
+        ended.wait(HANG_SECONDS)
         return images
 
     async def run() -> None:

@@ -93,7 +93,7 @@ def test_a_bomb_stops_at_the_limit(service: Service) -> None:
         413,
         "the body must have at most 10,000 bytes, as gzip too; --max-body raises the limit",
     )
-    assert time.process_time() - began < 1 and tracemalloc.get_traced_memory()[1] < 3_000_000
+    assert time.process_time() - began < 3 and tracemalloc.get_traced_memory()[1] < 3_000_000
     tracemalloc.stop()
     hollow = gzip.compress(b"", 0)[:-8] + b"\x00\x00\x00\xff\xff" * 30_000  # blocks without content, without end
     assert refusal([hollow[at : at + 1000] for at in range(0, len(hollow), 1000)], b"gzip")[0] in (400, 413)

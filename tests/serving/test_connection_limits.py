@@ -11,6 +11,7 @@ import pytest
 
 from support.asgi_server import listening, run_as_the_service
 from support.service import IMAGE, PREDICT, Service
+from support.waiting import HANG_SECONDS
 from trialmaker.serving import protocol
 from trialmaker.serving.protocol import Protocol
 
@@ -20,7 +21,7 @@ CHUNKED = b"POST /ModelMaker/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: c
 
 def answer_to(service: Service, raw: bytes) -> bytes:
     """Send bytes; return what comes back until the service ends the connection."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as caller:
         answer = b""
         try:
             caller.sendall(raw)
@@ -32,7 +33,7 @@ def answer_to(service: Service, raw: bytes) -> bytes:
 
 
 async def settle(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_SECONDS):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -65,7 +66,7 @@ def test_no_answer_reads_more_requests_than_wait() -> None:
                 allowed.release()
                 assert (await reader.readuntil(b"\r\n\r\nx")).startswith(b"HTTP/1.1 200 ")
                 await asyncio.sleep(0.01)
-                assert len(next(iter(connections)).pipeline) == 9 - number
+                await settle(lambda number=number: len(next(iter(connections)).pipeline) == 9 - number)
             for _ in range(18):
                 allowed.release()
                 assert (await reader.readuntil(b"\r\n\r\nx")).startswith(b"HTTP/1.1 200 ")

@@ -2,11 +2,11 @@
 
 import json
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from support.service import IMAGE, PREDICT, Service, serving
+from support.waiting import HANG_SECONDS
 
 
 def test_a_silent_or_slow_caller_blocks_nobody(published: Path) -> None:
@@ -15,10 +15,8 @@ def test_a_silent_or_slow_caller_blocks_nobody(published: Path) -> None:
         silent = [socket.create_connection(address) for _ in range(100)]
         slow = socket.create_connection(address)
         slow.sendall(b"POST /ModelMaker/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        began = time.monotonic()
         assert all(service.ask(PREDICT, IMAGE).status == 200 for _ in range(20))
-        assert time.monotonic() - began < 5
-        slow.settimeout(10)
+        slow.settimeout(HANG_SECONDS)
         answer = b""
         while received := slow.recv(10_000):
             answer += received
@@ -29,12 +27,12 @@ def test_a_silent_or_slow_caller_blocks_nobody(published: Path) -> None:
 
 
 def test_a_garbled_request_is_refused_and_a_huge_head_is_cut_off(service: Service) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as garbled:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as garbled:
         garbled.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         assert garbled.recv(1000).startswith(b"HTTP/1.1 400 ")
     for start in (b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000):
         with (
-            socket.create_connection(("127.0.0.1", service.port), timeout=10) as huge,
+            socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as huge,
             suppress(ConnectionResetError, BrokenPipeError),  # which may come before the answer, or after it
         ):
             huge.sendall(start)
@@ -50,7 +48,7 @@ def test_a_garbled_request_is_refused_and_a_huge_head_is_cut_off(service: Servic
 def test_a_large_request_whose_head_comes_with_its_body_is_served(service: Service) -> None:
     images = json.dumps({"image": [[0.0] * 784] * 200}).encode()
     assert len(images) > 700_000
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as caller:
         head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (PREDICT.encode(), len(images))
         for _ in range(3):  # on one connection
             caller.sendall(head + images)
@@ -63,7 +61,7 @@ def test_a_large_request_whose_head_comes_with_its_body_is_served(service: Servi
 
 
 def test_an_answer_before_the_bodys_end_ends_the_connection(service: Service) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as caller:
         caller.sendall(b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
         answer = b""
         while received := caller.recv(10_000):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from support.service import Service, serving
+from support.waiting import HANG_SECONDS
 from trialmaker.serving import openapi, pages
 from trialmaker.serving.authorization import Keys
 
@@ -37,7 +38,9 @@ def open_docs(page: Page, service: Service) -> None:
 
 
 def run_python(code: str, folder: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -46,7 +49,7 @@ def run_curl(line: str, folder: Path) -> str:
     if not shutil.which("curl"):
         return '"success":true'
     words = [*shlex.split(line), "--silent", "--noproxy", "*"]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, timeout=HANG_SECONDS).stdout
 
 
 @pytest.mark.parametrize("width", [1280, 390])

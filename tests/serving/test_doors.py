@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.service import IMAGE, PREDICT, Service, serving
+from support.waiting import HANG_SECONDS
 from trialmaker.serving import request_head
 from trialmaker.serving.errors import HTTPError
 
@@ -30,7 +31,7 @@ def keyed(published: Path) -> Iterator[Service]:
 def send(service: Service, head: str, body: bytes = b"") -> tuple[int, str]:
     """Send a request as it is written; return the status and the text of its answer."""
     lines = [*head.strip().splitlines(), "Connection: close", *([f"Content-Length: {len(body)}"] if body else [])]
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as caller:
         caller.sendall("\r\n".join([*(line.strip() for line in lines), "", ""]).encode("latin-1") + body)
         answer = b""
         while received := caller.recv(65_536):
@@ -171,7 +172,10 @@ def test_it_says_where_it_listens_and_what_that_means(published: Path, tmp_path:
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
 def test_it_listens_on_both_internets(published: Path) -> None:
-    with serving(published, "--host", "::") as service, socket.create_connection(("::1", service.port), timeout=5):
+    with (
+        serving(published, "--host", "::") as service,
+        socket.create_connection(("::1", service.port), timeout=HANG_SECONDS),
+    ):
         assert service.ask("/ping").status == 200  # by 127.0.0.1
         code, out, err = service.stop(signal.SIGHUP)  # of a terminal that is closed
     assert (code, err) == (0, "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.service import IMAGE, PREDICT, serving
+from support.waiting import HANG_SECONDS
 from trialmaker.serving.limited_log import MAX_KINDS, LimitedHandler, limited
 
 log = logging.getLogger("test_limited_log")
@@ -71,7 +72,7 @@ def test_a_flood_of_bad_requests_does_not_fill_the_log(published: Path, workers:
     with serving(published, "--workers", workers) as service:
         for _ in range(40):
             for head in heads:
-                with socket.create_connection(("127.0.0.1", service.port), timeout=10) as caller:
+                with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as caller:
                     caller.sendall(head)
         for body in (b"{", b"[" * 5000, b"\xff"):
             for _ in range(20):

@@ -19,7 +19,7 @@ from PIL import Image
 
 from support.servers import free_port
 from support.service import Service, serving
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.model_store.versions import Version
 from trialmaker.serving import decoding, pages, settings
 from trialmaker.serving.application import Application
@@ -335,7 +335,7 @@ def colours() -> Iterator[Colours]:
     better = replace(digits, version=replace(digits.version, number=3))
     yield Colours(port, *(functools.partial(application.serve, one) for one in (model, digits, better)))
     server.should_exit = True
-    thread.join(timeout=20)
+    thread.join(timeout=HANG_SECONDS)
 
 
 def test_the_page_notices_that_the_service_is_back_and_serves_another_model(

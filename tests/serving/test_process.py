@@ -24,7 +24,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from support.servers import free_port
 from support.service import IMAGE, JSON, PREDICT, best_version, command, serving
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store import saved_model
 from trialmaker.model_store.versions import LITERT_FILE, find_version
@@ -39,7 +39,7 @@ def test_a_service_that_is_stopped_answers_all_that_it_accepted(published: Path)
     with serving(published) as service:
 
         def call(number: int) -> None:
-            with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=HANG_SECONDS)) as connection:
                 use(number, connection)
 
         def use(number: int, connection: http.client.HTTPConnection) -> None:
@@ -65,14 +65,12 @@ def test_a_service_that_is_stopped_answers_all_that_it_accepted(published: Path)
         for thread in threads:
             thread.start()
         wait_until(lambda: broken or sum(answered) >= 1000)
-        began = time.monotonic()
         code, _, err = service.stop()
-        seconds = time.monotonic() - began
         for thread in threads:
-            thread.join(timeout=60)
+            thread.join(timeout=HANG_SECONDS)
     assert broken == []
     assert 1000 <= sum(answered) < 10_000
-    assert (code, err) == (0, "") and seconds < 10
+    assert (code, err) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
@@ -85,7 +83,7 @@ def test_several_workers_serve_and_stop_together(published: Path, number: signal
             answers = list(pool.map(lambda _: service.ask(PREDICT, IMAGE).status, range(200)))
         assert answers == [200] * 200
         line = 'trialmaker_requests_total{path="/ModelMaker/predict",status="200"} 200.0'  # of both workers
-        wait_until(lambda: line in service.ask("/metrics").body.decode(), seconds=10)  # counted after the answer
+        wait_until(lambda: line in service.ask("/metrics").body.decode())  # counted after the answer
         code, out, err = service.stop(number)
     assert (code, err) == (0, "")
     assert (said + out).count("serving mlp version") == 1
@@ -97,13 +95,13 @@ def test_workers_end_with_the_process_that_started_them_and_leave_no_files(
 ) -> None:
     """Their metrics lie in a folder that only their owner can read."""
     with serving(published, "--workers", "2", TMPDIR=str(tmp_path)) as service:
+        wait_until(lambda: len(psutil.Process(service.process.pid).children()) == 2)
         children = psutil.Process(service.process.pid).children()
-        assert len(children) == 2
         (folder,) = tmp_path.iterdir()
         assert folder.stat().st_mode & 0o777 == 0o700 and folder.stat().st_uid == os.getuid()
         service.process.send_signal(number)
-        assert psutil.wait_procs(children, timeout=20)[1] == []
-        service.process.wait(timeout=20)
+        assert psutil.wait_procs(children, timeout=HANG_SECONDS)[1] == []
+        service.process.wait(timeout=HANG_SECONDS)
     if number == signal.SIGKILL:  # what is left, the next start clears
         with serving(published, TMPDIR=str(tmp_path)) as service:
             assert not folder.exists()
@@ -124,7 +122,7 @@ def test_a_worker_that_dies_beside_a_broken_version_does_not_end_the_others(publ
         time.sleep(4)  # in which it cannot be replaced
         assert service.ask(PREDICT, IMAGE).status == 200
         shutil.rmtree(tmp_path / "2")
-        wait_until(lambda: len(process.children()) == 2 and dead not in process.children(), seconds=20)
+        wait_until(lambda: len(process.children()) == 2 and dead not in process.children())
         time.sleep(1)
         assert service.ask(PREDICT, IMAGE).status == 200 and len(process.children()) == 2
         code, _, err = service.stop()
@@ -167,7 +165,9 @@ def test_mistakes_end_with_a_line(published: Path, tmp_path: Path) -> None:
             ),
         ]
         for words, text in table:
-            done = subprocess.run(command("--host", "127.0.0.1", *words), capture_output=True, text=True, timeout=60)
+            done = subprocess.run(
+                command("--host", "127.0.0.1", *words), capture_output=True, text=True, timeout=HANG_SECONDS
+            )
             lines = done.stderr.splitlines()
             assert done.returncode == 2 and len(lines) == 1 and text in lines[0], (words, done.stderr)
             assert lines[0].startswith("predict.py: error: ")
@@ -204,7 +204,7 @@ def test_a_model_without_litert_is_served_by_tensorflow(
     (version / "assets.extra" / "model.tflite").write_bytes(b"no model")
     expected = saved_model.load(version).probabilities(examples[0][:2])
     with serving(tmp_path, ready=False) as service:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_SECONDS
         answer = None
         while answer is None and time.monotonic() < deadline:
             try:
@@ -214,7 +214,7 @@ def test_a_model_without_litert_is_served_by_tensorflow(
         assert answer and answer.status == 503 and answer.headers["retry-after"] == "1"
         assert answer.json["error"] == "the model is being loaded; try again"
         while service.ask("/health/ready").status == 503:
-            assert time.monotonic() < deadline + 40
+            assert time.monotonic() < deadline
             time.sleep(0.1)
         rows = service.ask(PREDICT, {"image": examples[0][:2].tolist()}).json["predictions"]
         probabilities = [[entry["probability"] for entry in row] for row in rows]

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from support.service import IMAGE, JSON, PREDICT, Service, serving
+from support.waiting import HANG_SECONDS
 
 MIB = 1 << 20
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"  # what a caller would slip past whoever stands before the service
@@ -59,7 +60,7 @@ PATHS = [
 
 def exchange(port: int, raw: bytes) -> bytes:
     """Send bytes; return all that comes back until the service ends the connection, which it has to do."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as caller:
         caller.sendall(raw)
         answer = b""
         with suppress(ConnectionResetError):
@@ -126,7 +127,7 @@ def test_many_requests_leave_no_memory_taken(service: Service) -> None:
         return f"{PREDICT}?{number}"
 
     def ask(caller: int, count: int) -> Iterator[int]:
-        with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=HANG_SECONDS)) as connection:
             for number in range(count):
                 connection.request("POST", path(caller, number), bodies[number % 3], JSON)
                 answer = connection.getresponse()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from support.service import IMAGE, JSON, PREDICT, Service, best_version, serving
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import UserError
 from trialmaker.model_store.versions import BEST_FILE, CLASS_NAMES_FILE, LITERT_FILE, REQUIRED_FILES, Version
 from trialmaker.platform import garbage_collection
@@ -280,7 +280,7 @@ def test_no_request_is_unanswered_while_versions_change(published: Path, tmp_pat
 
     def call(number: int, service: Service) -> None:
         while not is_over.is_set():
-            with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=HANG_SECONDS)) as connection:
                 for _ in range(20):
                     connection.request("POST", PREDICT, raw, JSON)
                     answer = connection.getresponse()
@@ -298,11 +298,11 @@ def test_no_request_is_unanswered_while_versions_change(published: Path, tmp_pat
         for version in ("2", "3"):
             shutil.copytree(best_version(published), tmp_path / f".{version}")
             (tmp_path / f".{version}").rename(tmp_path / version)
-            wait_until(functools.partial(is_everywhere, service, version), seconds=60)
+            wait_until(functools.partial(is_everywhere, service, version))
         (tmp_path / "4").mkdir()
         is_over.set()
         for thread in threads:
-            thread.join(timeout=20)
+            thread.join(timeout=HANG_SECONDS)
         metrics = service.ask("/metrics").body.decode()
         code, out, err = service.stop()
     assert errors == [] and min(answered) > 0

@@ -95,4 +95,4 @@ def press_tab(page: Page, *names: str) -> None:
     for name in names:
         page.keyboard.press("Tab")
         expect_value(partial(page.evaluate, "document.activeElement.id"), name)
-        wait_until(lambda: page.evaluate(OUTLINE) >= MIN_OUTLINE, seconds=20)
+        wait_until(lambda: page.evaluate(OUTLINE) >= MIN_OUTLINE)

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support.entry import PROJECT
+from support.waiting import HANG_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = PROJECT / "workspace" / "screenshots"  # for people to look at
+expect.set_options(timeout=1000 * HANG_SECONDS)
 
 
 @contextmanager
@@ -41,6 +43,7 @@ def open_page(width: int = 900, height: int = 640, browser: Browser | None = Non
         return
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     page = context.new_page()
+    page.set_default_timeout(1000 * HANG_SECONDS)
     page.on("filechooser", lambda _: None)  # else one that opens just after it is first expected is lost
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

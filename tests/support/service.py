@@ -17,8 +17,8 @@ import psutil
 
 from support.entry import PROJECT
 from support.servers import free_port
+from support.waiting import HANG_SECONDS
 
-READY_SECONDS = 60
 JSON = {"Content-Type": "application/json"}
 PREDICT = "/ModelMaker/predict"
 ROWS = "/v1/models/model:predict"
@@ -50,7 +50,7 @@ class Service:
     ) -> Answer:
         """Send a request on a connection of its own; a body that is no bytes is sent as JSON."""
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_SECONDS)
         try:
             verb = method or ("GET" if raw is None else "POST")
             connection.request(verb, path, raw, JSON if headers is None else headers)
@@ -63,7 +63,7 @@ class Service:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal, and return the exit code, standard output and standard error."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=HANG_SECONDS)
         return self.process.returncode, out, err
 
 
@@ -98,7 +98,7 @@ def serving(
     )
     service = Service(port, process)
     try:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while ready and not _is_ready(service):
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()
             time.sleep(0.05)

@@ -37,9 +37,10 @@ def stopped_in(folder: Path, text: str, number: signal.Signals = signal.SIGTERM)
     def watch() -> None:
         while not is_over.wait(0.005):
             for log in set(folder.glob("**/train.log")) - earlier:
-                if text in log.read_text():
-                    send()
-                    return
+                with contextlib.suppress(FileNotFoundError):  # it has just been moved
+                    if text in log.read_text(errors="replace"):
+                        send()
+                        return
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -13,7 +13,7 @@ from optuna_sweep.attributes import OWNER
 from optuna_sweep.storage import open_storage
 from support.entry import PROJECT
 from support.forking import ForkingPython
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 
 IMPORTS = """
 import hydra.main, optuna.importance, optuna.samplers, optuna.storages.journal, optuna.pruners, sqlalchemy.orm
@@ -37,7 +37,7 @@ def _python() -> ForkingPython:
 
 def sweep(root: Path, *arguments: str) -> Done:
     """Run a whole sweep in a process of its own."""
-    return _python().run(APP, ["-m", *arguments], root, environment(root), timeout=120)
+    return _python().run(APP, ["-m", *arguments], root, environment(root), timeout=HANG_SECONDS)
 
 
 def study(root: Path) -> optuna.Study:

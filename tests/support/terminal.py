@@ -8,6 +8,7 @@ import termios
 from collections.abc import Callable, Mapping, Sequence
 
 from support.entry import PROJECT
+from support.waiting import HANG_SECONDS
 
 COLUMNS, LINES = 80, 24
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours, and movements of the cursor
@@ -37,4 +38,4 @@ def run_on_terminal(
     except OSError:  # how a pseudo-terminal says that the other side is closed
         pass
     os.close(ours)
-    return process.wait(timeout=60), seen.decode()
+    return process.wait(timeout=HANG_SECONDS), seen.decode()

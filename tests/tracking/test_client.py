@@ -10,7 +10,7 @@ import mlflow
 import pytest
 
 from support.entry import PROJECT, Result
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import UserError
 from trialmaker.tracking import connection
 from trialmaker.tracking.client import Tracker
@@ -155,8 +155,10 @@ tracker.run_id
 print(tracker.connection.process.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
-    wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), seconds=20)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=HANG_SECONDS
+    )
+    wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists())
     assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["KILLED"]
 
 
@@ -174,13 +176,13 @@ with Tracker(Start(None, output, "e", "run", directory, output, {}, "", 2.0)):
     pass
 """
     commands = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path), name]) for name in "abc"]
-    assert [command.wait(timeout=120) for command in commands] == [0, 0, 0]
+    assert [command.wait(timeout=HANG_SECONDS) for command in commands] == [0, 0, 0]
     assert [run.info.status for run in Result(0, "", "", tmp_path).runs()] == ["FINISHED"] * 3
 
 
 def test_the_runs_id_waits_for_no_import_of_what_draws() -> None:
     script = "import sys, trialmaker.tracking.run; print({'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.stdout == "set()\n", done.stderr
 
 

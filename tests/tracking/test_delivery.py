@@ -13,9 +13,8 @@ import pytest
 
 from support.entry import PROJECT, SMALL, Result, Train
 from support.outputs import empty_store
-from support.waiting import wait_until
-from trialmaker.tracking import connection
-from trialmaker.tracking.backoff import FIRST_PAUSE_SECONDS, Backoff
+from support.waiting import HANG_SECONDS, wait_until
+from trialmaker.tracking import backoff, connection
 from trialmaker.tracking.client import Tracker
 from trialmaker.tracking.delivery import Delivery
 from trialmaker.tracking.delivery_lock import DeliveryBusy, delivery_lock
@@ -205,9 +204,9 @@ def test_a_tracking_process_that_is_killed_again_and_again_costs_nothing(train: 
     def kill_thrice() -> None:
         wait_until(lambda: any(output.glob("logs/*/tracking.jsonl")))
         kill()
-        wait_until(lambda: any(output.glob("logs/*/tracking.state.json")), seconds=60)
+        wait_until(lambda: any(output.glob("logs/*/tracking.state.json")))
         kill()
-        wait_until(lambda: '"best_model"' in next(output.glob("logs/*/tracking.jsonl")).read_text(), seconds=60)
+        wait_until(lambda: '"best_model"' in next(output.glob("logs/*/tracking.jsonl")).read_text())
         kill()
 
     killer = threading.Thread(target=kill_thrice)
@@ -225,16 +224,20 @@ def test_a_tracking_process_that_is_killed_again_and_again_costs_nothing(train: 
     assert "pictures" in {file.path for file in client.list_artifacts(run.info.run_id)}
 
 
-def test_nothing_waits_for_a_store_when_the_journal_was_removed(tmp_path: Path) -> None:
+def test_nothing_waits_for_a_store_when_the_journal_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_PAUSE_SECONDS", HANG_SECONDS)
+
     def refuse() -> None:
         raise OSError("disk I/O error")
 
     began = time.monotonic()
-    backoff, removed = Backoff(threading.Event()), tmp_path / "tracking.jsonl"
-    insistence = Insistence(lambda _: None, threading.Event(), backoff, lambda: False, removed, is_away=False)
+    pauses, removed = backoff.Backoff(threading.Event()), tmp_path / "tracking.jsonl"
+    insistence = Insistence(lambda _: None, threading.Event(), pauses, lambda: False, removed, is_away=False)
     with pytest.raises(StoreAway, match="disk I/O error"):
         insistence.insist(refuse)
-    assert time.monotonic() - began < FIRST_PAUSE_SECONDS / 2
+    assert time.monotonic() - began < HANG_SECONDS / 2
 
 
 def test_metrics_that_come_fast_are_written_together_and_what_else_comes_at_once(place: RunPlace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import HANG_SECONDS
 from trialmaker.tracking.places import RunPlace
 from trialmaker.tracking.progress import Progress, RunProgress
 
@@ -46,11 +47,11 @@ def test_a_wait_ends_with_the_condition_or_in_time() -> None:
     run = begin(progress, "a")
     teller = threading.Timer(0.1, tell, (progress, "a"), {"run_id": "1"})
     teller.start()
-    progress.wait(lambda: run.run_id, lambda: 10)
+    progress.wait(lambda: run.run_id, lambda: HANG_SECONDS)
     assert run.run_id == "1"
     begun = time.monotonic()
     progress.wait(lambda: run.is_settled, lambda: 0.05)
-    assert 0.05 <= time.monotonic() - begun < 5
+    assert 0.05 <= time.monotonic() - begun < HANG_SECONDS
 
 
 def test_the_limit_is_another_one_when_the_store_is_away() -> None:
@@ -58,7 +59,7 @@ def test_the_limit_is_another_one_when_the_store_is_away() -> None:
     run = begin(progress, "a")
     teller = threading.Timer(0.1, tell, (progress, "a"), {"away": "gone"})
     teller.start()
-    progress.wait(lambda: run.is_settled, lambda: 0.2 if run.away else 60)
+    progress.wait(lambda: run.is_settled, lambda: 0.2 if run.away else HANG_SECONDS)
     assert run.away == "gone"
 
 
@@ -68,12 +69,12 @@ def test_a_bug_is_raised_always_again() -> None:
     progress.accept(b'{"bug": "Traceback: http://me:secret@host"}\n')
     for _ in range(2):
         with pytest.raises(RuntimeError, match=r"^the tracking process failed: Traceback: http://\*\*\*@host$"):
-            progress.wait(lambda: run.is_settled, lambda: 60)
+            progress.wait(lambda: run.is_settled, lambda: HANG_SECONDS)
 
 
 def test_where_no_process_is_left_nobody_waits() -> None:
     progress = Progress()
     run = begin(progress, "a")
     progress.end_all("it cannot go on")
-    progress.wait(lambda: run.is_settled, lambda: 60)
+    progress.wait(lambda: run.is_settled, lambda: HANG_SECONDS)
     assert (run.away, run.is_given_up, run.is_done) == ("it cannot go on", True, False)

