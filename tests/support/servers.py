@@ -1,6 +1,8 @@
 """Real servers for tests, which run until their context ends: programs that listen on a port, and empty databases."""
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,15 +11,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from support.waiting import HANG_SECONDS
+
 PASSWORD = "secret-of-the-study"
-START_SECONDS = 60
+TEST_PORTS = range(30_200, 32_760)  # above those of the emulator, below those that the kernel gives to connections
+OWN_PORTS, PORT_STEP = 320, 12
 MLFLOW_SERVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its environment
 
 
@@ -28,7 +33,7 @@ def run_server(command: list[str], root: Path, environment: Mapping[str, str] = 
     with (root / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not is_listening(port):
             assert server.poll() is None and time.monotonic() < deadline, (root / "server.log").read_text()
             time.sleep(0.1)
@@ -45,9 +50,29 @@ def is_listening(port: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free, as the next few are; each of the processes that run tests has others."""
+    while True:
+        port = next(_ports)
+        if all(_is_free(one) for one in range(port, port + PORT_STEP)):
+            return port
+
+
+def _own_ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = [*TEST_PORTS[OWN_PORTS * worker % len(TEST_PORTS) :][:OWN_PORTS:PORT_STEP]]
+    start = random.SystemRandom().randrange(len(own))  # the tests of another checkout may run on this machine
+    return itertools.cycle([*own[start:], *own[:start]])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of connections that have ended
+        probe.bind(("", port))
+        return True
+    return False
+
+
+_ports = _own_ports()
 
 
 @contextmanager
