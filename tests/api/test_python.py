@@ -56,7 +56,7 @@ def test_a_training_and_its_model(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_study_and_its_trials(tmp_path: Path) -> None:
-    words = (*SMALL[:2], "hydra.sweeper.n_trials=2")
+    words = (*SMALL, "hydra.sweeper.n_trials=2")
     output = tmp_path / "with blanks, and comma"
     study = trialmaker.study("mlp", *words, output=output, quiet=True)
     assert study.name == "mlp_digits" and [trial.record.trial for trial in study.trials] == [0, 1]

@@ -21,7 +21,7 @@ from optuna_sweep.storage import open_storage
 from optuna_sweep.trial import NoTrial
 from support.entry import PROJECT, run_entry
 from support.servers import free_port
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 from trialmaker.errors import StudyError, UserError
 from trialmaker.experiment import study_identity
 from trialmaker.experiment.context import RunContext
@@ -75,13 +75,20 @@ def alone() -> Iterator[None]:
 @contextmanager
 def paused_workers(command: subprocess.Popen[str]) -> Iterator[None]:
     """Have a command's worker processes stand still."""
-    workers = [one for one in psutil.Process(command.pid).children() if "train.py" in " ".join(one.cmdline())]
-    assert workers
+    wait_until(lambda: list(_workers(command)))
+    workers = list(_workers(command))
     for worker in workers:
         worker.suspend()
     yield
     for worker in workers:
         worker.resume()
+
+
+def _workers(command: subprocess.Popen[str]) -> Iterator[psutil.Process]:
+    for process in psutil.Process(command.pid).children():
+        with suppress(psutil.Error):  # it has just ended, or begun
+            if "train.py" in " ".join(process.cmdline()):
+                yield process
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +100,12 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for index, root in enumerate(roots):
         write_resources(root, index, [port, port + 10])
     commands = [start(root) for root in roots]
-    wait_until(lambda: any(roots[0].glob("output/logs/**/instance-2/*/result.json")), 100)
+    wait_until(lambda: any(roots[0].glob("output/logs/**/instance-2/*/result.json")))
     kill(commands[1])
     with paused_workers(commands[0]):  # which could complete the study alone before the other is back
         commands[1] = start(roots[1])
-        wait_until(lambda: roots[1].with_suffix(".log").read_text().count("works on mlp_digits") == 2, 100)
-    codes = [command.wait(timeout=200) for command in commands]
+        wait_until(lambda: roots[1].with_suffix(".log").read_text().count("works on mlp_digits") == 2)
+    codes = [command.wait(timeout=HANG_SECONDS) for command in commands]
     assert codes == [0, 0], [root.with_suffix(".log").read_text()[-3000:] for root in roots]
     return roots
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from optuna_sweep.storage import open_storage
 from optuna_sweep.study import Study
 from support.sweeping import APP, environment, states, sweep, trials, wait_until_running
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 
 
 @pytest.mark.parametrize(
@@ -139,21 +139,21 @@ def test_two_commands_that_start_together_go_through_a_grid_once(tmp_path: Path)
         )
         for _ in range(3)
     ]
-    assert [command.wait(timeout=120) for command in commands] == [0, 0, 0]
+    assert [command.wait(timeout=HANG_SECONDS) for command in commands] == [0, 0, 0]
     done = [trial.params["x"] for trial in trials(tmp_path) if trial.state == TrialState.COMPLETE]
     assert sorted(done) == list(range(20))
 
 
 def test_workers_share_a_study_in_sqlite(tmp_path: Path) -> None:
     place = f"sqlite:///{tmp_path}/study.db"
-    words = ["hydra.sweeper.n_jobs=3", "hydra.sweeper.n_trials=30", "hydra/sweeper/sampler=random"]
+    words = ["hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=20", "hydra/sweeper/sampler=random"]
     done = sweep(tmp_path, f"hydra.sweeper.storage={place}", *words)
     assert done.returncode == 0, done.stderr
     storage = optuna.storages.RDBStorage(place)
-    assert [trial.state for trial in storage.get_all_trials(1)] == [TrialState.COMPLETE] * 30
+    assert [trial.state for trial in storage.get_all_trials(1)] == [TrialState.COMPLETE] * 20
     storage.engine.dispose()
     lines = [line for log in tmp_path.glob("multirun/worker-*.log") for line in log.read_text().splitlines()]
-    assert sum(line.startswith("task of trial ") for line in lines) == 30
+    assert sum(line.startswith("task of trial ") for line in lines) == 20
 
 
 def test_jobs_of_other_launchers_keep_their_trials_numbers(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_workers_that_die_at_once_are_not_started_for_ever(tmp_path: Path) -> No
     paths = environment(tmp_path)["PYTHONPATH"]
     done = subprocess.run(
         [sys.executable, str(APP), "-m", "hydra.sweeper.n_jobs=2"], cwd=tmp_path, capture_output=True, text=True,
-        env=environment(tmp_path) | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{paths}"}, timeout=60,
+        env=environment(tmp_path) | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{paths}"}, timeout=HANG_SECONDS,
     )  # fmt: skip
     assert done.returncode != 0
     assert "was killed by signal 9 before it began a trial" in done.stderr

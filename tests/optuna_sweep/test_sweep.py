@@ -22,7 +22,7 @@ from optuna_sweep.attributes import OVERRIDES
 from optuna_sweep.sampling import SamplerFactory
 from optuna_sweep.storage import open_storage
 from support.sweeping import APP, environment, states, study, sweep, trials, wait_until_running
-from support.waiting import wait_until
+from support.waiting import HANG_SECONDS, wait_until
 
 # ---- the search space
 
@@ -256,11 +256,11 @@ def test_a_dry_run_shows_the_space_and_stores_nothing(tmp_path: Path) -> None:
 
 
 def test_workers_share_the_study_and_lose_nothing(tmp_path: Path) -> None:
-    done = sweep(tmp_path, "hydra.sweeper.n_trials=80", "hydra.sweeper.n_jobs=5", "hydra/sweeper/sampler=random")
+    done = sweep(tmp_path, "hydra.sweeper.n_trials=40", "hydra.sweeper.n_jobs=3", "hydra/sweeper/sampler=random")
     assert done.returncode == 0, done.stderr
-    assert states(tmp_path) == [TrialState.COMPLETE] * 80
-    assert [trial.number for trial in trials(tmp_path)] == list(range(80))
-    assert len({trial.params["x"] for trial in trials(tmp_path)}) == 80
+    assert states(tmp_path) == [TrialState.COMPLETE] * 40
+    assert [trial.number for trial in trials(tmp_path)] == list(range(40))
+    assert len({trial.params["x"] for trial in trials(tmp_path)}) == 40
 
 
 def test_a_worker_that_dies_costs_its_trial_one_retry(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_workers_end_when_the_process_that_started_them_is_gone(tmp_path: Path) 
         wait_until_running(tmp_path, 2)
         workers = children(process.pid)
         process.kill()
-    wait_until(lambda: not any(is_running(pid) for pid in workers), seconds=20)
+    wait_until(lambda: not any(is_running(pid) for pid in workers))
     assert set(states(tmp_path)) == {TrialState.WAITING}
 
 
@@ -293,7 +293,7 @@ def test_workers_that_all_have_the_same_bug_are_not_replaced_for_ever(tmp_path: 
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     """The command, its workers, and then the command again, until it says that it is done."""
     draw = random.Random(0)
-    for _ in range(3):
+    for _ in range(2):
         with subprocess.Popen(
             [sys.executable, str(APP), "-m", "sleep=0.05", "hydra.sweeper.n_trials=25", "hydra.sweeper.n_jobs=3",
              "hydra.sweeper.max_retries=100", "hydra/sweeper/sampler=random"],
@@ -320,7 +320,7 @@ def test_a_sweep_that_is_stopped_runs_its_trial_again(tmp_path: Path, how: signa
     ) as process:  # fmt: skip
         wait_until_running(tmp_path, 1)
         process.send_signal(how)
-        assert process.wait(timeout=20) != 0
+        assert process.wait(timeout=HANG_SECONDS) != 0
     assert set(states(tmp_path)) == {TrialState.WAITING}
     assert sweep(tmp_path).returncode == 0
     assert states(tmp_path) == [TrialState.COMPLETE] * 8

@@ -63,7 +63,7 @@ def test_runs_of_one_second_share_no_directory(train: Train) -> None:
 
 @pytest.mark.usefixtures("stopped_clock")
 def test_multiruns_and_studies_of_one_second_share_no_directory(train: Train) -> None:
-    words = ("sweeps=mlp", "data=digits", "training.max_examples=64", "training.batch_size=16")
+    words = ("sweeps=mlp", *SMALL, "training.epochs=1")
     logs = train("--cfg", "hydra", "--resolve").output / "logs"
     for refused in (train(*words, "hydra.sweeper.dry_run=true"), train(*words, "data.directory=/nowhere")):
         assert refused.output == logs.parent and not list(logs.glob("*/*"))  # what starts nothing leaves nothing
