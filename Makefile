@@ -11,7 +11,7 @@ train: $(VENV)/runtime  ## train on the embedded digits, to the end
 	$(RUN) train.py data=digits experiment=digits_mlp
 
 test: $(VENV)/development
-	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/development
 	$(RUN) -m ruff check .

@@ -26,6 +26,7 @@ from trialmaker.tracking.settings import RUN_VARIABLES
 PLACES = re.compile(r"--output|output=[^/]|,/|uri|dry_run|--cfg")  # of a command that has no store, or one elsewhere
 MEMORY = Path("/dev/shm")  # a file system on which SQLite waits for no disk
 MEMORY_BYTES = 4 << 30  # what the tests need there, and more
+TEST_PROCESS_BYTES = 2_500_000_000  # that a process which runs tests may take, with those that it starts
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,6 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="xla-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
         os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={folder.name}"
         config.add_cleanup(folder.cleanup)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run tests in one process more than there are cores, since some wait; each may take its share of memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(os.sched_getaffinity(0)) + 1, memory // TEST_PROCESS_BYTES))
 
 
 @pytest.hookimpl(wrapper=True)
