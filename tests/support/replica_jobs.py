@@ -1,15 +1,14 @@
 """Trainings that several processes make together, or one by itself, for tests.
 
-As a program, ``replica_jobs.py INDEX ADDRESSES FOLDER JOB...``, it is one of the processes: it makes the jobs in order
-over one connection, and writes ``FOLDER/JOB.COUNT.INDEX.json`` of each. With one address it is one by itself that has
-three devices, which share out its processor, and writes ``FOLDER/JOB.devices.json``.
+One of the processes calls ``main``, which makes the jobs in order over one connection, and writes
+``FOLDER/JOB.COUNT.INDEX.json`` of each. With one address it is one by itself that has three devices, which share out
+its processor, and writes ``FOLDER/JOB.devices.json``.
 """
 
 import hashlib
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -226,7 +225,3 @@ def _result(job: str, replicas: Replicas, folder: Path) -> dict[str, Any]:
     if job == "alone":
         return wait_for_nobody(replicas) if replicas.index == 0 else {}
     return train(case)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2].split(","), Path(sys.argv[3]), sys.argv[4:])

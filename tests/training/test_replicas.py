@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from support import replica_jobs
 from support.entry import PROJECT
 from support.processes import command
 from support.replica_jobs import CASES, EPOCHS, KILLED_AT, STEPS, train
@@ -31,6 +30,15 @@ JOBS = {
     3: ["small", "mlp", "cnn", "default", "norm", "stop", "lost"],
 }
 SECONDS = 300  # on a machine that does other things too
+PROCESS = """
+import sys
+from pathlib import Path
+from trialmaker.experiment.tensorflow_import import importing_tensorflow
+index, addresses, folder, *jobs = sys.argv[1:]
+with importing_tensorflow(Path(folder), is_shown=False):  # in half the time
+    from support import replica_jobs
+replica_jobs.main(int(index), addresses.split(","), Path(folder), jobs)
+"""
 Results = dict[tuple[str, int], list[dict[str, Any]]]
 
 
@@ -50,10 +58,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _group(count: int, jobs: list[str], folder: Path) -> Iterator[Any]:
     addresses = ",".join(f"127.0.0.1:{free_port()}" for _ in range(count))
     path = os.pathsep.join(str(PROJECT / place) for place in ("src", "tests"))
-    program = replica_jobs.__file__
     for index in range(count):
         yield command(
-            folder, program, str(index), addresses, str(folder), *jobs, PYTHONPATH=path, TF_CPP_MIN_LOG_LEVEL="3"
+            folder, "-c", PROCESS, str(index), addresses, str(folder), *jobs, PYTHONPATH=path, TF_CPP_MIN_LOG_LEVEL="3"
         )
 
 
