@@ -300,6 +300,7 @@ def test_a_port_that_another_process_has_is_named() -> None:
     first, _ = loopback_instances(2)
     _, _, port = first.meeting_address.rpartition(":")
     with socket.socket(socket.AF_INET6) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of connections of earlier tests
         taken.bind(("::", int(port)))
         taken.listen()
         with pytest.raises(UserError, match=f"{first.meeting_address}: the instances' port cannot be opened"):
