@@ -42,7 +42,7 @@ def test_the_platforms_client_shows_the_digit_and_the_answer(
         assert text in capsys.readouterr().err
     nobody = f"http://127.0.0.1:{free_port()}/ModelMaker/predict"
     assert main(["request", "--url", nobody]) == 2
-    assert f"{nobody}: does not answer" in capsys.readouterr().err
+    assert f"{nobody}: does not answer (Connection refused); python predict.py starts" in capsys.readouterr().err
 
 
 def test_with_keys_set_callers_need_them(published: Path, capsys: pytest.CaptureFixture[str]) -> None:

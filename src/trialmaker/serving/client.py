@@ -48,7 +48,9 @@ def send_request(url: str, body: bytes, content_type: str, keys: Keys) -> Any:
         law = "the service has ended the connection without an answer"
         raise UserError(f"{shown}: {law} ({error}); its log may say why; check the address and the keys") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise UserError(f"{shown}: does not answer ({error}); {serve_command()} starts the service") from None
+        reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason
+        raise UserError(f"{shown}: does not answer ({reason}); {serve_command()} starts the service") from None
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
