@@ -126,8 +126,14 @@ class SamplerFactory:
         return sampler
 
     def initial_points(self, enqueued: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the first trials' parameters: the enqueued points, then the rest of a grid, each of them once."""
-        return enqueued + [point for point in self.grid_points if point not in enqueued]
+        """Return the first trials' parameters: the enqueued points, then the rest of a grid, each of them once.
+
+        A point that leaves parameters out, as the config's own values do that a grid has not, is none of a grid's.
+        """
+        if not self.grid_points:
+            return enqueued
+        whole = [point for point in enqueued if point.keys() == self.grid_points[0].keys()]
+        return whole + [point for point in self.grid_points if point not in whole]
 
 
 def _grid(distributions: Mapping[str, BaseDistribution]) -> dict[str, list[Any]]:

@@ -196,7 +196,9 @@ def test_a_sampler_without_its_package_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_grid_is_gone_through_once(tmp_path: Path, jobs: int) -> None:
+    """The config's own point, which a sweep file may begin with, is none of this grid's."""
     words = ("hydra/sweeper/sampler=grid", "x=choice(1,2,3)", "y=range(0,2)", f"hydra.sweeper.n_jobs={jobs}")
+    words += ("hydra.sweeper.enqueue=[default]",)
     done = sweep(tmp_path, *words, "hydra.sweeper.n_trials=100")
     assert done.returncode == 0, done.stderr
     params = [(trial.params["x"], trial.params["y"]) for trial in trials(tmp_path)]
