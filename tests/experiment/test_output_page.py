@@ -213,6 +213,14 @@ def test_a_studys_page_ranks_its_trials(tmp_path: Path) -> None:
     assert line == "finished study=s trials=4 best trial=2 val_accuracy=0.9300 test_accuracy=0.9200"
 
 
+def test_of_equal_trials_the_one_whose_model_is_published_is_the_best() -> None:
+    """The lower val_loss decides, as it does when a model is published."""
+    equal = [trial(number, 0.93) for number in range(3)]
+    for one, val_loss in zip(equal, (0.3, 0.2, 0.4), strict=True):
+        one.best_metrics["val_loss"] = val_loss
+    assert "best trial=1 " in study_line("s", equal, ACCURACY, {})
+
+
 def test_a_study_leaves_its_page_and_its_line(jobs: Path) -> None:
     (output,) = [path.parent for path in jobs.glob("*/output/studies")]
     line = (output / "success").read_text()

@@ -112,6 +112,16 @@ def test_the_best_model_is_published_and_tested_once(done: Result) -> None:
     assert len(loaded.class_names) == 10
 
 
+def test_of_equal_trials_the_tested_one_is_named(train: Train) -> None:
+    """The sweeper names the first one; the model of the lowest val_loss is published."""
+    rates = "optimizer.learning_rate=choice(1e-9,1e-6)"
+    words = ("model.hidden_units=[8]", "model.dropout_rate=0", rates, "hydra/sweeper/sampler=grid")
+    result = train(*QUICK[:3], "training.epochs=1", *words, "hydra.sweeper.n_trials=2")
+    assert "\nbest trial=0 " in result.out
+    assert "\ntested: trial 1, the one with the lowest val_loss of 2 equal ones\n" in result.out
+    assert " best trial=1 " in (result.output / "success").read_text()
+
+
 def test_the_best_trial_is_a_command_and_a_recipe(
     done: Result, train: Train, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,7 @@
 """The beginning and the end of a study: its header, the test of its best model, its MLflow run."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,11 +21,13 @@ from trialmaker.errors import UserError
 from trialmaker.experiment import multirun, run_header, running_study, study_identity
 from trialmaker.experiment.context import reason_to_withhold
 from trialmaker.experiment.instances import shared_study
+from trialmaker.experiment.output_page.folder import all_results, trials_of
 from trialmaker.experiment.output_page.page import PAGE_FILE
 from trialmaker.experiment.resume import earlier_job
 from trialmaker.experiment.run_name import run_differences
 from trialmaker.platform import result_files, training_report
 from trialmaker.platform.redaction import without_password
+from trialmaker.platform.run_result import RunResult
 
 if TYPE_CHECKING:
     from trialmaker.experiment.output_page.test_report import TestReport
@@ -157,9 +159,19 @@ def _test_best(
         return {}, None
     metrics, report = _test_metrics(config, best, models)
     compile_for_litert(version)
+    _log_tie(best, trials_of(all_results(models.parent), study))
     final_test.log_best(best.epoch, best.objective, value, metrics)
     log.info(f"best model: {version}")
     return metrics, report
+
+
+def _log_tie(best: "Card", trials: Sequence[RunResult]) -> None:
+    """Say whose the best model is, where several trials have its value: the sweeper has named the first of them."""
+    value = best.metrics[best.objective]
+    equal = [one for one in trials if one.status == "finished" and one.best_metrics.get(best.objective) == value]
+    own = next((one for one in equal if one.best_metrics["val_loss"] == best.metrics["val_loss"]), None)
+    if own and own is not equal[0]:
+        log.info(f"tested: trial {own.trial}, the one with the lowest val_loss of {len(equal)} equal ones")
 
 
 def _best_of_data(config: Config, models: Path) -> "Card | None":

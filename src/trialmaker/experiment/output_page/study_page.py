@@ -1,5 +1,6 @@
 """The page of a study's output: its best trials, and the value of each."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,9 +59,10 @@ def _best(ranked: Sequence[RunResult]) -> RunResult | None:
     return next((trial for trial in ranked if trial.status == "finished"), None)
 
 
-def _rank(trial: RunResult, objective: Objective) -> float:
+def _rank(trial: RunResult, objective: Objective) -> tuple[float, float]:
+    """Return what sorts the trials as ``Objective.is_better`` does their epochs."""
     value = trial.best_metrics[objective.name]
-    return -value if objective.direction == "maximize" else value
+    return -value if objective.direction == "maximize" else value, trial.best_metrics.get("val_loss", math.inf)
 
 
 def _charts(trials: Sequence[RunResult], objective: Objective) -> list[tuple[str, dict[str, str], str]]:
