@@ -1,5 +1,7 @@
 """A study's own MLflow run: the parent of its trials' runs, with the study's result."""
 
+import math
+
 import mlflow
 import optuna
 from optuna.trial import TrialState
@@ -29,7 +31,8 @@ def record(client: mlflow.MlflowClient, done: StudyDone, time: int) -> str:
     study = optuna.load_study(study_name=str(done.start.study), storage=open_storage(done.storage))
     for name, value in _result_tags(client, experiment_id, run_id, study).items():
         client.set_tag(run_id, name, value)
-    for name, metric in (_best_value(study, done.objective) | done.metrics).items():
+    best = _best_value(study, done.objective)
+    for name, metric in (_outdated(client, run_id, best) | best | done.metrics).items():
         client.log_metric(run_id, name, metric, time)
     _log_plots(client, run_id, study, done.objective)
     experiment_view.refresh(client, experiment_id, done.start)
@@ -52,6 +55,13 @@ def import_plotting(trial: int) -> None:
 def _best_value(study: optuna.Study, objective: str | None) -> dict[str, float]:
     has_best = objective is not None and study.get_trials(False, (TrialState.COMPLETE,))
     return {f"best_{objective}": study.best_value} if has_best else {}
+
+
+def _outdated(client: mlflow.MlflowClient, run_id: str, best: dict[str, float]) -> dict[str, float]:
+    """Return NaN for each test metric that an earlier command has left, if that had another best trial."""
+    before = client.get_run(run_id).data.metrics
+    is_same = all(before.get(name) == value for name, value in best.items())
+    return {} if is_same else {name: math.nan for name in before if name.startswith("test_")}
 
 
 def _result_tags(client: mlflow.MlflowClient, experiment_id: str, run_id: str, study: optuna.Study) -> dict[str, str]:
