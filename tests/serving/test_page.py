@@ -124,6 +124,8 @@ def test_a_person_draws_and_reads_the_answer(
         expect_answer(page, "7")
         expect(page.locator(".row.likeliest .label")).to_have_text("7")
         assert boxes(page) == before
+        widest = "one => { one.lastChild.textContent = ' · 100.0 %'; return one.scrollWidth <= one.clientWidth }"
+        assert page.locator("#headline").evaluate(widest)
         assert faults(page) == []
         other = {"en": "zh", "zh": "en"}[language]
         visible = page.locator("body").inner_text()
