@@ -137,8 +137,10 @@ def test_the_index_names_each_page() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OWN_LENGTH], ids=lambda page: page.name)
-def test_a_page_is_short(page: Path) -> None:
-    assert 40 < len(page.read_text(encoding="utf-8").splitlines()) <= 200
+def test_a_page_is_short_and_whole(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert 40 < len(lines) <= 200
+    assert sum(line.startswith("```") for line in lines) % 2 == 0, "a block without its end is never run"
 
 
 @pytest.mark.parametrize(
