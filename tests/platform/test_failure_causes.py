@@ -83,6 +83,10 @@ CAUSES = {
     "no_data_folder": ("no data set: /a b is no readable folder; expected MNIST", "没有数据集：目录 /a b 不存在"),
     "no_data_empty": ("no data set: /a b is empty; expected MNIST", "没有数据集：目录 /a b 是空的"),
     "no_data_files": ("no data set: /a b holds c.txt and d.txt; expected MNIST", "没有数据集：/a b 中没有可用的"),
+    "no_data_parts": (
+        "no data set: /d holds a.gz; /d/a.gz lies there without its test labels; expected MNIST",
+        "/d/a.gz 缺少配套的文件（test labels）",
+    ),
     "no_data": ("no data set: /d train-images lies there without its train-labels; expected MNIST", "没有数据集；请把"),
     "no_classes": (
         "/d: expected train/<class>/*.jpg or *.png, there or one folder below, found nothing",
@@ -93,6 +97,14 @@ CAUSES = {
         "无法下载 a.gz",
     ),
     "several_data": ("/d holds a and b: say which one, such as data.variant=a", "请指定其一，例如 data.variant=a"),
+    "few_pictures": (
+        "/d: expected at least 3 pictures in train/a, one for each split that has no folder of its own, found 1",
+        "/d：train/a 中至少需要 3 张图片",
+    ),
+    "no_init_weights": (
+        "init_model=/m: expected a published model, or one .keras or .weights.h5 file, found none",
+        "init_model=/m：需要一个已发布的模型",
+    ),
     "wrong_data": ("/d/a.gz: expected an IDX file, found text", "/d/a.gz：数据不符合要求"),
     "wrong_data_cause": ("/config: expected a folder of config files", "/config：内容不符合要求"),
     "no_run": ("resume=x: is no run of /o/logs: it has none that can be gone on with", "resume=x：找不到这次运行"),
@@ -171,8 +183,12 @@ CAUSES = {
     ),
     "no_such_field": ("training.x: there is no such field", "training.x：没有这个参数"),
     "field_of_other": (
+        "model.filters: model=mlp has no filters; cnn has it",
+        "model=mlp 没有参数 filters；cnn 有该参数",
+    ),
+    "field_of_others": (
         "optimizer.rho: optimizer=lion has no rho; rmsprop, adadelta have it",
-        "optimizer=lion 没有参数 rho；有该参数的选项见英文说明",
+        "optimizer=lion 没有参数 rho；rmsprop, adadelta 有该参数",
     ),
     "no_word": (
         "cnn: is neither a parameter nor the value of one; write --name value",
@@ -195,10 +211,14 @@ CAUSES = {
     "not_less": ("model.dropout_rate=1: must be less than 1", "必须小于 1"),
     "empty": ("tracking.experiment=: must not be empty", "不能为空"),
     "not_among_near": (
-        "optimizer=adm: must be one of adam, sgd; did you mean adam?",
-        "optimizer=adm：必须是 adam, sgd 之一；是否应为 adam？",
+        "optimizer=adm: must be one of adam, sgd; did you mean adam or sgd?",
+        "optimizer=adm：必须是 adam, sgd 之一；是否应为 adam 或 sgd？",
     ),
     "not_among": ("precision=x: must be one of auto, float32", "precision=x：必须是 auto, float32 之一"),
+    "not_theirs": (
+        "/c/a.yaml: output: is for whoever runs the command to set: type it",
+        "/c/a.yaml：输入文件中的配置不能设置 output",
+    ),
     "law": ('name="": must not be blank; null for a name that TrialMaker makes', "取值不符合要求"),
     "yaml": ("/c/m.yaml: cannot be read as YAML: x", "/c/m.yaml：不是有效的 YAML 文件"),
     "own_file": ("/c/cnn.yaml: TrialMaker has a config file of that name: rename yours", "请改名"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_sweep.trial import CurrentTrial
-from trialmaker.errors import one_line
+from trialmaker.errors import UserError, one_line
 from trialmaker.experiment.output_page.page import RunPage
 from trialmaker.platform.bilingual_texts import SEPARATOR
 from trialmaker.platform.failure_causes import chinese_cause
@@ -133,7 +133,8 @@ class RunContext:
         if self.signals.received is not None:
             error = Stopped(self.signals.received, self.signals.where)
         self.result.status = "failed" if isinstance(error, Exception) else "stopped"
-        self.result.message = without_password(one_line(error))
+        text = "; ".join(error.mistakes) if isinstance(error, UserError) else error
+        self.result.message = without_password(one_line(text))
         if isinstance(error, Exception) and is_lack_of_space(error):
             self.result.ended_by = NO_SPACE
 

@@ -24,8 +24,7 @@ def bilingual_cause(cause: str, *, is_bug: bool = False) -> str:
     """
     with suppress(OSError):  # a file of texts that is gone is no reason to lose the cause
         key, values = recognize(cause, is_bug=is_bug)
-        chinese = bilingual_texts.read_texts(Path(__file__))[key]["zh"].format(**values)
-        return bilingual_texts.line({"en": cause, "zh": chinese})
+        return bilingual_texts.line({"en": cause, "zh": _chinese(key, values)})
     return cause
 
 
@@ -42,13 +41,17 @@ def recognize(cause: str, *, is_bug: bool = False) -> tuple[str, dict[str, str]]
 def by_language(cause: str) -> dict[str, str]:
     """Return a cause for each language's page: in Chinese the English follows in brackets, or stands alone."""
     key, values = recognize(cause)
-    chinese = bilingual_texts.read_texts(Path(__file__))[key]["zh"].format(**values)
-    return {"en": cause, "zh": cause if key == OTHER else f"{chinese}（{cause}）"}
+    return {"en": cause, "zh": cause if key == OTHER else f"{_chinese(key, values)}（{cause}）"}
 
 
 def chinese_cause(key: str) -> str:
     """Return the Chinese of a form whose Chinese has no place."""
     return bilingual_texts.read_texts(Path(__file__))[key]["zh"]
+
+
+def _chinese(key: str, values: dict[str, str]) -> str:
+    texts = {name: value.replace(" or ", " 或 ") if name == "suggestion" else value for name, value in values.items()}
+    return bilingual_texts.read_texts(Path(__file__))[key]["zh"].format(**texts)
 
 
 def _pattern(form: str) -> re.Pattern[str]:

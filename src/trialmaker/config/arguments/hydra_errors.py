@@ -35,8 +35,8 @@ def explain(error: Exception, argv: Sequence[str]) -> UserError:
     group, _, name = path.partition(".")
     settings = [word for word in argv if word.startswith(f"{group}=")] or [f"the default {group}"]
     owner_names = ", ".join(owner.replace("/", ", ") for owner in dict.fromkeys(owners))
-    verb = "have" if ", " in owner_names else "has"
-    return UserError(f"{path}: {settings[-1]} has no {name}; {owner_names} {verb} it")
+    have_it = "have it" if ", " in owner_names else "has it"
+    return UserError(f"{path}: {settings[-1]} has no {name}; {owner_names} {have_it}")
 
 
 def _study_mistake(text: str) -> str:
