@@ -1,6 +1,7 @@
 """A study's own MLflow run: the parent of its trials' runs, with the study's result."""
 
 import math
+from collections.abc import Mapping
 
 import mlflow
 import optuna
@@ -11,6 +12,7 @@ from optuna_sweep.importance import MIN_TRIALS, counted_study, trial_counts
 from optuna_sweep.storage import open_storage
 from trialmaker.tracking import experiment_view, experiments
 from trialmaker.tracking.messages import StudyDone
+from trialmaker.tracking.run_list import TEST_METRICS
 from trialmaker.tracking.settings import END_TAG, TRIAL_TAG
 
 PLOTS_FILE = "study/plots.html"
@@ -32,7 +34,7 @@ def record(client: mlflow.MlflowClient, done: StudyDone, time: int) -> str:
     for name, value in _result_tags(client, experiment_id, run_id, study).items():
         client.set_tag(run_id, name, value)
     best = _best_value(study, done.objective)
-    for name, metric in (_outdated(client, run_id, best) | best | done.metrics).items():
+    for name, metric in (_outdated(client.get_run(run_id).data.metrics, best) | best | done.metrics).items():
         client.log_metric(run_id, name, metric, time)
     _log_plots(client, run_id, study, done.objective)
     experiment_view.refresh(client, experiment_id, done.start)
@@ -57,11 +59,10 @@ def _best_value(study: optuna.Study, objective: str | None) -> dict[str, float]:
     return {f"best_{objective}": study.best_value} if has_best else {}
 
 
-def _outdated(client: mlflow.MlflowClient, run_id: str, best: dict[str, float]) -> dict[str, float]:
-    """Return NaN for each test metric that an earlier command has left, if that had another best trial."""
-    before = client.get_run(run_id).data.metrics
-    is_same = all(before.get(name) == value for name, value in best.items())
-    return {} if is_same else {name: math.nan for name in before if name.startswith("test_")}
+def _outdated(earlier: Mapping[str, float], best: Mapping[str, float]) -> dict[str, float]:
+    """Return NaN for the test metrics that an earlier command recorded, if the best value is another one since."""
+    is_same = all(earlier.get(name) == value for name, value in best.items())
+    return {} if is_same else {name: math.nan for name in TEST_METRICS if name in earlier}
 
 
 def _result_tags(client: mlflow.MlflowClient, experiment_id: str, run_id: str, study: optuna.Study) -> dict[str, str]:
