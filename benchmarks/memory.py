@@ -2,7 +2,8 @@
 
 python benchmarks/memory.py [--models NAME ...] [--runs N]
 
-A page that several processes share counts once (PSS of Linux): the sum is what the machine must have for the run.
+A page that several processes share counts once (PSS of Linux), so nothing else that uses TensorFlow may run meanwhile.
+What is of no file can't be given back: it is what the machine must have for the run. The rest are pages of libraries.
 """
 
 import argparse
@@ -29,21 +30,25 @@ from trialmaker.platform.run_result import RunResult
 from trialmaker.platform.signals import Signals
 
 SAMPLE_SECONDS = 0.1
+KINDS = {"Pss:": "with pages of files", "Pss_Anon:": "without them"}  # as Linux names them
 
 
 def watch_run(model: str) -> float:
-    """Print the peak of what the processes of a run hold together, and of each at that time; return it, MiB."""
+    """Print the peaks of what a run's processes hold together, and of each then; return that without files, MiB."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         command = [sys.executable, "train.py", f"data.directory={mnist()}", f"model={model}", "training.epochs=2"]
         process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"AI_ROOT": root}, stdout=subprocess.DEVNULL)
-        peak: dict[str, float] = {}
+        peaks: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
         while process.poll() is None:
-            sizes = {name: size for one in family(process.pid) for name, size in held(one).items()}
-            peak = max(peak, sizes, key=lambda each: sum(each.values()))
+            processes = family(process.pid)
+            for kind, peak in peaks.items():
+                sizes = {name: size for one in processes for name, size in held(one, kind).items()}
+                peaks[kind] = max(peak, sizes, key=lambda each: sum(each.values()))
             time.sleep(SAMPLE_SECONDS)
-    parts = ", ".join(f"{name} {size:.0f}" for name, size in peak.items())
-    print(f"run of model={model}: {sum(peak.values()):.0f} MiB at its peak ({parts})", flush=True)
-    return sum(peak.values())
+    for kind, peak in peaks.items():
+        parts = ", ".join(f"{name} {size:.0f}" for name, size in peak.items())
+        print(f"run of model={model}: {sum(peak.values()):.0f} MiB at its peak {KINDS[kind]} ({parts})", flush=True)
+    return sum(peaks["Pss_Anon:"].values())
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -55,12 +60,12 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def held(process: psutil.Process) -> dict[str, float]:
-    """Return the MiB that a process holds, by what it runs and its id; nothing where it has ended."""
+def held(process: psutil.Process, kind: str) -> dict[str, float]:
+    """Return the MiB of a kind that a process holds, by what it runs and its id; nothing where it has ended."""
     try:
         name = next((word for word in process.cmdline()[1:] if not word.startswith("-")), "")
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-        size = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        size = next(int(line.split()[1]) for line in lines if line.startswith(kind))
     except (psutil.Error, OSError, StopIteration):
         return {}
     return {f"{name} {process.pid}": size / 1024}
@@ -96,7 +101,8 @@ if __name__ == "__main__":
     parser.add_argument("--models", nargs="*", default=["mlp", "cnn"], help="each in a run of its own; default: both")
     parser.add_argument("--runs", type=int, default=10, help="of one process, for its growth; default: 10; 0: none")
     args = parser.parse_args()
-    record("memory", [Row(f"memory of a run, model={model}", "MiB", [watch_run(model)]) for model in args.models])
+    what = "memory of a run, without pages of files, model={}"
+    record("memory", [Row(what.format(model), "MiB", [watch_run(model)]) for model in args.models])
     if args.runs:
         logging.disable()
         watch_growth(args.runs)
