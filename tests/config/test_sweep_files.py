@@ -31,7 +31,7 @@ def test_each_file_composes_with_its_defaults_and_is_listed(name: str, train: Tr
     done = train(f"sweeps={name}", "--cfg", "hydra")
     assert done.code == 0 and f"study_name: {name}_${{data.name}}\n" in done.out, done.err
     assert "_target_: hydra_plugins.optuna_sweeper.sweeper.OptunaSweeper" in done.out
-    line = next(line for line in train("--help").out.splitlines() if line.startswith("    sweeps "))
+    line = next(line for line in train("--help").out.splitlines() if line.startswith("  sweeps "))
     assert name in line.replace(",", "").split()
 
 

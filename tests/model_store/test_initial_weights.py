@@ -205,10 +205,10 @@ def test_a_file_that_is_more_than_it_holds_is_a_line_at_once(bomb: Callable, tmp
         bomb(tmp_path / name)
     target = model(6, 4)
     before = target.get_weights()
-    before = time.thread_time()
+    began = time.thread_time()
     with pytest.raises(UserError, match=law) as caught:
         initial_weights.load(target, find_weights(tmp_path / name))
-    assert time.thread_time() - before < 2  # seconds of CPU
+    assert time.thread_time() - began < 2  # seconds of CPU
     assert "\n" not in str(caught.value) and str(tmp_path / name) in str(caught.value)
     assert all((one == other).all() for one, other in zip(before, target.get_weights(), strict=True))
 
