@@ -168,16 +168,18 @@ def test_it_is_short() -> None:
     assert len(README.splitlines()) <= 200
 
 
-def test_the_map_names_every_room_and_every_place_that_it_sends_people_to() -> None:
+def test_the_map_names_every_room_and_every_place_that_people_are_sent_to_is_there() -> None:
     """In CONTRIBUTING.md, since README is for those who use the project."""
     source = PROJECT / "src" / "trialmaker"
-    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Where things are")[2]
-    assert set(re.findall(r"^\| `(\w+)/` \|", text.partition("Each room")[2], re.MULTILINE)) == {
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = text.partition("## Where things are")[2].partition("Each room")[2]
+    assert set(re.findall(r"^\| `(\w+)/` \|", rooms, re.MULTILINE)) == {
         path.name for path in source.iterdir() if path.is_dir() and path.name != "__pycache__"
     }
-    places = re.findall(r"`((?:\w+/)+[\w.]+\.py)`", text)
-    assert len(places) >= 6 and all((source / place).is_file() for place in places)
-    for constant, place in re.findall(r"`([A-Z]+)` in `([\w/.]+)`", text):
+    places = re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|md|json))`", text)
+    assert len(places) >= 12
+    assert [place for place in places if not any((folder / place).is_file() for folder in (source, PROJECT))] == []
+    for constant, place in re.findall(r"`([A-Z_]+)` (?:in|of) `([\w/.]+)`", text):
         assert f"\n{constant}" in (source / place).read_text()
 
 

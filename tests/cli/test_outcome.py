@@ -249,7 +249,7 @@ def test_a_signal_before_the_first_step_counts_too_and_a_second_one_ends_at_once
         wait_for_line(process, "what differs")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=HANG_SECONDS) == 143
-    assert (tmp_path / "output" / "failure").read_text() == "stopped by SIGTERM before the first step\n"
+    assert causes(tmp_path / "output") == ["stopped by SIGTERM before the first step"]
     with started(tmp_path, *SMALL, "training.epochs=100000") as process:
         wait_for_line(process, "epoch=1 ")
         process.send_signal(signal.SIGTERM)
