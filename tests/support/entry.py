@@ -29,8 +29,10 @@ class Result:
     output: Path
 
     def runs(self) -> list[mlflow.entities.Run]:
-        """Its MLflow runs, oldest first."""
-        client = mlflow.MlflowClient(f"sqlite:///{self.output / 'mlflow.db'}")
+        """Its MLflow runs, oldest first; none as long as there is no store, which a client would make."""
+        if not (store := self.output / "mlflow.db").exists():
+            return []
+        client = mlflow.MlflowClient(f"sqlite:///{store}")
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         return list(client.search_runs(experiments, order_by=["attributes.start_time ASC"]))
 
