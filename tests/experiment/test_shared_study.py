@@ -121,12 +121,12 @@ def test_all_trials_are_in_the_first_ones_output(roots: list[Path]) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
     by_id = {run.info.run_id: run for run in runs if "mlflow.parentRunId" in run.data.tags}
-    for _, result in finished.values():
-        assert result.mlflow_run_id in by_id
-        assert by_id[result.mlflow_run_id].info.status == "FINISHED"
+    of_trials = {int(run.data.tags["trialmaker.trial"]): run for run in by_id.values() if run.info.status == "FINISHED"}
+    for number, (_, result) in finished.items():  # an id that MLflow gave after the trial's end is not in its result
+        assert result.mlflow_run_id in (of_trials[number].info.run_id, None)
     best = json.loads((output / "model" / "best.json").read_text())
     assert best["metrics"]["val_accuracy"] == study.best_value and "test_accuracy" in best["metrics"]
-    assert best["run_id"] in by_id and (output / "model" / str(best["version"]) / "saved_model.pb").is_file()
+    assert best["run_id"] in (*by_id, "") and (output / "model" / str(best["version"]) / "saved_model.pb").is_file()
     assert (output / "success").is_file() and (output / "index.html").is_file()
     assert any(output.glob("logs/study_mlp/*/instance-2/*_worker-1.log"))
     for path, _ in finished.values():
