@@ -169,7 +169,7 @@ def _log_tie(best: "Card", trials: Sequence[RunResult]) -> None:
     """Say whose the best model is, where several trials have its value: the sweeper has named the first of them."""
     value = best.metrics[best.objective]
     equal = [one for one in trials if one.status == "finished" and one.best_metrics.get(best.objective) == value]
-    own = next((one for one in equal if one.best_metrics["val_loss"] == best.metrics["val_loss"]), None)
+    own = next((one for one in equal if one.best_metrics.get("val_loss") == best.metrics.get("val_loss")), None)
     if own and own is not equal[0]:
         log.info(f"tested: trial {own.trial}, the one with the lowest val_loss of {len(equal)} equal ones")
 
