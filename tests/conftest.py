@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import absl.logging
 import pytest
@@ -18,7 +19,7 @@ from support import outputs
 from support.entry import PROJECT, Result, Train, run_entry
 from support.stores import create_store
 from support.waiting import HANG_SECONDS
-from trialmaker.platform import processor, signals
+from trialmaker.platform import paths, processor, signals
 from trialmaker.platform.garbage_collection import paused_garbage_collection
 from trialmaker.tracking import client
 from trialmaker.tracking.settings import RUN_VARIABLES
@@ -26,6 +27,7 @@ from trialmaker.tracking.settings import RUN_VARIABLES
 PLACES = re.compile(r"--output|output=[^/]|,/|uri|dry_run|--cfg")  # of a command that has no store, or one elsewhere
 MEMORY = Path("/dev/shm")  # a file system on which SQLite waits for no disk
 MEMORY_BYTES = 4 << 30  # what the tests need there, and more
+CONFIG_FOLDERS = (f"{paths.CONF}/", f"{paths.SWEEPS}/")
 TEST_PROCESS_BYTES = 2_500_000_000  # that a process which runs tests may take, with those that it starts
 
 
@@ -107,6 +109,26 @@ def no_run_is_left() -> Iterator[None]:
 def _unset_run_variables() -> None:
     for name in RUN_VARIABLES:
         os.environ.pop(name, None)
+
+
+def refuse_writing(event: str, arguments: tuple[Any, ...]) -> None:
+    """Audit hook: refuse to write a config file of the checkout, which other tests read at the same time."""
+    is_written = event == "open" and isinstance(arguments[0], str) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if is_written and arguments[0].startswith(CONFIG_FOLDERS):
+        raise PermissionError(f"{arguments[0]}: a test that writes config files asks for copied_configs")
+
+
+sys.addaudithook(refuse_writing)
+
+
+@pytest.fixture
+def copied_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with copies of ``conf/`` and ``sweeps/``, which the entry, in this process, takes for the project's."""
+    project = tmp_path / "project"
+    for name in ("CONF", "SWEEPS"):
+        copy = shutil.copytree(getattr(paths, name), project / getattr(paths, name).name)
+        monkeypatch.setattr(paths, name, copy)
+    return project
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Recipes of trials, where the study's file is not the project's."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,8 @@ OVERRIDES = ["sweeps=mine", "optimizer.learning_rate=0.5"]
 
 
 @pytest.fixture
-def recipe() -> Iterator[Path]:
-    path = paths.CONF / "experiment" / "of_a_recipe_test.yaml"
-    yield path
-    path.unlink(missing_ok=True)
+def recipe(copied_configs: Path) -> Path:
+    return copied_configs / "conf" / "experiment" / "of_a_test.yaml"
 
 
 def test_a_recipe_has_what_a_persons_own_study_file_sets(

@@ -17,7 +17,6 @@ from trialmaker.analysis.store.runs import Run
 from trialmaker.analysis.stored_overrides import checked
 from trialmaker.cli.main import main
 from trialmaker.errors import UserError
-from trialmaker.platform import paths
 
 GOOD = ["model=mlp", "optimizer.learning_rate=0.5", "model.hidden_units=[16,8]", "tags.owner=anna", "name='a b'"]
 BAD = [
@@ -66,15 +65,11 @@ def test_nothing_else_is(bad: str) -> None:
 
 @pytest.mark.parametrize("way", [[], ["--seeds", "1"], ["--write", "of_a_stranger"]], ids=lambda way: "".join(way[:1]))
 def test_a_command_with_something_else_does_nothing(
-    way: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    way: list[str], tmp_path: Path, copied_configs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_study(tmp_path, [*GOOD, BAD[0]])
-    recipe = paths.CONF / "experiment" / "of_a_stranger.yaml"
-    try:
-        assert main(["best", "s", "--output", str(tmp_path), *way]) == 2
-        assert not recipe.exists()
-    finally:
-        recipe.unlink(missing_ok=True)
+    assert main(["best", "s", "--output", str(tmp_path), *way]) == 2
+    assert not (copied_configs / "conf" / "experiment" / "of_a_stranger.yaml").exists()
     printed = capsys.readouterr()
     assert printed.err.startswith("trialmaker: error: study s, trial 0: ") and not printed.out
 
@@ -93,14 +88,11 @@ def test_where_results_go_is_not_stored(tmp_path: Path, capsys: pytest.CaptureFi
     assert printed.err.startswith(f"study s, trial 0: left out: {', '.join(OF_THE_READER)}: ")
 
 
-def test_a_recipe_holds_a_stored_text_as_a_text(tmp_path: Path) -> None:
-    recipe = paths.CONF / "experiment" / "of_a_stranger.yaml"
+def test_a_recipe_holds_a_stored_text_as_a_text(tmp_path: Path, copied_configs: Path) -> None:
+    recipe = copied_configs / "conf" / "experiment" / "of_a_stranger.yaml"
     add_study(tmp_path, ["note='a: b\\ndefaults: [x] # \"'", "model=mlp"])
-    try:
-        assert main(["best", "s", "--output", str(tmp_path), "--write", "of_a_stranger"]) == 0
-        assert recipe.read_text().count("defaults") == 2 and "\ndefaults: [x]" not in recipe.read_text()
-    finally:
-        recipe.unlink(missing_ok=True)
+    assert main(["best", "s", "--output", str(tmp_path), "--write", "of_a_stranger"]) == 0
+    assert recipe.read_text().count("defaults") == 2 and "\ndefaults: [x]" not in recipe.read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """``sweeps/``, the one folder of studies: found by Hydra, listed, and named where a file is wrong."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,9 @@ from trialmaker.platform import paths
 
 
 @pytest.fixture
-def own() -> Iterator[Path]:
+def own(copied_configs: Path) -> Path:
     """A file of a person's own in the project's folder."""
-    path = paths.SWEEPS / "zz_of_a_test.yaml"
-    yield path
-    path.unlink(missing_ok=True)
+    return copied_configs / "sweeps" / "mine.yaml"
 
 
 def test_the_folder_is_a_real_one_at_the_top() -> None:

@@ -29,7 +29,6 @@ from trialmaker.analysis.recipe import write_recipe
 from trialmaker.cli.main import main
 from trialmaker.errors import UserError
 from trialmaker.model_store import saved_model
-from trialmaker.platform import paths
 from trialmaker.training import program_cache
 
 QUICK = ("sweeps=mlp", "data=digits", "training.max_examples=512", "training.epochs=3")
@@ -123,21 +122,17 @@ def test_of_equal_trials_the_tested_one_is_named(train: Train) -> None:
 
 
 def test_the_best_trial_is_a_command_and_a_recipe(
-    done: Result, train: Train, capsys: pytest.CaptureFixture[str]
+    done: Result, train: Train, copied_configs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["best", "mlp", "--output", str(done.output)]) == 0
     command = capsys.readouterr().out.strip()
     assert command.startswith("python train.py sweeps=mlp data=digits ") and command.endswith(" hydra.mode=RUN")
     assert f"to repeat it: {command}" in done.out
-    recipe = paths.CONF / "experiment" / "of_a_test.yaml"
-    try:
-        assert main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
-        shown = train("experiment=of_a_test", "--cfg", "job").out
-        recipe.unlink()
-        write_recipe("of_a_test", ["seed=3", "tracking.uri='https://me:secret@host'"])
-        assert "seed: 3" in recipe.read_text() and "secret" not in recipe.read_text()
-    finally:
-        recipe.unlink(missing_ok=True)
+    assert main(["best", "mlp", "--output", str(done.output), "--write", "of_a_test"]) == 0
+    shown = train("experiment=of_a_test", "--cfg", "job").out
+    write_recipe("another", ["seed=3", "tracking.uri='https://me:secret@host'"])
+    text = (copied_configs / "conf" / "experiment" / "another.yaml").read_text()
+    assert "seed: 3" in text and "secret" not in text
     rate = re.search(r"optimizer.learning_rate=(\S+)", command)
     assert rate and f"learning_rate: {rate[1]}" in shown and "name: digits" in shown and "epochs: 3" in shown
     assert main(["best", "nothing", "--output", str(done.output)]) == 2

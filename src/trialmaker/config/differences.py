@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from trialmaker.config import config_files
 from trialmaker.config.arguments import values
 from trialmaker.config.fields import GROUPS, leaves
-from trialmaker.platform.paths import CONF
+from trialmaker.platform import paths
 
 OVERRIDE = "override /"  # before a group in the defaults of a file that chooses for it
 NO_FIELDS = ("defaults", "hydra")  # of a config file
@@ -47,7 +47,7 @@ def differences(
     """
     recipes = {group: str(choices[group]) for group in config_files.GLOBAL_GROUPS if choices.get(group)}
     files = [config_files.read(path) for name in recipes.items() if (path := config_files.find(*name, directories))]
-    expected = _default_choices([config_files.read(CONF / "config.yaml"), *files])
+    expected = _default_choices([config_files.read(paths.CONF / "config.yaml"), *files])
     chosen = {group: str(choices.get(group)) for group in GROUPS}
     groups = {group: choice for group, choice in chosen.items() if choice != expected.get(group)}
     defaults = dict(leaves(_defaults(chosen, files, directories)))
@@ -68,9 +68,9 @@ def _choices(file: DictConfig) -> Iterator[tuple[str, str]]:
 
 def _defaults(choices: Mapping[str, str], files: Iterable[DictConfig], directories: Iterable[Path]) -> Any:
     """Return the fields of the choices and of recipes, interpolations resolved."""
-    paths = {group: config_files.find(group, choice, directories) for group, choice in choices.items()}
-    groups = {group: config_files.read(path) for group, path in paths.items() if path}
-    merged: Any = OmegaConf.merge(config_files.read(CONF / "config.yaml"), groups, *files)
+    places = {group: config_files.find(group, choice, directories) for group, choice in choices.items()}
+    groups = {group: config_files.read(path) for group, path in places.items() if path}
+    merged: Any = OmegaConf.merge(config_files.read(paths.CONF / "config.yaml"), groups, *files)
     fields = OmegaConf.masked_copy(merged, [key for key in merged if key not in NO_FIELDS])
     return OmegaConf.to_container(fields, resolve=True)
 

@@ -7,8 +7,8 @@ from trialmaker.config import study_fields
 from trialmaker.config.arguments.tokens import HELP_TOPICS
 from trialmaker.config.arguments.translation import choices
 from trialmaker.config.fields import fields
+from trialmaker.platform import paths
 from trialmaker.platform.help_page import filled, listed
-from trialmaker.platform.paths import CONF, train_command
 
 OPENING = """
 Train an image classifier, record it in MLflow, and leave the best model ready to deploy: in workspace/output/, on the \
@@ -68,20 +68,20 @@ def help_text(topic: str = "") -> str:
     if topic and topic != "all":
         part = _study_fields() if topic == STUDY else _fields_of(topic)
         return f"{part}\n\n{_examples([TOPIC_EXAMPLES[topic]])}\n"
-    groups = ((name, ", ".join(names)) for name, names in sorted(choices([CONF]).items()) if name != "hydra")
+    groups = ((name, ", ".join(names)) for name, names in sorted(choices([paths.CONF]).items()) if name != "hydra")
     parts = [
-        f"usage: {train_command()} [GROUP=CHOICE | FIELD=VALUE | --NAME VALUE]...",
+        f"usage: {paths.train_command()} [GROUP=CHOICE | FIELD=VALUE | --NAME VALUE]...",
         filled(OPENING),
         f"Choices (GROUP=CHOICE):\n{listed(groups)}",
         *([_fields_of("all"), _study_fields()] if topic else [_first_fields()]),
-        f"{filled(CLOSING)}\n{COMPLETION.format(command=train_command())}",
+        f"{filled(CLOSING)}\n{COMPLETION.format(command=paths.train_command())}",
         _examples(EXAMPLES),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _first_fields() -> str:
-    more = f"{train_command()} --help all lists all fields; --help NAME those of {', '.join(HELP_TOPICS[1:])}."
+    more = f"{paths.train_command()} --help all lists all fields; --help NAME those of {', '.join(HELP_TOPICS[1:])}."
     return f"Fields that people change first (FIELD=VALUE):\n{listed(_meanings(FIRST_FIELDS))}\n{filled(more)}"
 
 
@@ -96,7 +96,7 @@ def _study_fields() -> str:
 
 
 def _examples(examples: Iterable[str]) -> str:
-    return "\n".join(["Examples:", *(f"  {train_command()} {words}".rstrip() for words in examples)])
+    return "\n".join(["Examples:", *(f"  {paths.train_command()} {words}".rstrip() for words in examples)])
 
 
 def _topic(path: str) -> str:

@@ -6,7 +6,7 @@ from trialmaker.config import config_files
 from trialmaker.config.arguments import values
 from trialmaker.config.arguments.names import Name, Names
 from trialmaker.config.fields import GROUPS
-from trialmaker.platform.paths import CONF
+from trialmaker.platform import paths
 
 
 def law(key: str, names: Names) -> str | None:
@@ -41,7 +41,7 @@ def _field_law(name: Name) -> str:
 
 def _default(path: str) -> str:
     """Return the default of a field outside the groups, in brackets; "" for one that depends on the choice."""
-    value = OmegaConf.to_container(config_files.read(CONF / "config.yaml"), resolve=False)
+    value = OmegaConf.to_container(config_files.read(paths.CONF / "config.yaml"), resolve=False)
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return "" if value is None or "${" in str(value) else f" ({path}={values.write(value)})"
