@@ -191,8 +191,9 @@ def test_a_signal_stops_a_study_in_order(train: Train, tmp_path: Path) -> None:
     assert result.code == 143
     failure = (result.output / "failure").read_text()
     assert failure.startswith("stopped by SIGTERM after 0 trials; the next at epoch ")
-    _, (child,) = runs(result)
+    (study,), (child,) = runs(result)
     assert (child.info.status, child.data.tags["trialmaker.trial_state"]) == ("KILLED", "WAITING")
+    assert (study.info.status, study.data.tags["trialmaker.end"]) == ("KILLED", child.data.tags["trialmaker.end"])
     assert (result.output / "model" / "best.json").exists()
 
 

@@ -1,16 +1,20 @@
 """Runs of studies that say RUNNING though no process works on a trial of theirs any more: ended as KILLED."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from trialmaker.platform.paths import is_own_output
 from trialmaker.platform.received_database import check_tables, guard
-from trialmaker.tracking.journal import head
+from trialmaker.tracking.journal import head, last_attempt, was_stopped
+from trialmaker.tracking.messages import Start
 from trialmaker.tracking.output_journals import journals, may_go_on
 from trialmaker.tracking.settings import END_TAG, STORE_FILE, STUDY_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 RUNNING_STUDIES = f"""
 SELECT value FROM tags JOIN runs USING (run_uuid)
@@ -51,23 +55,44 @@ def end_all(output: Path, store: str, uri: str | None) -> list[str]:
     import mlflow  # which takes a while
 
     client, names = mlflow.MlflowClient(store), []
-    for experiment_name, study, last_write in _dead_studies(output, uri):
+    for (experiment_name, study), paths in _trials(output, uri).items():
         experiment = client.get_experiment_by_name(experiment_name)
-        condition = f"tags.`{STUDY_TAG}` = '{study}' and attributes.status = 'RUNNING'"
-        for run in client.search_runs([experiment.experiment_id], condition) if experiment else ():
-            client.set_tag(run.info.run_id, END_TAG, END_MESSAGE)
-            client.set_terminated(run.info.run_id, "KILLED", last_write)
-            names.append(study)
+        if experiment and not any(map(may_go_on, paths)):
+            last_write = int(max(path.stat().st_mtime for path in paths) * 1000)
+            names += _end(client, experiment.experiment_id, study, END_MESSAGE, last_write)
     return names
 
 
-def _dead_studies(output: Path, uri: str | None) -> Iterator[tuple[str, str, int]]:
-    """Yield experiment and name of each study that no process works on, and when a trial of it was last written to."""
+def end_stopped(
+    client: "MlflowClient", experiment_id: str, output: Path, start: Start, message: str, time: int
+) -> None:
+    """End a study's run when a trial was stopped, unless another process, which was not, works on the study.
+
+    Args:
+        start: the trial's.
+        message: why it was stopped; time: when, milliseconds since 1970.
+    """
+    paths = _trials(output, start.uri).get((start.experiment, str(start.study)), [])
+    stopped = {last_attempt(path) for path in paths if was_stopped(path)}
+    if not any(may_go_on(path) and last_attempt(path) not in stopped for path in paths):
+        _end(client, experiment_id, str(start.study), message, time)
+
+
+def _end(client: "MlflowClient", experiment_id: str, study: str, message: str, time: int) -> list[str]:
+    """End the study's runs that say RUNNING; return its name for each."""
+    condition = f"tags.`{STUDY_TAG}` = '{study}' and attributes.status = 'RUNNING'"
+    runs = client.search_runs([experiment_id], condition)
+    for run in runs:
+        client.set_tag(run.info.run_id, END_TAG, message)
+        client.set_terminated(run.info.run_id, "KILLED", time)
+    return [study] * len(runs)
+
+
+def _trials(output: Path, uri: str | None) -> dict[tuple[str, str], list[Path]]:
+    """Return the journals of an output's trials by experiment and study."""
     trials: dict[tuple[str, str], list[Path]] = {}
     for journal in journals(output):
         start = head(journal)
         if start and start.study and start.uri == uri:
             trials.setdefault((start.experiment, start.study), []).append(journal)
-    for (experiment, study), paths in trials.items():
-        if not any(map(may_go_on, paths)):
-            yield experiment, study, int(max(path.stat().st_mtime for path in paths) * 1000)
+    return trials

@@ -14,7 +14,7 @@ from trialmaker.platform.redaction import without_password
 from trialmaker.tracking import experiment_view
 from trialmaker.tracking.messages import Start
 from trialmaker.tracking.run_list import NOTE_TAG, VIEW_TAG, RunListView
-from trialmaker.tracking.settings import STORE_LOCK_FILE, STUDY_TAG
+from trialmaker.tracking.settings import END_TAG, STORE_LOCK_FILE, STUDY_TAG
 
 LOCK = STORE_LOCK_FILE
 DEFAULT_ID, DEFAULT_NAME = "0", "Default"  # the experiment that MLflow makes in each new store
@@ -52,6 +52,8 @@ def parent_run_id(client: mlflow.MlflowClient, experiment_id: str, start: Start)
     if runs:
         if runs[0].info.status == "KILLED":  # when no process worked on the study
             client.update_run(runs[0].info.run_id, "RUNNING")
+            if END_TAG in runs[0].data.tags:
+                client.delete_tag(runs[0].info.run_id, END_TAG)
         return str(runs[0].info.run_id)
     name = start.run_name.removesuffix(f"/{start.trial}")
     tags = {STUDY_TAG: str(start.study), **start.tags, **note_tag(start)}

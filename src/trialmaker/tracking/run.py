@@ -10,7 +10,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from trialmaker.platform.atomic_files import locked
-from trialmaker.tracking import class_table, experiment_view, experiments, logged_model, sqlite_store
+from trialmaker.tracking import class_table, dead_studies, experiment_view, experiments, logged_model, sqlite_store
 from trialmaker.tracking.classification import confusion_matrix, per_class
 from trialmaker.tracking.dataset_input import dataset_input
 from trialmaker.tracking.delivery_state import DeliveryState
@@ -151,6 +151,9 @@ class Run:
             self._log_run_directory()
         experiment_view.add_run(self.client, self.experiment_id, self.start)
         self.client.set_terminated(self.run_id, end.status, time)
+        if self.start.study and end.status == "KILLED" and not end.is_pruned:
+            message = end.message[:TAG_CHARACTERS]
+            dead_studies.end_stopped(self.client, self.experiment_id, self.place.output, self.start, message, time)
 
     def _log_run_directory(self) -> None:
         for path in (self.place.directory / ".hydra", self.place.directory / "train.log"):
