@@ -99,7 +99,10 @@ def test_steps_are_those_of_keras(smoothing):
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("changes", ["none", "shift", "affine"])
 def test_where_an_epoch_is_cut_into_calls_changes_no_bit(jit_compile, changes):
-    fields = {"shift": {"pixels": 1}, "affine": {"degrees": 10.0, "scale": 0.1, "shear": 0.1, "pixels": 1.0}}
+    fields = {
+        "shift": {"pixels": 1},
+        "affine": {"degrees": 10.0, "scale": 0.1, "shear": 0.1, "pixels": 1.0, "elastic_pixels": 1.0},
+    }
     ends = []
     for cuts in ([0, 6], [0, 1, 2, 5, 6]):
         model, run = training(

@@ -170,6 +170,7 @@ class Affine:
     scale: float = field("largest relative change of size, 0.1 for 0.9 to 1.1", ge=0, lt=1)
     shear: float = field("largest horizontal shear, pixels a pixel", ge=0, le=1)
     pixels: float = field("largest shift along each axis, pixels", ge=0, le=1024)
+    elastic_pixels: float = field("largest shift of a point by which the image is bent, pixels", ge=0, le=1024)
 
 
 @config_dataclass

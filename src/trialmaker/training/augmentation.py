@@ -5,8 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
+ELASTIC_SPACING = 6  # pixels between the points that bend an image
 Part = tuple[int, int]  # where images begin in their batch, and how many images that has
 
 
@@ -41,8 +43,9 @@ def affine(
     scale: float,
     shear: float,
     pixels: float,
+    elastic_pixels: float,
 ) -> tf.Tensor:
-    """Rotate, scale, shear and move each image about its centre, bilinearly, every amount drawn uniformly."""
+    """Rotate, scale, shear, move and bend each image about its centre, bilinearly, every amount drawn uniformly."""
     count, height, width, _ = images.shape
     draws = _draw((5, count, 1, 1), part, seed, -1.0, 1.0)
     angle, size, slant = draws[0] * math.radians(degrees), 1.0 + draws[1] * scale, draws[2] * shear
@@ -50,11 +53,32 @@ def affine(
     x = tf.reshape(tf.range(width, dtype=tf.float32) - (width - 1) / 2, (1, 1, width))
     source_y = (tf.cos(angle) * y + tf.sin(angle) * x) / size
     source_x = (tf.cos(angle) * x - tf.sin(angle) * y) / size + slant * source_y
-    return _bilinear(
-        images,
-        source_y + draws[3] * pixels + (height - 1) / 2,
-        source_x + draws[4] * pixels + (width - 1) / 2,
-    )
+    source_y += draws[3] * pixels + (height - 1) / 2
+    source_x += draws[4] * pixels + (width - 1) / 2
+    if elastic_pixels:
+        bends = elastic_pixels * _smooth_fields(images, seed, part)
+        source_y, source_x = source_y + bends[0], source_x + bends[1]
+    return _bilinear(images, source_y, source_x)
+
+
+def _smooth_fields(images: tf.Tensor, seed: tf.Tensor, part: Part | None) -> tf.Tensor:
+    """Return two random fields for each image, float32 [2, N, H, W] in [-1, 1]: cubic B-splines of uniform numbers.
+
+    These numbers lie ELASTIC_SPACING pixels apart (free-form deformation: Rueckert et al., 1999).
+    """
+    count, height, width, _ = images.shape
+    rows, columns = _spline_weights(height), _spline_weights(width)
+    seed = tf.random.experimental.stateless_fold_in(seed, 1)
+    points = _draw((2, count, rows.shape[1], columns.shape[1]), part, seed, -1.0, 1.0)
+    return tf.einsum("hy,fnyx,wx->fnhw", rows, points, columns)
+
+
+def _spline_weights(size: int) -> np.ndarray:
+    """Return how much each control point counts at each of so many pixels: float32 [size, points], rows of sum 1."""
+    points = math.ceil(size / ELASTIC_SPACING) + 3
+    distance = np.abs(np.arange(size)[:, None] / ELASTIC_SPACING + 1 - np.arange(points))
+    near, far = 2 / 3 - distance**2 + distance**3 / 2, (2 - distance) ** 3 / 6
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0)).astype(np.float32)
 
 
 def _draw(shape: tuple[int, ...], part: Part | None, seed: tf.Tensor, *uniform: Any) -> tf.Tensor:
