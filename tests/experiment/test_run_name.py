@@ -92,6 +92,12 @@ def test_what_a_multirun_varies_comes_first_and_long_values_keep_their_ends() ->
     assert translation.swept_names(words) == ["seed", "model"]  # a folder's name is no override
 
 
+def test_a_repeated_trial_of_a_study_with_the_models_name_has_it_once() -> None:
+    config, changes = composed("seed=3")
+    for study, name in (("mlp", "mlp seed=3 · "), ("optimizers", "mlp optimizers seed=3 · ")):
+        assert run_name.run_name(config, [Difference("sweeps", study), *changes]).startswith(name)
+
+
 def test_folders_of_pictures_are_told_apart() -> None:
     config, changes = composed("data=images", "data.directory=/data/pets")
     assert run_name.run_name(config, changes).startswith("mlp pets · ")

@@ -83,7 +83,7 @@ def _distinguishing_name(model: str, changes: Sequence[Difference], swept: Colle
     moment = f" · {time.strftime('%m-%d %H:%M')}"
     ordered = sorted(changes, key=lambda one: (one.key not in swept, one.key not in CHOICES, one.key == "data"))
     parts = [_part(one) for one in ordered]
-    if not {"experiment", "model"} & {one.key for one in changes}:
+    if model not in parts and not {"experiment", "model"} & {one.key for one in changes}:
         parts.insert(0, model)
     room = MAX_CHARACTERS - len(moment)
     if len(" ".join(parts)) > room:
