@@ -1,8 +1,9 @@
 """A study on MNIST beside the same search by hydra-optuna-sweeper with Keras ``fit``, and by keras-tuner's Hyperband.
 
-All search learning rate, width and dropout of 784-w-w-10 in the same space, Adam, batch 128, one worker, in turn, a
-seed at a time. The clock runs from the command's start. Of each seed, the best value of hydra-optuna-sweeper at its end
-is the target: what counts is when the others reach it, and how good they are in the end.
+All search learning rate, width and dropout of 784-w-w-10 in the same space, Adam, batch 128, one worker on one core.
+The searches of a seed run in turn, and the seeds share out the cores. The clock runs from the command's start. Of each
+seed, the best value of hydra-optuna-sweeper at its end is the target: what counts is when the others reach it, and how
+good they are in the end.
 
 They differ in more than speed: ``sweeps/mlp.yaml`` anneals the learning rate, prunes, and tries a known point first;
 the peers keep the rate constant. Variants of ours take one of these away each.
@@ -11,12 +12,14 @@ the peers keep the rate constant. Variants of ours take one of these away each.
 import argparse
 import json
 import os
+import queue
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -67,17 +70,34 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root, results = Path(folder), args.results or Path(folder)
         results.mkdir(parents=True, exist_ok=True)
-        searches: dict[str, list[Search]] = {name: [] for name in (SWEEPER, *args.beside)}
-        for seed in args.seeds:
-            target = 0.0
-            for name, found in searches.items():
-                search = _search(name, seed, target, args, root, results)
-                target = target or search.best()
-                found.append(search)
-                print(f"seed {seed}: {name}: {_line(search, target)}", flush=True)
+        write_arrays(root)
+        for name in {SWEEPER, TUNER} & {SWEEPER, *args.beside}:  # before several threads would make them
+            _peer(name)
+        cores: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for core in sorted(os.sched_getaffinity(0)):
+            cores.put(core)
+        with ThreadPoolExecutor(cores.qsize()) as pool:
+            of_seeds = list(pool.map(lambda seed: _of_seed(seed, cores, args, root, results), args.seeds))
+    searches = {name: [of_seed[name] for of_seed in of_seeds] for name in (SWEEPER, *args.beside)}
     _report(searches)
     if TUNER in searches and OURS in searches:
         record("sweep", _rows(searches))
+
+
+def _of_seed(
+    seed: int, cores: "queue.SimpleQueue[int]", args: argparse.Namespace, root: Path, results: Path
+) -> dict[str, Search]:
+    """Return the searches of a seed, by name, which run in turn on a core of their own; print a line for each."""
+    core, target, searches = cores.get(), 0.0, {}
+    os.sched_setaffinity(0, {core})  # of this thread, and the processes that it starts
+    try:
+        for name in (SWEEPER, *args.beside):
+            searches[name] = _search(name, seed, target, args, root, results)
+            target = target or searches[name].best()
+            print(f"seed {seed}: {name}: {_line(searches[name], target)}", flush=True)
+    finally:
+        cores.put(core)
+    return searches
 
 
 def _rows(searches: dict[str, list[Search]]) -> list[Row]:
@@ -138,22 +158,24 @@ def read_study(output: Path, start: float, seconds: float) -> Search:
 
 def run_sweeper(root: Path, seed: int, trials: int) -> Search:
     """Run the search by hydra-optuna-sweeper."""
-    python = environment("hydra-optuna-sweeper", "hydra-optuna-sweeper==1.3.0", "hydra-core<1.4")
     words = [PEERS / "optuna_sweeper_fit.py", trials, seed, "-m", f"hydra.sweep.dir={root}/sweeper-{seed}"]
-    return _run_peer(python, words, root, f"sweeper-{seed}")
+    return _run_peer(_peer(SWEEPER), words, root, f"sweeper-{seed}")
 
 
 def run_tuner(root: Path, seed: int, target: float, longest: float) -> Search:
     """Run the search by keras-tuner until the target is reached."""
-    python = environment("keras-tuner", "keras-tuner==1.4.8", f"keras=={version('keras')}")
-    return _run_peer(python, [PEERS / "keras_tuner_hyperband.py", seed, target, longest], root, f"tuner-{seed}")
+    return _run_peer(_peer(TUNER), [PEERS / "keras_tuner_hyperband.py", seed, target, longest], root, f"tuner-{seed}")
+
+
+def _peer(name: str) -> Path:
+    """Return the Python of a peer's environment, which is made once."""
+    if name == SWEEPER:
+        return environment("hydra-optuna-sweeper", "hydra-optuna-sweeper==1.3.0", "hydra-core<1.4")
+    return environment("keras-tuner", "keras-tuner==1.4.8", f"keras=={version('keras')}")
 
 
 def _run_peer(python: Path, words: Iterable[object], root: Path, name: str) -> Search:
-    data = root / "mnist.npz"
-    if not data.exists():
-        write_arrays(root)
-    lines = root / f"{name}.jsonl"
+    data, lines = root / "mnist.npz", root / f"{name}.jsonl"
     start = time.time()
     seconds = _run([python, *words], root, {"PEER_DATA": str(data), "PEER_TRIALS": str(lines)})
     trials = [json.loads(line) for line in lines.read_text().splitlines()]
