@@ -73,8 +73,8 @@ def end_stopped(
         message: why it was stopped; time: when, milliseconds since 1970.
     """
     paths = _trials(output, start.uri).get((start.experiment, str(start.study)), [])
-    stopped = {last_attempt(path) for path in paths if was_stopped(path)}
-    if not any(may_go_on(path) and last_attempt(path) not in stopped for path in paths):
+    latest = {last_attempt(path): path for path in sorted(paths, key=lambda path: path.stat().st_mtime)}  # by process
+    if not any(may_go_on(path) and not was_stopped(path) for path in latest.values()):
         _end(client, experiment_id, str(start.study), message, time)
 
 
