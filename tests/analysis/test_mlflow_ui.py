@@ -137,6 +137,11 @@ def test_each_objective_has_its_addresses(capsys: pytest.CaptureFixture[str]) ->
     }
 
 
+def test_one_run_is_not_called_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_addresses([Run("id", "run", "digits", 1, "FINISHED", 0.0, 1.0, "", {}, {}, {}, None)], 5000, in_browser=False)
+    assert "digits, 1 run: http" in capsys.readouterr().out
+
+
 def test_the_run_list_is_sorted_and_has_the_columns_that_tell_runs_apart(ui: Ui, page: Page) -> None:
     """From the home page, as a person without an address finds it: by the experiment's description."""
     page.set_viewport_size({"width": 1280, "height": 800})

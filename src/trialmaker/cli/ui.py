@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from trialmaker.analysis import mlflow_ui
+from trialmaker.analysis.run_table import counted
 from trialmaker.analysis.store import runs
 from trialmaker.analysis.store.runs import Run
 from trialmaker.cli.command_class import Command
@@ -74,12 +75,12 @@ def _show_addresses(everything: Sequence[Run], port: int, *, in_browser: bool) -
         members = [run for run in everything if run.experiment == name]
         objectives = dict.fromkeys(run.peers for run in members if run.best is not None and not run.is_study)
         views = mlflow_ui.view_keys(members)
-        title = printable(name)
+        title, count = printable(name), counted(len(members), "run")
         if not objectives:
-            print(f"{title}, {len(members)} runs: {mlflow_ui.list_url(port, members)}")
+            print(f"{title}, {count}: {mlflow_ui.list_url(port, members)}")
         for peers in objectives:
             by, view = f" by {peers[1]}" * (len(objectives) > 1), views.get(peers[1])
-            print(f"{title}, {len(members)} runs, best first{by}: {mlflow_ui.list_url(port, members, view)}")
+            print(f"{title}, {count}, best first{by}: {mlflow_ui.list_url(port, members, view)}")
             if view:
                 print(f"{title}, curves of the best{by}: {mlflow_ui.curves_url(port, members, view)}")
             best = mlflow_ui.select_for_comparison([run for run in members if run.peers == peers])
