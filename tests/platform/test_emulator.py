@@ -78,6 +78,9 @@ def test_the_process_has_the_parameters_the_inputs_and_nothing_else(
     (data / "one.png").touch()
     (code.parent / "weights.h5").touch()
     (code / "scrap.py").touch()
+    (code / "shapes" / "train").mkdir(parents=True)
+    for number in range(20):
+        (code / "shapes" / "train" / f"{number}.png").touch()
     boot = """
 root = pathlib.Path(os.environ["AI_ROOT"])
 print(json.dumps({"argv": sys.argv[1:], "environment": sorted(os.environ), "here": sorted(os.listdir()),
@@ -87,7 +90,7 @@ print(json.dumps({"argv": sys.argv[1:], "environment": sorted(os.environ), "here
         "--data", str(data), "--input", f"init_model={code.parent / 'weights.h5'}", "--args", words, boot=boot
     )
     assert exit_code == 0
-    assert "left out, since git does not track them: scrap.py\n" in out
+    assert "left out, since git does not track them: scrap.py, shapes/\n" in out
     seen = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
     assert seen["argv"] == ["--model", "cnn", "--name", "a b", "x=[1,2]"]
     assert set(seen["environment"]) <= {"PATH", "HOME", "LANG", "AI_ROOT", "LC_CTYPE"}

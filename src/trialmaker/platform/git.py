@@ -33,8 +33,9 @@ def files(project: Path) -> list[str]:
 
 
 def untracked(project: Path) -> list[str]:
-    """Return the files that git neither tracks nor ignores, relative to the folder."""
-    return output_of(project, "ls-files", "-z", "--others", "--exclude-standard", "--", ".").split("\0")[:-1]
+    """Return the files that git neither tracks nor ignores, relative to the folder; ``name/`` is a folder of such."""
+    options = ("--others", "--exclude-standard", "--directory", "--no-empty-directory")
+    return output_of(project, "ls-files", "-z", *options, "--", ".").split("\0")[:-1]
 
 
 def output_of(project: Path, *arguments: str) -> str:

@@ -109,7 +109,7 @@ def check(code: Path) -> None:
 def copy_code(code: Path, targets: Sequence[Path]) -> Iterator[str]:
     """Copy the files that git tracks, with their uncommitted changes, to each target; yield warnings.
 
-    The warnings name the files that were left out. Nothing is copied before the first one is asked for.
+    The warnings name the files and folders that were left out. Nothing is copied before the first one is asked for.
 
     Raises:
         EmulationError: a file can't be copied.
