@@ -101,14 +101,22 @@ class Identity:
         for name, old, new in stored.differences(self.fingerprint) if stored else ():
             yield f"{name}{' ' if old in (SEARCHED, UNSET) else '='}{_text(old)}, not {_text(new)}"
 
+    def _fits(self, name: str, storage: BaseStorage) -> bool:
+        try:
+            self.check(optuna.load_study(study_name=name, storage=storage))
+        except (HydraException, KeyError):  # of another search, or deleted meanwhile
+            return False
+        return True
+
     def _log_other_studies(self, name: str, storage: BaseStorage) -> None:
-        """Log which studies a file holds beside a new one: the name may be mistyped, or another one be meant."""
+        """Log which studies of a file a new one's command could go on with: the name may be mistyped."""
         if "://" in self.place:
             return
-        others = [other for other in optuna.get_all_study_names(storage) if other != name]
+        names = optuna.get_all_study_names(storage)
+        others = [other for other in names if other != name and self._fits(other, storage)]
         if others:
-            names = " or ".join(others[-MAX_NAMES:])
-            log.info(f"study {name} is new; to go on with another one: hydra.sweeper.study_name={names}")
+            shown = " or ".join(others[-MAX_NAMES:])
+            log.info(f"study {name} is new; to go on with another one: hydra.sweeper.study_name={shown}")
 
 
 def _wait_while_fresh(study: optuna.Study) -> None:
