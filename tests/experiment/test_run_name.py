@@ -182,6 +182,13 @@ def check_logged_model(result: Result, run: mlflow.entities.Run) -> None:
         assert len(steps) == len(set(steps)) and steps[-1] == run.data.metrics["best_epoch"]
 
 
+def test_a_single_run_of_a_study_file_is_repeated_as_one(train: Train) -> None:
+    """What ``best`` prints is typed: its opening line is a command that trains once too."""
+    result = train("sweeps=mlp", "data=digits", "training.epochs=1", "training.max_examples=64", "hydra.mode=RUN")
+    assert result.code == 0, result.err
+    assert re.search(r"to repeat this run: python train.py sweeps=mlp .* hydra.mode=RUN\n", result.out)
+
+
 def test_a_study_is_named_and_its_opening_line_continues_it(train: Train) -> None:
     words = [
         "sweeps=mlp",

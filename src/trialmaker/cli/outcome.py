@@ -102,7 +102,8 @@ class TrainOutcome:
     def _new_context(self) -> RunContext:
         config = HydraConfig.get()
         trial = current_trial()
-        words = [*config.overrides.task, *([SINGLE_RUN] if trial.number is not None else [])]
+        is_of_study_file = trial.number is not None or bool(config.runtime.choices.get("sweeps"))
+        words = [*config.overrides.task, *([SINGLE_RUN] if is_of_study_file else [])]
         command = without_password(translation.command_line(incidental.common_words(words)))
         directory = Path(config.runtime.output_dir)
         result = RunResult(command, study=trial.study, trial=trial.number)
