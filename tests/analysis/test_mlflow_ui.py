@@ -252,7 +252,7 @@ def test_watch_shows_a_run_that_is_added(outputs: list[Path], page: Page, tmp_pa
     (tmp_path / "all" / "V0001").symlink_to(outputs[0])
     ui = Ui(str(tmp_path / "all"), "--watch", "0.5", "--store", str(tmp_path / "store"))
     try:
-        page.goto(ui.address("digits, 1 runs"))
+        page.goto(ui.address("digits, 1 run,"))
         expect(runs(page)).to_have_count(1)
         (tmp_path / "all" / "V0002").symlink_to(outputs[1])
         for _ in range(2 * HANG_SECONDS):

@@ -105,9 +105,8 @@ class TrainOutcome:
         is_of_study_file = trial.number is not None or bool(config.runtime.choices.get("sweeps"))
         words = [*config.overrides.task, *([SINGLE_RUN] if is_of_study_file else [])]
         command = without_password(translation.command_line(incidental.common_words(words)))
-        directory = Path(config.runtime.output_dir)
         result = RunResult(command, study=trial.study, trial=trial.number)
-        withheld = reason_to_withhold(config.runtime.choices.get("debug"))
+        withheld, directory = reason_to_withhold(config.runtime.choices.get("debug")), Path(config.runtime.output_dir)
         return RunContext(directory, trial, self.started, self.signals, result, withheld=withheld)
 
     def _start(self, config: Config, context: RunContext) -> list[float]:

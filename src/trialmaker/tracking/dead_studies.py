@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from trialmaker.platform.paths import is_own_output
 from trialmaker.platform.received_database import check_tables, guard
-from trialmaker.tracking.journal import head, last_attempt, was_stopped
+from trialmaker.tracking.journal import head, last_attempt
 from trialmaker.tracking.messages import Start
-from trialmaker.tracking.output_journals import journals, may_go_on
+from trialmaker.tracking.output_journals import journals, may_go_on, was_stopped
 from trialmaker.tracking.settings import END_TAG, STORE_FILE, STUDY_TAG
 
 if TYPE_CHECKING:

@@ -215,12 +215,6 @@ def has_ended(path: Path) -> bool:
     return bool(marks) and marks[-1] in END_TYPES
 
 
-def was_stopped(path: Path) -> bool:
-    """Return whether a signal ended the run, and so the process that worked on it."""
-    marks = [one.record for one in read_records(path) if one.record["type"] in (*END_TYPES, "attempt")]
-    return bool(marks) and marks[-1].get("status") == "KILLED" and not marks[-1].get("is_pruned")
-
-
 def is_held(path: Path) -> bool:
     """Return whether a live process appends to a journal."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from trialmaker.errors import printable
 from trialmaker.platform.paths import is_own_output
 from trialmaker.platform.run_result import is_half_copy
-from trialmaker.tracking.journal import is_held, last_attempt
+from trialmaker.tracking.journal import END_TYPES, is_held, last_attempt, read_records
 from trialmaker.tracking.places import JOURNAL_FILE
 
 LOGS_FOLDER = "logs"  # in an output: the runs' directories
@@ -71,3 +71,9 @@ def may_go_on(journal: Path) -> bool:
     """Return whether the process that worked on a run runs still, perhaps between two trials."""
     attempt = last_attempt(journal)
     return is_live(journal) or (attempt is not None and bool(attempt.is_alive()))
+
+
+def was_stopped(journal: Path) -> bool:
+    """Return whether a signal ended the run, and so the process that worked on it."""
+    marks = [one.record for one in read_records(journal) if one.record["type"] in (*END_TYPES, "attempt")]
+    return bool(marks) and marks[-1].get("status") == "KILLED" and not marks[-1].get("is_pruned")
