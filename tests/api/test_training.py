@@ -101,7 +101,7 @@ def stop(*_):
     sys.exit(143)
 signal.signal(signal.SIGTERM, stop)
 Path("begun").touch()
-time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -197,6 +197,17 @@ def test_a_signal_stops_a_study_in_order(train: Train, tmp_path: Path) -> None:
     assert (result.output / "model" / "best.json").exists()
 
 
+def test_a_stopped_study_on_a_server_may_go_on_elsewhere(train: Train, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'team.db'}"
+    words = (*QUICK[:-1], "model.hidden_units=[8]", "training.epochs=100000", "hydra.sweeper.n_trials=3")
+    with stopped_at(tmp_path / "output", "epoch=3 "):
+        assert train(*words, f"tracking.uri={store}").code == 143
+    client = mlflow.MlflowClient(store)
+    experiment = client.get_experiment_by_name("digits")
+    found = client.search_runs([experiment.experiment_id]) if experiment else []
+    assert {run.info.run_name: run.info.status for run in found} == {"mlp_digits": "RUNNING", "mlp_digits/0": "KILLED"}
+
+
 def test_several_objectives_come_from_a_trial(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     result = train("sweeps=tradeoff", "data=digits", "training.epochs=1", "hydra.sweeper.n_trials=3")
     assert result.code == 0, result.err

@@ -125,7 +125,7 @@ def test_a_job_that_fails_says_why_and_keeps_its_output(run: Run, boot: str, cau
 
 
 def test_the_limit_sends_sigterm_and_the_log_goes_on(run: Run) -> None:
-    boot = "signal.signal(15, lambda *_: (print('ending'), sys.exit(143)))\nprint('begun', flush=True)\ntime.sleep(60)"
+    boot = "signal.signal(15, lambda *_: (print('ending'), sys.exit(143)))\nprint('begun', flush=True)\ntime.sleep(600)"
     exit_code, out, _ = run("--max-seconds", "2", boot=boot)
     assert exit_code == 143
     assert states(out)[-2:] == ["STOPPING: max_seconds=2 are over; SIGTERM", "TRAINING_FAIL: exit code 143"]
@@ -134,7 +134,7 @@ def test_the_limit_sends_sigterm_and_the_log_goes_on(run: Run) -> None:
 
 def test_sigkill_comes_to_who_does_not_heed_sigterm(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "GRACE_SECONDS", 0.3)
-    boot = "signal.signal(15, signal.SIG_IGN)\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)"
+    boot = "signal.signal(15, signal.SIG_IGN)\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(600)"
     exit_code, out, _ = run(boot=boot)
     assert exit_code == 137
     assert states(out)[-2:] == ["STOPPING: SIGKILL", "TRAINING_FAIL: killed by SIGKILL"]
@@ -145,7 +145,7 @@ def test_ctrl_c_stops_the_job_in_order_and_keeps_its_output(run: Run, code: Path
 signal.signal(15, lambda *_: sys.exit(143))
 pathlib.Path(os.environ["AI_ROOT"], "output", "half").touch()
 os.kill(os.getppid(), signal.SIGINT)
-time.sleep(60)"""
+time.sleep(600)"""
     exit_code, out, _ = run(boot=boot)
     assert exit_code == 143
     assert "STOPPING: as requested; SIGTERM" in states(out)
@@ -283,7 +283,7 @@ def test_what_a_job_leaves_running_is_ended_before_its_output_is_copied(
     monkeypatch.setattr(process, "LEFTOVER_SECONDS", 0.5)
     boot = """
 import subprocess
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print("child", child.pid)"""
     exit_code, out, _ = run(boot=boot)
     assert exit_code == 0

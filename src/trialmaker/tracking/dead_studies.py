@@ -69,6 +69,7 @@ def end_stopped(
     """End a study's run when a trial was stopped, unless another process, which was not, works on the study.
 
     Args:
+        output: whose own store this is, and whose journals tell of all that work on the study.
         start: the trial's.
         message: why it was stopped; time: when, milliseconds since 1970.
     """

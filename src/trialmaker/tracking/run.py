@@ -151,7 +151,8 @@ class Run:
             self._log_run_directory()
         experiment_view.add_run(self.client, self.experiment_id, self.start)
         self.client.set_terminated(self.run_id, end.status, time)
-        if self.start.study and end.status == "KILLED" and not end.is_pruned:
+        is_stopped = end.status == "KILLED" and not end.is_pruned
+        if self.start.study and is_stopped and not self.place.uri:  # trials of a server's study may run elsewhere
             message = end.message[:TAG_CHARACTERS]
             dead_studies.end_stopped(self.client, self.experiment_id, self.place.output, self.start, message, time)
 
